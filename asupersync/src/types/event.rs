@@ -1,0 +1,158 @@
+//! Everything that happens, as one closed enum: it feeds telemetry, oracles and replay.
+//!
+//! Rules and shells return or emit events; nobody calls an observer by hand.
+
+use super::cancel::CancelKind;
+use super::id::{RegionId, TaskId};
+use super::obligation::{ObligationKind, Resolution};
+use super::outcome::Severity;
+use super::time::Time;
+
+/// One thing that happened, without its place in the order: the world that
+/// records it adds the sequence number and the time.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// A region was opened under `parent` by a task.
+    RegionOpened {
+        /// The new region.
+        region: RegionId,
+        /// The region above, or `None` for a root.
+        parent: Option<RegionId>,
+        /// The task that awaits it.
+        opener: TaskId,
+    },
+    /// A region was asked to cancel, or ended on purpose.
+    RegionCancelled {
+        /// Which region.
+        region: RegionId,
+        /// Why.
+        kind: CancelKind,
+    },
+    /// A region's awaiting future was dropped; the parent drains it.
+    RegionHandedOver {
+        /// Which region.
+        region: RegionId,
+    },
+    /// A region has nothing alive and runs its finalizers.
+    RegionFinalizing {
+        /// Which region.
+        region: RegionId,
+    },
+    /// A region is quiescent.
+    RegionClosed {
+        /// Which region.
+        region: RegionId,
+    },
+    /// A task was admitted.
+    TaskSpawned {
+        /// The new task.
+        task: TaskId,
+        /// Its owner.
+        region: RegionId,
+    },
+    /// A task's future was polled.
+    TaskPolled {
+        /// Which task.
+        task: TaskId,
+    },
+    /// A task was made runnable.
+    TaskScheduled {
+        /// Which task.
+        task: TaskId,
+    },
+    /// A request to cancel reached a task.
+    CancelRequested {
+        /// Which task.
+        task: TaskId,
+        /// Why.
+        kind: CancelKind,
+    },
+    /// A task saw the request at a checkpoint.
+    CancelObserved {
+        /// Which task.
+        task: TaskId,
+    },
+    /// A task passed a checkpoint under a mask although asked to cancel.
+    CancelMasked {
+        /// Which task.
+        task: TaskId,
+    },
+    /// A task's body ended; its deferred work runs now.
+    TaskFinalizing {
+        /// Which task.
+        task: TaskId,
+    },
+    /// A task's future was dropped because its cleanup budget was spent.
+    TaskEscalated {
+        /// Which task.
+        task: TaskId,
+    },
+    /// A task has its outcome.
+    TaskCompleted {
+        /// Which task.
+        task: TaskId,
+        /// Its owner.
+        region: RegionId,
+        /// How it ended.
+        severity: Severity,
+    },
+    /// An obligation was reserved.
+    ObligationReserved {
+        /// The holder.
+        task: TaskId,
+        /// Which of the holder's obligations.
+        slot: u32,
+        /// What was promised.
+        kind: ObligationKind,
+    },
+    /// An obligation was resolved, or found leaked.
+    ObligationResolved {
+        /// The holder.
+        task: TaskId,
+        /// Which of the holder's obligations.
+        slot: u32,
+        /// What was promised.
+        kind: ObligationKind,
+        /// How.
+        how: Resolution,
+    },
+    /// A finalizer of a region ran.
+    FinalizerRan {
+        /// Which region.
+        region: RegionId,
+    },
+    /// A timer was set.
+    TimerSet {
+        /// When it is due.
+        due: Time,
+    },
+    /// A timer fired.
+    TimerFired {
+        /// When it was due.
+        due: Time,
+    },
+    /// A timer was removed before it fired.
+    TimerCancelled {
+        /// When it was due.
+        due: Time,
+    },
+    /// A virtual connection carried bytes or changed state.
+    Net {
+        /// Which connection.
+        conn: u64,
+        /// What happened, as a small code the network documents.
+        what: u8,
+        /// Bytes, or zero.
+        bytes: u64,
+    },
+    /// A value was drawn from the entropy source.
+    EntropyDrawn,
+    /// The program said something.
+    Note {
+        /// Who.
+        task: TaskId,
+        /// What.
+        note: &'static str,
+    },
+}

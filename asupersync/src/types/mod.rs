@@ -1,0 +1,15 @@
+//! The nouns of the semantics: plain data that every other floor speaks in.
+//!
+//! Nothing here polls, wakes, locks, reads a clock or calls user code.
+
+pub mod budget;
+pub mod cancel;
+pub mod error;
+pub mod event;
+pub mod id;
+pub mod obligation;
+pub mod outcome;
+pub mod policy;
+pub mod report;
+pub mod slots;
+pub mod time;

@@ -1,0 +1,87 @@
+//! The ports: the questions that a world answers.
+//!
+//! Everything between the rules and the world is the same compiled code in
+//! production and in the lab; these traits are the only place where the two
+//! differ. Invariants a world keeps:
+//!
+//! 1. an enqueued [`Runnable`] is run once, or dropped at shutdown;
+//! 2. a timer's waker is woken once, at or after its due time, unless the timer
+//!    is cancelled first; equal due times fire in the order they were set;
+//! 3. no method wakes, drops or calls a waker or a job with a lock held.
+
+pub mod net;
+pub mod runnable;
+pub mod shutdown;
+pub mod timers;
+
+pub use net::{Listener, Net, Stream};
+pub use runnable::{Lane, Runnable};
+pub use shutdown::Shutdown;
+
+use crate::types::event::Event;
+use crate::types::slots::Key;
+use crate::types::time::Time;
+use std::task::Waker;
+
+/// Why a task is being enqueued: where in the queue it belongs follows from it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hint {
+    /// Just spawned.
+    Spawned,
+    /// Something it waited for happened.
+    Woken,
+    /// It was woken while it ran: it goes behind its peers.
+    Yielded,
+}
+
+/// Names a pending timer: the shard that holds it and its key there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TimerKey {
+    /// Which of the world's timer queues.
+    pub shard: u32,
+    /// The entry in that queue.
+    pub key: Key,
+}
+
+/// Work that may block.
+pub type Job = Box<dyn FnOnce() + Send>;
+
+/// A runtime world: production or lab.
+pub trait World: Send + Sync + 'static {
+    /// The current instant of the world's monotonic clock.
+    fn now(&self) -> Time;
+
+    /// 64 uniformly distributed bits: from the operating system, or from the seed.
+    fn entropy(&self) -> u64;
+
+    /// Takes over a task that is ready to be polled.
+    fn enqueue(&self, task: Runnable, hint: Hint);
+
+    /// Wakes `waker` at `due`.
+    fn timer_set(&self, due: Time, waker: &Waker) -> TimerKey;
+
+    /// Replaces the waker of a pending timer; `false` when it has fired.
+    fn timer_update(&self, key: TimerKey, waker: &Waker) -> bool;
+
+    /// Forgets a timer; `false` when it has fired.
+    fn timer_cancel(&self, key: TimerKey) -> bool;
+
+    /// Runs work that may block, without occupying a worker.
+    fn offload(&self, job: Job);
+
+    /// The network.
+    fn net(&self) -> &dyn Net;
+
+    /// Who wants to hear that the process should stop.
+    fn shutdown(&self) -> &Shutdown;
+
+    /// Whether [`World::emit`] does anything; asked once per region and task.
+    fn records(&self) -> bool;
+
+    /// Records an event.
+    fn emit(&self, event: Event);
+
+    /// Whether dropping an unresolved obligation of a running task is a violation,
+    /// and a leak a panic.
+    fn strict(&self) -> bool;
+}
