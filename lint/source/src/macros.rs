@@ -22,7 +22,7 @@ const PIECE_DEPTH: usize = 16;
 #[derive(Debug)]
 pub enum MacroBody {
     /// The arms of `select!` and its kin.
-    Select(Select),
+    Select(Box<Select>),
     /// A comma-separated list: `println!`, `join!`, `vec!`, `assert!`.
     Exprs(Vec<Expr>),
     /// Statements: `async_stream::stream!`, `defer!`.
@@ -171,7 +171,7 @@ impl Collector {
             definition(&call.tokens)
         } else if is_select(&name) {
             match syn::parse2::<Select>(call.tokens.clone()) {
-                Ok(select) => MacroBody::Select(select),
+                Ok(select) => MacroBody::Select(Box::new(select)),
                 Err(_) => body_of(&call.tokens, false),
             }
         } else if items {
