@@ -5,7 +5,6 @@
 //! its slot is free; whoever swaps a record to 0 has resolved it.
 
 use super::lock;
-use super::state;
 use super::task::TaskRef;
 use crate::kernel::task::TaskPhase;
 use crate::types::event::Event;
@@ -190,7 +189,7 @@ fn promises(task: &TaskRef) -> &Promises {
 
 /// The holder completes: what it still holds has leaked.
 pub(crate) fn settle_leaks(task: &TaskRef) {
-    if task.head().promises.load(Ordering::Acquire).is_null() || task.state() & state::PINNED != 0 {
+    if task.head().promises.load(Ordering::Acquire).is_null() {
         return;
     }
     let table = promises(task);
