@@ -4,10 +4,12 @@
 //! is run; a panicking job does not end its thread's service; closing waits for
 //! nobody, joining waits for the jobs that were accepted.
 
+use super::context::Context;
 use super::lock;
 use crate::world::Job;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -18,6 +20,8 @@ const IDLE: Duration = Duration::from_secs(10);
 pub(super) struct Blocking {
     max: usize,
     name: String,
+    /// The runtime's identity, which its threads carry.
+    pub(super) owner: AtomicUsize,
     state: Mutex<State>,
     /// A job was queued, or the pool was closed.
     work: Condvar,
@@ -41,6 +45,7 @@ impl Blocking {
         Arc::new(Blocking {
             max,
             name: format!("{name}-b"),
+            owner: AtomicUsize::new(0),
             state: Mutex::default(),
             work: Condvar::new(),
             ended: Condvar::new(),
@@ -94,6 +99,7 @@ impl Blocking {
     }
 
     fn serve(&self) {
+        Context::own_thread(self.owner.load(Ordering::Relaxed));
         let mut state = lock(&self.state);
         'serving: loop {
             while let Some(job) = state.queue.pop_front() {

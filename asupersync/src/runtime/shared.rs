@@ -24,7 +24,7 @@ use crossbeam_queue::{ArrayQueue, SegQueue};
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::Waker;
 use std::time::Instant;
 
@@ -34,6 +34,8 @@ pub(super) const QUEUE: usize = 256;
 const URGENT_BATCH: usize = 64;
 
 pub(super) struct Shared {
+    /// For calls from threads that hold no reference of their own.
+    me: Weak<Shared>,
     pub(super) flavour: Flavour,
     epoch: Instant,
     pub(super) workers: Box<[Remote]>,
@@ -98,6 +100,7 @@ impl Lanes {
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut Urgent<Runnable>) -> R) -> R {
         let mut lanes = lock(&self.lanes);
         let result = f(&mut lanes);
+        // Only ever changed under the lock.
         self.len.store(lanes.len(), Ordering::SeqCst);
         result
     }
@@ -152,7 +155,8 @@ impl Shared {
             urgent: Lanes::new(),
             parker: Parker::new(),
         };
-        Ok(Arc::new(Shared {
+        Ok(Arc::new_cyclic(|me| Shared {
+            me: Weak::clone(me),
             flavour,
             epoch: Instant::now(),
             workers: (0..workers).map(remote).collect(),
@@ -184,7 +188,11 @@ impl Shared {
         self.workers[0].parker.unpark(&self.reactor);
     }
 
+    /// The calling thread may hold the world through this very task only, and
+    /// once the task is published, its end may end the runtime: so the world is
+    /// held here until the call is over. Threads of the runtime hold it anyway.
     fn push_outside(&self, task: Runnable) {
+        let _held = self.me.upgrade();
         let lane = task.lane();
         if let Some(task) = self.outside.push(task, lane) {
             self.injector.push(task);
@@ -256,6 +264,8 @@ impl Shared {
             None
         });
         let Some(task) = rest else { return };
+        // As in `push_outside`.
+        let _held = self.me.upgrade();
         let seat = lock(&self.seats).iter().find(|s| s.address() == address).cloned();
         // Without a seat its call has returned, and the task is dropped here.
         if let Some(seat) = seat {
