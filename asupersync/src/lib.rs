@@ -1,5 +1,6 @@
 //! asupersync: structured concurrency for Rust.
 #![allow(missing_docs, dead_code, unreachable_pub)]
+pub mod math;
 pub mod types;
 pub mod kernel;
 pub mod world;
@@ -21,3 +22,4 @@ pub use types::{
     id::{ObligationId, RegionId, TaskId}, outcome::{join_outcomes, Outcome, OutcomeError, PanicPayload, Severity},
     policy::Policy, report::RegionReport, time::Time,
 };
+pub use lab::LabConfig;
