@@ -16,10 +16,27 @@
 //! controlled; [`Replayer`] finds out when they matter.
 
 mod config;
+mod entry;
+mod failure;
+mod inject;
 pub mod net;
 pub mod oracle;
 pub mod pick;
+mod replay;
+mod report;
+mod run;
 mod trace;
 mod world;
-pub use config::LabConfig;
-pub use net::*;
+
+pub use config::{LabConfig, SEED_VARIABLE};
+#[doc(hidden)]
+pub use entry::{Verdict, test_entry};
+pub use failure::{LabFailure, SpinReport, WaitReport, Waiting};
+pub use inject::{Inject, InjectFailure, InjectReport, Injector, Points};
+pub use net::{ConnId, Connection, NetModel, VirtualNet};
+pub use oracle::{Oracle, OracleViolation};
+pub use pick::Pick;
+pub use replay::Replayer;
+pub use report::LabReport;
+pub use run::LabRuntime;
+pub use trace::{Divergence, Trace, TraceEvent};
