@@ -99,7 +99,14 @@ impl LabConfig {
 
     /// Names what the run depends on, besides the seed and the choices, which the trace holds.
     pub(super) fn fingerprint(&self) -> u64 {
-        let LabConfig { seed: _, max_steps, strict, auto_advance, network, pick: _ } = self;
+        let LabConfig {
+            seed: _,
+            max_steps,
+            strict,
+            auto_advance,
+            network,
+            pick: _,
+        } = self;
         let text = format!("{max_steps} {strict} {auto_advance} {network:?}");
         rng::hash(text.as_bytes())
     }

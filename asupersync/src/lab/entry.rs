@@ -33,7 +33,11 @@ impl<T: Verdict, E: Debug> Verdict for Result<T, E> {
 ///
 /// # Panics
 /// When a run fails, with its report and the line that runs it again.
-pub fn test_entry<T: Verdict>(name: &str, seeds: Option<Range<u64>>, body: impl AsyncFn(Scope) -> T) {
+pub fn test_entry<T: Verdict>(
+    name: &str,
+    seeds: Option<Range<u64>>,
+    body: impl AsyncFn(Scope) -> T,
+) {
     let seeds = match (pinned(SEED_VARIABLE), seeds) {
         (Some(seed), _) => seed..seed.saturating_add(1),
         (None, Some(seeds)) => seeds,
@@ -42,7 +46,10 @@ pub fn test_entry<T: Verdict>(name: &str, seeds: Option<Range<u64>>, body: impl 
             seed..seed.saturating_add(1)
         }
     };
-    assert!(!seeds.is_empty(), "{name}: the range of seeds {seeds:?} is empty, so nothing would be tested");
+    assert!(
+        !seeds.is_empty(),
+        "{name}: the range of seeds {seeds:?} is empty, so nothing would be tested"
+    );
     for seed in seeds {
         let lab = LabRuntime::new(LabConfig::default().seed(seed));
         let failure = match lab.try_run(async |cx| body(cx).await) {

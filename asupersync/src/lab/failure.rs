@@ -88,11 +88,23 @@ pub struct SpinReport {
 }
 
 impl WaitReport {
-    pub(super) fn new(at: Time, steps: u64, next_timer: Option<Time>, run: &[super::TraceEvent], root: &RootRef) -> Self {
+    pub(super) fn new(
+        at: Time,
+        steps: u64,
+        next_timer: Option<Time>,
+        run: &[super::TraceEvent],
+        root: &RootRef,
+    ) -> Self {
         let mut tasks = waiting(run, root);
         let count = tasks.len();
         tasks.truncate(MAX_NAMED);
-        WaitReport { at, steps, next_timer, waiting: tasks, count }
+        WaitReport {
+            at,
+            steps,
+            next_timer,
+            waiting: tasks,
+            count,
+        }
     }
 }
 
@@ -104,12 +116,20 @@ impl SpinReport {
             _ => None,
         });
         let mut counts = BTreeMap::new();
-        polled.take(SPIN_WINDOW).for_each(|task| *counts.entry(task).or_insert(0) += 1);
-        let named = counts.into_iter().map(|(t, n)| (t, names.get(&t).cloned().unwrap_or_default(), n));
+        polled
+            .take(SPIN_WINDOW)
+            .for_each(|task| *counts.entry(task).or_insert(0) += 1);
+        let named = counts
+            .into_iter()
+            .map(|(t, n)| (t, names.get(&t).cloned().unwrap_or_default(), n));
         let mut spinning: Vec<_> = named.collect();
         spinning.sort_by_key(|(_, _, n)| std::cmp::Reverse(*n));
         spinning.truncate(MAX_NAMED);
-        SpinReport { steps, at, spinning }
+        SpinReport {
+            steps,
+            at,
+            spinning,
+        }
     }
 }
 
@@ -125,7 +145,11 @@ fn waiting(run: &[super::TraceEvent], root: &RootRef) -> Vec<Waiting> {
         note: None,
     };
     let mut live = BTreeMap::from([(root.task(), new(root.task(), Name::from("body of the run")))]);
-    live.extend(root.live_tasks().into_iter().map(|(task, name)| (task, new(task, name))));
+    live.extend(
+        root.live_tasks()
+            .into_iter()
+            .map(|(task, name)| (task, new(task, name))),
+    );
     let mut promises: BTreeMap<(TaskId, u32), ObligationKind> = BTreeMap::new();
     for e in run {
         match e.event {
@@ -158,10 +182,17 @@ fn waiting(run: &[super::TraceEvent], root: &RootRef) -> Vec<Waiting> {
 
 impl fmt::Display for WaitReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "deadlock at {} after {} steps: nothing can run", self.at, self.steps)?;
+        write!(
+            f,
+            "deadlock at {} after {} steps: nothing can run",
+            self.at, self.steps
+        )?;
         match self.next_timer {
             None => f.write_str(" and no timer is set")?,
-            Some(due) => write!(f, " and the clock may not advance to the next timer at {due}; call LabRuntime::advance")?,
+            Some(due) => write!(
+                f,
+                " and the clock may not advance to the next timer at {due}; call LabRuntime::advance"
+            )?,
         }
         for w in &self.waiting {
             write!(f, "\n  {w}")?;

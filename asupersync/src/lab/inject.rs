@@ -73,7 +73,11 @@ pub struct Injector {
 impl Injector {
     /// Injects [`Inject::Protocol`] at all points of the run of this configuration.
     pub fn new(config: LabConfig) -> Self {
-        Injector { config, mode: Inject::Protocol, points: Points::All }
+        Injector {
+            config,
+            mode: Inject::Protocol,
+            points: Points::All,
+        }
     }
 
     /// What to inject.
@@ -102,11 +106,22 @@ impl Injector {
     pub fn check<T>(&self, body: impl AsyncFn(Scope) -> T) -> InjectReport {
         let mut points = 0;
         let recording = LabRuntime::new(self.config.clone());
-        let recorded = recording.attempt(async |cx| body(cx).await, Some(&mut |_, _, _| points += 1));
-        let mut report = InjectReport { mode: self.mode, points, runs: 1, failures: Vec::new() };
+        let recorded =
+            recording.attempt(async |cx| body(cx).await, Some(&mut |_, _, _| points += 1));
+        let mut report = InjectReport {
+            mode: self.mode,
+            points,
+            runs: 1,
+            failures: Vec::new(),
+        };
         if let Err(failure) = recorded {
             let what = format!("without injection: {failure}");
-            report.failures.push(InjectFailure { point: None, task: None, what, repro: recording.report().repro });
+            report.failures.push(InjectFailure {
+                point: None,
+                task: None,
+                what,
+                repro: recording.report().repro,
+            });
             return report;
         }
         for point in self.chosen(points) {
@@ -118,7 +133,9 @@ impl Injector {
                     if k != point {
                         return;
                     }
-                    let reason = |kind| CancelReason::new(kind).with_message(format!("injected at point {point}"));
+                    let reason = |kind| {
+                        CancelReason::new(kind).with_message(format!("injected at point {point}"))
+                    };
                     let hit = match self.mode {
                         Inject::Protocol => root.cancel_task(task, reason(CancelKind::User)),
                         Inject::Root => {
@@ -134,7 +151,12 @@ impl Injector {
             report.runs += 1;
             if let Some(what) = self.fault(&lab, result.err()) {
                 let repro = format!("{POINT_VARIABLE}={point} {}", repro(lab.report().seed));
-                report.failures.push(InjectFailure { point: Some(point), task: Some(task), what, repro });
+                report.failures.push(InjectFailure {
+                    point: Some(point),
+                    task: Some(task),
+                    what,
+                    repro,
+                });
             }
         }
         report
@@ -152,7 +174,9 @@ impl Injector {
             Some(failure) => Some(failure.to_string()),
             None => {
                 let abandoned = region.filter(|_| self.mode != Inject::Drop)?.abandoned;
-                abandoned.first().map(|a| format!("did not react to the request: {a}"))
+                abandoned
+                    .first()
+                    .map(|a| format!("did not react to the request: {a}"))
             }
         }
     }
@@ -216,8 +240,17 @@ impl InjectReport {
 
 impl fmt::Display for InjectReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let InjectReport { mode, points, runs, failures } = self;
-        write!(f, "{mode:?} at {points} await points, {runs} runs, {} failures", failures.len())?;
+        let InjectReport {
+            mode,
+            points,
+            runs,
+            failures,
+        } = self;
+        write!(
+            f,
+            "{mode:?} at {points} await points, {runs} runs, {} failures",
+            failures.len()
+        )?;
         for failure in failures {
             write!(f, "\n{failure}")?;
         }

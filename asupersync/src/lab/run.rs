@@ -7,9 +7,9 @@ use super::oracle::{Oracle, OracleViolation};
 use super::report::{LabReport, repro};
 use super::trace::Trace;
 use super::world::{LabWorld, Step};
-use crate::cx::Scope;
+use crate::cx::{Scope, run_root};
 use crate::exec::region::RegionOptions;
-use crate::exec::root::{self, RootRef};
+use crate::exec::root::RootRef;
 use crate::types::event::Event;
 use crate::types::id::TaskId;
 use crate::types::report::RegionReport;
@@ -57,7 +57,11 @@ impl LabRuntime {
     /// A world at its beginning.
     pub fn new(config: LabConfig) -> Self {
         let world = Arc::new(LabWorld::new(&config));
-        LabRuntime { config, world, last: Mutex::default() }
+        LabRuntime {
+            config,
+            world,
+            last: Mutex::default(),
+        }
     }
 
     /// Runs a program to quiescence.
@@ -86,15 +90,23 @@ impl LabRuntime {
         body: impl AsyncFnOnce(Scope) -> T,
         hook: Option<Hook<'_>>,
     ) -> Result<T, LabFailure> {
-        assert!(self.lock().failure.is_none(), "this lab has failed; make another one for another run");
+        assert!(
+            self.lock().failure.is_none(),
+            "this lab has failed; make another one for another run"
+        );
         let world: Arc<dyn World> = self.world.clone();
         let mut driven = Ok(());
-        let reported = root::run(&world, RegionOptions::named("lab"), |task| body(Scope::of_root(task)), |root| {
-            driven = self.drive(root, hook);
-            if driven.is_err() {
-                self.tear_down(root);
-            }
-        });
+        let reported = run_root(
+            &world,
+            RegionOptions::named("lab"),
+            |scope| body(scope),
+            |root| {
+                driven = self.drive(root, hook);
+                if driven.is_err() {
+                    self.tear_down(root);
+                }
+            },
+        );
         self.world.clear();
         self.lock().region = Some(reported.report.clone());
         let result = match (driven, reported.panic.clone()) {
@@ -102,7 +114,11 @@ impl LabRuntime {
             (Ok(()), Some(panic)) => Err(LabFailure::BodyPanic(panic)),
             (Ok(()), None) => match reported.into_result() {
                 Err(e) => Err(LabFailure::Region(e.to_string())),
-                Ok(value) => self.world.end().map(|()| value).map_err(LabFailure::Violation),
+                Ok(value) => self
+                    .world
+                    .end()
+                    .map(|()| value)
+                    .map_err(LabFailure::Violation),
             },
         };
         if let Err(failure) = &result {
@@ -136,9 +152,9 @@ impl LabRuntime {
                     })));
                 }
                 Step::Exhausted => {
-                    return Err(LabFailure::StepLimit(
-                        self.world.view(|v| SpinReport::new(v.steps, v.now, since(v.trace, start), root)),
-                    ));
+                    return Err(LabFailure::StepLimit(self.world.view(|v| {
+                        SpinReport::new(v.steps, v.now, since(v.trace, start), root)
+                    })));
                 }
             }
         }

@@ -64,7 +64,11 @@ impl Trace {
 
     /// The first place where `other` did something else than this trace.
     pub fn divergence(&self, other: &Trace) -> Option<Divergence> {
-        let index = self.events.iter().zip(&other.events).position(|(a, b)| a != b);
+        let index = self
+            .events
+            .iter()
+            .zip(&other.events)
+            .position(|(a, b)| a != b);
         let index = index.or_else(|| {
             let shorter = self.events.len().min(other.events.len());
             (self.events.len() != other.events.len()).then_some(shorter)
@@ -78,7 +82,11 @@ impl Trace {
         }
         // The same events under other choices: a difference that had no effect yet.
         let end = self.events.len() as u64;
-        (self.choices != other.choices).then_some(Divergence { index: end, expected: None, got: None })
+        (self.choices != other.choices).then_some(Divergence {
+            index: end,
+            expected: None,
+            got: None,
+        })
     }
 }
 
@@ -121,9 +129,16 @@ fn canonical(event: &Event) -> ([u64; WORDS], usize) {
         (all, words.len())
     }
     match *event {
-        Event::RegionOpened { region, parent, opener } => {
-            form(&[1, of_region(region), parent.map_or(u64::MAX, of_region), of_task(opener)])
-        }
+        Event::RegionOpened {
+            region,
+            parent,
+            opener,
+        } => form(&[
+            1,
+            of_region(region),
+            parent.map_or(u64::MAX, of_region),
+            of_task(opener),
+        ]),
         Event::RegionCancelled { region, kind } => form(&[2, of_region(region), of_kind(kind)]),
         Event::RegionHandedOver { region } => form(&[3, of_region(region)]),
         Event::RegionFinalizing { region } => form(&[4, of_region(region)]),
@@ -136,13 +151,20 @@ fn canonical(event: &Event) -> ([u64; WORDS], usize) {
         Event::CancelMasked { task } => form(&[11, of_task(task)]),
         Event::TaskFinalizing { task } => form(&[12, of_task(task)]),
         Event::TaskEscalated { task } => form(&[13, of_task(task)]),
-        Event::TaskCompleted { task, region, severity } => {
-            form(&[14, of_task(task), of_region(region), of_severity(severity)])
-        }
+        Event::TaskCompleted {
+            task,
+            region,
+            severity,
+        } => form(&[14, of_task(task), of_region(region), of_severity(severity)]),
         Event::ObligationReserved { task, slot, kind } => {
             form(&[15, of_task(task), u64::from(slot), of_obligation(kind)])
         }
-        Event::ObligationResolved { task, slot, kind, how } => {
+        Event::ObligationResolved {
+            task,
+            slot,
+            kind,
+            how,
+        } => {
             let what = of_obligation(kind) << 8 | of_resolution(how);
             form(&[16, of_task(task), u64::from(slot), what])
         }
@@ -217,15 +239,28 @@ mod tests {
 
     fn trace(events: &[Event]) -> Trace {
         let events = events.iter().enumerate();
-        let events = events.map(|(i, event)| TraceEvent { seq: i as u64, at: Time::ZERO, event: *event });
-        Trace { events: events.collect(), ..Trace::default() }
+        let events = events.map(|(i, event)| TraceEvent {
+            seq: i as u64,
+            at: Time::ZERO,
+            event: *event,
+        });
+        Trace {
+            events: events.collect(),
+            ..Trace::default()
+        }
     }
 
     #[test]
     fn the_hash_is_pinned() {
         // A change of the format is a change of this number, and of every recorded hash.
         let t = TaskId::new(1, 0);
-        let trace = trace(&[Event::TaskPolled { task: t }, Event::Note { task: t, note: "here" }]);
+        let trace = trace(&[
+            Event::TaskPolled { task: t },
+            Event::Note {
+                task: t,
+                note: "here",
+            },
+        ]);
         assert_eq!(trace.hash(), 13_399_118_498_239_289_991);
     }
 
@@ -233,9 +268,18 @@ mod tests {
     fn each_field_of_a_trace_changes_its_hash() {
         let a = trace(&[Event::EntropyDrawn]);
         let others = [
-            Trace { seed: 1, ..a.clone() },
-            Trace { config: 1, ..a.clone() },
-            Trace { choices: vec![0], ..a.clone() },
+            Trace {
+                seed: 1,
+                ..a.clone()
+            },
+            Trace {
+                config: 1,
+                ..a.clone()
+            },
+            Trace {
+                choices: vec![0],
+                ..a.clone()
+            },
             trace(&[Event::TimerSet { due: Time::ZERO }]),
             trace(&[Event::EntropyDrawn, Event::EntropyDrawn]),
             trace(&[]),
@@ -247,7 +291,9 @@ mod tests {
 
     #[test]
     fn divergence_names_the_first_difference() {
-        let t = |n| Event::TaskPolled { task: TaskId::new(n, 0) };
+        let t = |n| Event::TaskPolled {
+            task: TaskId::new(n, 0),
+        };
         let a = trace(&[t(0), t(1), t(2)]);
         assert_eq!(a.divergence(&a), None);
         let altered = trace(&[t(0), t(3), t(2)]);

@@ -99,7 +99,11 @@ impl LabWorld {
         let core = Arc::new(Core {
             state: Mutex::new(State {
                 now: Time::ZERO,
-                horizon: if config.auto_advance { Time::MAX } else { Time::ZERO },
+                horizon: if config.auto_advance {
+                    Time::MAX
+                } else {
+                    Time::ZERO
+                },
                 max_steps: config.max_steps,
                 steps: 0,
                 entropy: Rng::stream(seed, "entropy"),
@@ -107,7 +111,11 @@ impl LabWorld {
                 ready: VecDeque::new(),
                 timers: Timers::new(),
                 net: NetState::new(config.network),
-                trace: Trace { seed, config: config.fingerprint(), ..Trace::default() },
+                trace: Trace {
+                    seed,
+                    config: config.fingerprint(),
+                    ..Trace::default()
+                },
                 failed: None,
                 oracles: Oracles::new(config.strict),
                 violation: None,
@@ -181,7 +189,11 @@ impl LabWorld {
         let mut state = self.core.lock();
         let State { now, steps, .. } = *state;
         let choices = state.trace.choices.len();
-        state.failed.get_or_insert(Frozen { now, steps, choices });
+        state.failed.get_or_insert(Frozen {
+            now,
+            steps,
+            choices,
+        });
         state.violation = None;
         state.horizon = Time::MAX;
         state.max_steps = steps.saturating_add(TEARDOWN_STEPS);
@@ -189,7 +201,12 @@ impl LabWorld {
 
     /// Drops everything that waits here, which breaks the circles between tasks and world.
     pub(super) fn clear(&self) {
-        if let Some(Frozen { now, steps, choices }) = self.core.lock().failed {
+        if let Some(Frozen {
+            now,
+            steps,
+            choices,
+        }) = self.core.lock().failed
+        {
             let mut state = self.core.lock();
             (state.now, state.steps) = (now, steps);
             state.trace.choices.truncate(choices);
@@ -237,19 +254,44 @@ impl Core {
         cx: &Context<'_>,
         f: impl FnOnce(&mut NetState, &mut Draw<'_>, &mut Out) -> R,
     ) -> R {
-        self.net_with(Out { caller: Some(cx.waker().clone()), ..Out::default() }, f)
+        self.net_with(
+            Out {
+                caller: Some(cx.waker().clone()),
+                ..Out::default()
+            },
+            f,
+        )
     }
 
-    fn net_with<R>(&self, mut out: Out, f: impl FnOnce(&mut NetState, &mut Draw<'_>, &mut Out) -> R) -> R {
+    fn net_with<R>(
+        &self,
+        mut out: Out,
+        f: impl FnOnce(&mut NetState, &mut Draw<'_>, &mut Out) -> R,
+    ) -> R {
         let result = {
             let mut state = self.lock();
-            let State { now, strategy, trace, net, .. } = &mut *state;
-            let mut draw = Draw { now: *now, strategy: strategy.as_mut(), choices: &mut trace.choices };
+            let State {
+                now,
+                strategy,
+                trace,
+                net,
+                ..
+            } = &mut *state;
+            let mut draw = Draw {
+                now: *now,
+                strategy: strategy.as_mut(),
+                choices: &mut trace.choices,
+            };
             let result = f(net, &mut draw, &mut out);
             out.events.drain(..).for_each(|e| state.record(e));
             result
         };
-        let Out { caller, wake, discard, .. } = out;
+        let Out {
+            caller,
+            wake,
+            discard,
+            ..
+        } = out;
         drop((caller, discard));
         wake.into_iter().for_each(Waker::wake);
         result
@@ -262,7 +304,11 @@ impl State {
             return;
         }
         let seq = self.trace.events.len() as u64;
-        let e = TraceEvent { seq, at: self.now, event };
+        let e = TraceEvent {
+            seq,
+            at: self.now,
+            event,
+        };
         self.trace.events.push(e);
         self.oracles.on(&e);
         if self.violation.is_none() {
@@ -278,7 +324,10 @@ impl State {
     }
 
     fn next_due(&self) -> Option<Time> {
-        [self.timers.next_due(), self.net.next_due()].into_iter().flatten().min()
+        [self.timers.next_due(), self.net.next_due()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The next step, or `None` when the clock has moved and something is due.
@@ -307,15 +356,19 @@ impl State {
             return Some(Step::Exhausted);
         }
         self.steps += 1;
-        let index = match u32::try_from(self.ready.len()).expect("fewer than 2^32 tasks are runnable") {
-            1 => 0,
-            len => {
-                let index = self.strategy.task(&Queue(&self.ready)) % len;
-                self.trace.choices.push(index);
-                index
-            }
-        };
-        let entry = self.ready.remove(index as usize).expect("the index is below the length");
+        let index =
+            match u32::try_from(self.ready.len()).expect("fewer than 2^32 tasks are runnable") {
+                1 => 0,
+                len => {
+                    let index = self.strategy.task(&Queue(&self.ready)) % len;
+                    self.trace.choices.push(index);
+                    index
+                }
+            };
+        let entry = self
+            .ready
+            .remove(index as usize)
+            .expect("the index is below the length");
         Some(match entry {
             Entry::Task(task) => Step::Task(task),
             Entry::Job(job) => Step::Job(job),
@@ -352,9 +405,7 @@ impl World for LabWorld {
     }
 
     fn entropy(&self) -> u64 {
-        let mut state = self.core.lock();
-        state.record(Event::EntropyDrawn);
-        state.entropy.next_u64()
+        self.core.lock().entropy.next_u64()
     }
 
     fn enqueue(&self, task: Runnable, _hint: Hint) {
@@ -365,7 +416,10 @@ impl World for LabWorld {
         let waker = waker.clone();
         let mut state = self.core.lock();
         state.record(Event::TimerSet { due });
-        TimerKey { shard: 0, key: state.timers.set(due, waker) }
+        TimerKey {
+            shard: 0,
+            key: state.timers.set(due, waker),
+        }
     }
 
     fn timer_update(&self, key: TimerKey, waker: &Waker) -> bool {
@@ -383,7 +437,9 @@ impl World for LabWorld {
 
     fn timer_cancel(&self, key: TimerKey) -> bool {
         let mut state = self.core.lock();
-        let Some((due, waker)) = state.timers.cancel(key.key) else { return false };
+        let Some((due, waker)) = state.timers.cancel(key.key) else {
+            return false;
+        };
         state.record(Event::TimerCancelled { due });
         drop(state);
         drop(waker);

@@ -127,7 +127,10 @@ mod tests {
             counts[rng.below(10) as usize] += 1;
         }
         // Nine standard deviations around 10,000: a correct generator never fails this.
-        assert!(counts.iter().all(|c| (9_150..10_850).contains(c)), "{counts:?}");
+        assert!(
+            counts.iter().all(|c| (9_150..10_850).contains(c)),
+            "{counts:?}"
+        );
     }
 
     #[test]

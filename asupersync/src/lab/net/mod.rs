@@ -153,12 +153,21 @@ impl VirtualNet {
 impl world::Net for VirtualNet {
     fn tcp_listen(&self, addr: SocketAddr) -> io::Result<Arc<dyn world::Listener>> {
         let addr = self.core.net(|net, _, _| net.listen(addr))?;
-        Ok(Arc::new(Listener { core: self.core.clone(), addr }))
+        Ok(Arc::new(Listener {
+            core: self.core.clone(),
+            addr,
+        }))
     }
 
     fn tcp_connect(&self, addr: SocketAddr) -> io::Result<Arc<dyn world::Stream>> {
-        let conn = self.core.net(|net, draw, out| net.connect(addr, draw, out))?;
-        Ok(Arc::new(Stream { core: self.core.clone(), conn, side: Side::Client }))
+        let conn = self
+            .core
+            .net(|net, draw, out| net.connect(addr, draw, out))?;
+        Ok(Arc::new(Stream {
+            core: self.core.clone(),
+            conn,
+            side: Side::Client,
+        }))
     }
 
     fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -173,11 +182,20 @@ struct Listener {
 }
 
 impl world::Listener for Listener {
-    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Arc<dyn world::Stream>, SocketAddr)>> {
-        self.core.net_poll(cx, |net, _, out| net.accept(self.addr, out)).map(|(conn, peer)| {
-            let stream = Stream { core: self.core.clone(), conn, side: Side::Server };
-            Ok((Arc::new(stream) as Arc<dyn world::Stream>, peer))
-        })
+    fn poll_accept(
+        &self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(Arc<dyn world::Stream>, SocketAddr)>> {
+        self.core
+            .net_poll(cx, |net, _, out| net.accept(self.addr, out))
+            .map(|(conn, peer)| {
+                let stream = Stream {
+                    core: self.core.clone(),
+                    conn,
+                    side: Side::Server,
+                };
+                Ok((Arc::new(stream) as Arc<dyn world::Stream>, peer))
+            })
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -187,7 +205,8 @@ impl world::Listener for Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.core.net(|net, draw, out| net.unlisten(self.addr, draw, out));
+        self.core
+            .net(|net, draw, out| net.unlisten(self.addr, draw, out));
     }
 }
 
@@ -200,19 +219,25 @@ struct Stream {
 
 impl world::Stream for Stream {
     fn poll_connected(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.core.net_poll(cx, |net, _, out| net.connected(self.conn, self.side, out))
+        self.core
+            .net_poll(cx, |net, _, out| net.connected(self.conn, self.side, out))
     }
 
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.core.net_poll(cx, |net, draw, out| net.read(self.conn, self.side, buf, draw, out))
+        self.core.net_poll(cx, |net, draw, out| {
+            net.read(self.conn, self.side, buf, draw, out)
+        })
     }
 
     fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.core.net_poll(cx, |net, draw, out| net.write(self.conn, self.side, buf, draw, out))
+        self.core.net_poll(cx, |net, draw, out| {
+            net.write(self.conn, self.side, buf, draw, out)
+        })
     }
 
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.core.net(|net, draw, out| net.shutdown(self.conn, self.side, how, draw, out))
+        self.core
+            .net(|net, draw, out| net.shutdown(self.conn, self.side, how, draw, out))
     }
 
     fn set_nodelay(&self, _on: bool) -> io::Result<()> {
@@ -231,6 +256,7 @@ impl world::Stream for Stream {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.core.net(|net, draw, out| net.close(self.conn, self.side, draw, out));
+        self.core
+            .net(|net, draw, out| net.close(self.conn, self.side, draw, out));
     }
 }

@@ -65,7 +65,11 @@ pub(in crate::lab) struct Out {
 
 impl Out {
     fn happened(&mut self, conn: u64, what: What, bytes: usize) {
-        self.events.push(Event::Net { conn, what: what as u8, bytes: bytes as u64 });
+        self.events.push(Event::Net {
+            conn,
+            what: what as u8,
+            bytes: bytes as u64,
+        });
     }
 }
 
@@ -196,11 +200,13 @@ impl Conn {
 
 impl End {
     fn wait_read(&mut self, out: &mut Out) {
-        out.discard.extend(std::mem::replace(&mut self.reader, out.caller.take()));
+        out.discard
+            .extend(std::mem::replace(&mut self.reader, out.caller.take()));
     }
 
     fn wait_write(&mut self, out: &mut Out) {
-        out.discard.extend(std::mem::replace(&mut self.writer, out.caller.take()));
+        out.discard
+            .extend(std::mem::replace(&mut self.writer, out.caller.take()));
     }
 
     fn wake_all(&mut self, out: &mut Out) {
@@ -267,7 +273,9 @@ impl NetState {
     }
 
     pub(super) fn break_off(&mut self, id: u64, out: &mut Out) -> bool {
-        let Some(conn) = self.conns.get_mut(&id) else { return false };
+        let Some(conn) = self.conns.get_mut(&id) else {
+            return false;
+        };
         if let Phase::Connecting = conn.phase {
             conn.phase = Phase::Failed(ErrorKind::ConnectionReset);
         }
@@ -286,7 +294,13 @@ impl NetState {
 
     pub(super) fn connections(&self) -> Vec<Connection> {
         let conns = self.conns.iter();
-        conns.map(|(id, c)| Connection { id: ConnId(*id), client: c.addrs[0], server: c.addrs[1] }).collect()
+        conns
+            .map(|(id, c)| Connection {
+                id: ConnId(*id),
+                client: c.addrs[0],
+                server: c.addrs[1],
+            })
+            .collect()
     }
 
     // Sockets.
@@ -313,12 +327,20 @@ impl NetState {
         } else if self.is_taken(addr) {
             return Err(ErrorKind::AddrInUse.into());
         }
-        self.listeners.insert(addr, Listening { queue: VecDeque::new(), acceptor: None });
+        self.listeners.insert(
+            addr,
+            Listening {
+                queue: VecDeque::new(),
+                acceptor: None,
+            },
+        );
         Ok(addr)
     }
 
     pub(super) fn unlisten(&mut self, addr: SocketAddr, draw: &mut Draw<'_>, out: &mut Out) {
-        let Some(listening) = self.listeners.remove(&addr) else { return };
+        let Some(listening) = self.listeners.remove(&addr) else {
+            return;
+        };
         out.discard.extend(listening.acceptor);
         for id in listening.queue {
             self.send(id, Side::Client, Segment::Reset, draw);
@@ -327,19 +349,36 @@ impl NetState {
     }
 
     pub(super) fn accept(&mut self, addr: SocketAddr, out: &mut Out) -> Poll<(u64, SocketAddr)> {
-        let listening = self.listeners.get_mut(&addr).expect("a listener exists while its socket does");
+        let listening = self
+            .listeners
+            .get_mut(&addr)
+            .expect("a listener exists while its socket does");
         let Some(id) = listening.queue.pop_front() else {
-            out.discard.extend(std::mem::replace(&mut listening.acceptor, out.caller.take()));
+            out.discard.extend(std::mem::replace(
+                &mut listening.acceptor,
+                out.caller.take(),
+            ));
             return Poll::Pending;
         };
         out.happened(id, What::Accepted, 0);
-        let conn = self.conns.get(&id).expect("a queued connection is open at the server's end");
+        let conn = self
+            .conns
+            .get(&id)
+            .expect("a queued connection is open at the server's end");
         Poll::Ready((id, conn.addrs[Side::Client as usize]))
     }
 
-    pub(super) fn connect(&mut self, to: SocketAddr, draw: &mut Draw<'_>, out: &mut Out) -> io::Result<u64> {
+    pub(super) fn connect(
+        &mut self,
+        to: SocketAddr,
+        draw: &mut Draw<'_>,
+        out: &mut Out,
+    ) -> io::Result<u64> {
         if to.port() == 0 || to.ip().is_unspecified() {
-            return Err(io::Error::new(ErrorKind::InvalidInput, format!("{to} is no address to connect to")));
+            return Err(io::Error::new(
+                ErrorKind::InvalidInput,
+                format!("{to} is no address to connect to"),
+            ));
         }
         let host = match to.ip() {
             ip if ip.is_loopback() => ip,
@@ -352,7 +391,14 @@ impl NetState {
         self.next_conn += 1;
         let mut ends = <[End; 2]>::default();
         ends[Side::Client as usize].open = true;
-        self.conns.insert(id, Conn { addrs: [from, to], phase: Phase::Connecting, ends });
+        self.conns.insert(
+            id,
+            Conn {
+                addrs: [from, to],
+                phase: Phase::Connecting,
+                ends,
+            },
+        );
         out.happened(id, What::Asked, 0);
         self.request(id, 0, draw);
         Ok(id)
@@ -401,7 +447,9 @@ impl NetState {
         }
         let mut read = 0;
         while read < buf.len() {
-            let Some(front) = end.arrived.front_mut() else { break };
+            let Some(front) = end.arrived.front_mut() else {
+                break;
+            };
             if read > 0 && segments && draw.number(2) == 1 {
                 break;
             }
@@ -435,7 +483,9 @@ impl NetState {
         draw: &mut Draw<'_>,
         out: &mut Out,
     ) -> Poll<io::Result<usize>> {
-        let NetModel { segments, buffer, .. } = self.model;
+        let NetModel {
+            segments, buffer, ..
+        } = self.model;
         let conn = self.conn(id);
         if side == Side::Client {
             match conn.usable() {
@@ -476,7 +526,12 @@ impl NetState {
         out.happened(id, What::Sent, n);
         for part in [&buf[..cut], &buf[cut..n]] {
             if !part.is_empty() {
-                self.send(id, side.other(), Segment::Data(Bytes::copy_from_slice(part)), draw);
+                self.send(
+                    id,
+                    side.other(),
+                    Segment::Data(Bytes::copy_from_slice(part)),
+                    draw,
+                );
             }
         }
         Poll::Ready(Ok(n))
@@ -535,7 +590,11 @@ impl NetState {
             return false;
         };
         match first.remove() {
-            Tick::Request { conn, attempt, sent } => self.on_request(conn, attempt, sent, draw, out),
+            Tick::Request {
+                conn,
+                attempt,
+                sent,
+            } => self.on_request(conn, attempt, sent, draw, out),
             Tick::Repeat { conn, attempt } => self.on_repeat(conn, attempt, draw, out),
             Tick::Arrival { conn, to } => self.on_arrival(conn, to, draw, out),
         }
@@ -545,14 +604,29 @@ impl NetState {
     /// Every waker that is stored, when nobody will be woken any more.
     pub(in crate::lab) fn take_wakers(&mut self) -> Vec<Waker> {
         let ends = self.conns.values_mut().flat_map(|c| &mut c.ends);
-        let mut wakers: Vec<Waker> =
-            ends.flat_map(|e| [e.reader.take(), e.writer.take()]).flatten().collect();
-        wakers.extend(self.listeners.values_mut().filter_map(|l| l.acceptor.take()));
+        let mut wakers: Vec<Waker> = ends
+            .flat_map(|e| [e.reader.take(), e.writer.take()])
+            .flatten()
+            .collect();
+        wakers.extend(
+            self.listeners
+                .values_mut()
+                .filter_map(|l| l.acceptor.take()),
+        );
         wakers
     }
 
-    fn on_request(&mut self, id: u64, attempt: u32, sent: Time, draw: &mut Draw<'_>, out: &mut Out) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
+    fn on_request(
+        &mut self,
+        id: u64,
+        attempt: u32,
+        sent: Time,
+        draw: &mut Draw<'_>,
+        out: &mut Out,
+    ) {
+        let Some(conn) = self.conns.get_mut(&id) else {
+            return;
+        };
         let [from, to] = conn.addrs;
         let cut = self.cuts.contains(&link(from.ip(), to.ip()));
         let any = match to {
@@ -560,7 +634,11 @@ impl NetState {
             SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
         };
         let wildcard = SocketAddr::new(any, to.port());
-        let key = if self.listeners.contains_key(&to) { to } else { wildcard };
+        let key = if self.listeners.contains_key(&to) {
+            to
+        } else {
+            wildcard
+        };
         match self.listeners.get_mut(&key) {
             None if !cut => self.send(id, Side::Client, Segment::Refused, draw),
             Some(listening) if !cut && listening.queue.len() < self.model.backlog => {
@@ -573,7 +651,13 @@ impl NetState {
             // Lost on the way, or ignored by a listener that is behind: the client asks again.
             _ => {
                 let due = (sent + SYN_WAIT * (1 << attempt)).max(draw.now);
-                self.schedule(due, Tick::Repeat { conn: id, attempt: attempt + 1 });
+                self.schedule(
+                    due,
+                    Tick::Repeat {
+                        conn: id,
+                        attempt: attempt + 1,
+                    },
+                );
             }
         }
     }
@@ -591,7 +675,9 @@ impl NetState {
     }
 
     fn on_arrival(&mut self, id: u64, to: Side, draw: &mut Draw<'_>, out: &mut Out) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let Some(conn) = self.conns.get_mut(&id) else {
+            return;
+        };
         let [client, server] = conn.addrs;
         if self.cuts.contains(&link(client.ip(), server.ip())) {
             if !conn.end(to).flight.is_empty() {
@@ -601,7 +687,9 @@ impl NetState {
             return;
         }
         // A reset empties the flight and leaves the appointments of what was in it.
-        let Some(segment) = conn.end(to).flight.pop_front() else { return };
+        let Some(segment) = conn.end(to).flight.pop_front() else {
+            return;
+        };
         match segment {
             Segment::Established => {
                 conn.phase = Phase::Established;
@@ -649,12 +737,21 @@ impl NetState {
             return;
         }
         let due = draw.now + self.delay(draw);
-        self.schedule(due, Tick::Request { conn: id, attempt, sent: draw.now });
+        self.schedule(
+            due,
+            Tick::Request {
+                conn: id,
+                attempt,
+                sent: draw.now,
+            },
+        );
     }
 
     /// Puts a segment on its way to an end that may still want it.
     fn send(&mut self, id: u64, to: Side, segment: Segment, draw: &mut Draw<'_>) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let Some(conn) = self.conns.get_mut(&id) else {
+            return;
+        };
         let end = conn.end(to);
         if end.broken {
             end.load -= segment.len();
@@ -685,7 +782,9 @@ impl NetState {
     }
 
     fn forget(&mut self, id: u64, side: Side, out: &mut Out) {
-        let Some(conn) = self.conns.get_mut(&id) else { return };
+        let Some(conn) = self.conns.get_mut(&id) else {
+            return;
+        };
         let end = conn.end(side);
         end.open = false;
         out.discard.extend(end.reader.take());
@@ -699,13 +798,16 @@ impl NetState {
     }
 
     fn conn(&mut self, id: u64) -> &mut Conn {
-        self.conns.get_mut(&id).expect("a connection exists while a socket of it does")
+        self.conns
+            .get_mut(&id)
+            .expect("a connection exists while a socket of it does")
     }
 
     fn is_taken(&self, addr: SocketAddr) -> bool {
         self.listeners.keys().any(|l| {
             let same_family = l.is_ipv4() == addr.is_ipv4();
-            let overlap = l.ip() == addr.ip() || l.ip().is_unspecified() || addr.ip().is_unspecified();
+            let overlap =
+                l.ip() == addr.ip() || l.ip().is_unspecified() || addr.ip().is_unspecified();
             l.port() == addr.port() && same_family && overlap
         })
     }
@@ -713,7 +815,11 @@ impl NetState {
     fn free_port(&mut self, host: IpAddr) -> io::Result<u16> {
         for _ in PORTS {
             let port = self.next_port;
-            self.next_port = if port == *PORTS.end() { *PORTS.start() } else { port + 1 };
+            self.next_port = if port == *PORTS.end() {
+                *PORTS.start()
+            } else {
+                port + 1
+            };
             let addr = SocketAddr::new(host, port);
             if !self.is_taken(addr) && !self.clients.contains(&addr) {
                 return Ok(port);

@@ -31,13 +31,21 @@ impl Wake for Count {
 
 /// Without jitter and cuts: every time and every length is exact.
 fn exact() -> NetModel {
-    NetModel::default().latency(LATENCY, Duration::ZERO).segments(false)
+    NetModel::default()
+        .latency(LATENCY, Duration::ZERO)
+        .segments(false)
 }
 
 impl Bench {
     fn new(model: NetModel, seed: u64) -> Self {
-        let config = LabConfig::default().network(model).seed(seed).pick(Pick::Random);
-        Bench { world: LabWorld::new(&config), wakes: Arc::new(Count(AtomicU32::new(0))) }
+        let config = LabConfig::default()
+            .network(model)
+            .seed(seed)
+            .pick(Pick::Random);
+        Bench {
+            world: LabWorld::new(&config),
+            wakes: Arc::new(Count(AtomicU32::new(0))),
+        }
     }
 
     /// Lets time pass until nothing is under way.
@@ -55,11 +63,17 @@ impl Bench {
     }
 
     fn listen(&self, addr: &str) -> Server {
-        self.world.net().tcp_listen(addr.parse().expect("an address")).expect("the port is free")
+        self.world
+            .net()
+            .tcp_listen(addr.parse().expect("an address"))
+            .expect("the port is free")
     }
 
     fn connect(&self, addr: &str) -> Socket {
-        self.world.net().tcp_connect(addr.parse().expect("an address")).expect("a port is free")
+        self.world
+            .net()
+            .tcp_connect(addr.parse().expect("an address"))
+            .expect("a port is free")
     }
 
     fn accept(&self, server: &Server) -> Socket {
@@ -83,11 +97,14 @@ impl Bench {
 
     fn read(&self, s: &Socket, len: usize) -> Poll<Result<Vec<u8>, ErrorKind>> {
         let mut buf = vec![0; len];
-        self.poll(|cx| s.poll_read(cx, &mut buf)).map_ok(|n| buf[..n].to_vec()).map_err(|e| e.kind())
+        self.poll(|cx| s.poll_read(cx, &mut buf))
+            .map_ok(|n| buf[..n].to_vec())
+            .map_err(|e| e.kind())
     }
 
     fn write(&self, s: &Socket, bytes: &[u8]) -> Poll<Result<usize, ErrorKind>> {
-        self.poll(|cx| s.poll_write(cx, bytes)).map_err(|e| e.kind())
+        self.poll(|cx| s.poll_write(cx, bytes))
+            .map_err(|e| e.kind())
     }
 }
 
@@ -103,11 +120,18 @@ fn failed<T>(kind: ErrorKind) -> Poll<Result<T, ErrorKind>> {
 fn a_round_trip_takes_exactly_its_latencies() {
     let b = Bench::new(exact(), 0);
     let server = b.listen("127.0.0.1:0");
-    assert_eq!(server.local_addr().expect("bound").to_string(), "127.0.0.1:49152");
+    assert_eq!(
+        server.local_addr().expect("bound").to_string(),
+        "127.0.0.1:49152"
+    );
     assert!(b.poll(|cx| server.poll_accept(cx)).is_pending());
     let client = b.connect("127.0.0.1:49152");
     assert!(b.connected(&client).is_pending());
-    assert_eq!(b.settle(), Time::ZERO + 2 * LATENCY, "one to ask, one to learn");
+    assert_eq!(
+        b.settle(),
+        Time::ZERO + 2 * LATENCY,
+        "one to ask, one to learn"
+    );
     assert_eq!(b.wakes(), 2, "the acceptor and the connector");
     assert_eq!(b.connected(&client), ready(()));
     let peer = b.accept(&server);
@@ -131,7 +155,11 @@ fn half_a_connection_can_end() {
     b.settle();
     assert_eq!(b.read(&server, 99), ready(b"request".to_vec()));
     assert_eq!(b.read(&server, 99), ready(vec![]), "the end");
-    assert_eq!(b.write(&server, b"answer"), ready(6), "the other half goes on");
+    assert_eq!(
+        b.write(&server, b"answer"),
+        ready(6),
+        "the other half goes on"
+    );
     b.settle();
     assert_eq!(b.read(&client, 99), ready(b"answer".to_vec()));
     drop(server);
@@ -165,7 +193,11 @@ fn nobody_listening_and_nobody_answering() {
     let first = b.connect("127.0.0.1:82");
     let second = b.connect("127.0.0.1:82");
     let start = b.world.now();
-    assert_eq!(b.settle() - start, Duration::from_secs(127), "a full listener is asked seven times");
+    assert_eq!(
+        b.settle() - start,
+        Duration::from_secs(127),
+        "a full listener is asked seven times"
+    );
     assert_eq!(b.connected(&first), ready(()));
     assert_eq!(b.connected(&second), failed(ErrorKind::TimedOut));
 }
@@ -204,7 +236,9 @@ fn a_reset_is_seen_once_by_both_ends() {
     assert_eq!(b.write(&client, b"lost"), ready(4));
     assert!(b.read(&server, 9).is_pending());
     let net = b.world.virtual_net();
-    let [conn] = net.connections()[..] else { panic!("one connection") };
+    let [conn] = net.connections()[..] else {
+        panic!("one connection")
+    };
     b.wakes();
     assert!(net.reset(conn.id));
     assert_eq!(b.wakes(), 1);
@@ -238,7 +272,10 @@ fn dropping_a_socket_says_whether_something_was_lost() {
     assert_eq!(b.read(&client, 9), ready(vec![]));
     assert_eq!(b.write(&client, b"late"), ready(4));
     b.settle();
-    assert_eq!(b.write(&client, b"late"), failed(ErrorKind::ConnectionReset));
+    assert_eq!(
+        b.write(&client, b"late"),
+        failed(ErrorKind::ConnectionReset)
+    );
     // Never accepted.
     let client = b.connect("127.0.0.1:80");
     b.settle();
@@ -255,7 +292,10 @@ fn dropping_a_socket_says_whether_something_was_lost() {
 fn addresses_are_taken_once_and_names_resolve() {
     let b = Bench::new(exact(), 0);
     let all = b.listen("0.0.0.0:80");
-    let again = b.world.net().tcp_listen("127.0.0.1:80".parse().expect("an address"));
+    let again = b
+        .world
+        .net()
+        .tcp_listen("127.0.0.1:80".parse().expect("an address"));
     assert_eq!(again.err().map(|e| e.kind()), Some(ErrorKind::AddrInUse));
     let client = b.connect("10.9.9.9:80");
     b.settle();
@@ -265,9 +305,18 @@ fn addresses_are_taken_once_and_names_resolve() {
 
     b.world.virtual_net().host("db", [10, 0, 0, 7]);
     let port = |host| b.world.net().resolve(host, 5);
-    assert_eq!(port("db").expect("named"), ["10.0.0.7:5".parse().expect("an address")]);
-    assert_eq!(port("::1").expect("numeric"), ["[::1]:5".parse().expect("an address")]);
-    assert_eq!(port("other").err().map(|e| e.kind()), Some(ErrorKind::NotFound));
+    assert_eq!(
+        port("db").expect("named"),
+        ["10.0.0.7:5".parse().expect("an address")]
+    );
+    assert_eq!(
+        port("::1").expect("numeric"),
+        ["[::1]:5".parse().expect("an address")]
+    );
+    assert_eq!(
+        port("other").err().map(|e| e.kind()),
+        Some(ErrorKind::NotFound)
+    );
 }
 
 #[test]

@@ -88,7 +88,11 @@ impl Oracles {
     }
 
     fn all_mut(&mut self) -> [&mut dyn Oracle; 3] {
-        [&mut self.task_leak, &mut self.obligation_leak, &mut self.quiescence]
+        [
+            &mut self.task_leak,
+            &mut self.obligation_leak,
+            &mut self.quiescence,
+        ]
     }
 }
 
@@ -97,7 +101,11 @@ pub fn judge(trace: &Trace, strict: bool) -> Vec<OracleViolation> {
     let mut oracles = Oracles::new(strict);
     trace.events.iter().for_each(|e| oracles.on(e));
     oracles.end();
-    oracles.all_mut().into_iter().filter_map(|o| o.check().err()).collect()
+    oracles
+        .all_mut()
+        .into_iter()
+        .filter_map(|o| o.check().err())
+        .collect()
 }
 
 #[cfg(test)]
@@ -115,7 +123,11 @@ mod tests {
     const DUE: Time = Time::from_nanos(5);
 
     fn opened(region: RegionId, parent: Option<RegionId>) -> Event {
-        Event::RegionOpened { region, parent, opener: ROOT }
+        Event::RegionOpened {
+            region,
+            parent,
+            opener: ROOT,
+        }
     }
 
     fn spawned(task: TaskId, region: RegionId) -> Event {
@@ -123,7 +135,11 @@ mod tests {
     }
 
     fn completed(task: TaskId, region: RegionId) -> Event {
-        Event::TaskCompleted { task, region, severity: Severity::Ok }
+        Event::TaskCompleted {
+            task,
+            region,
+            severity: Severity::Ok,
+        }
     }
 
     fn closed(region: RegionId) -> Event {
@@ -131,11 +147,20 @@ mod tests {
     }
 
     fn reserved(task: TaskId, slot: u32) -> Event {
-        Event::ObligationReserved { task, slot, kind: ObligationKind::SendPermit }
+        Event::ObligationReserved {
+            task,
+            slot,
+            kind: ObligationKind::SendPermit,
+        }
     }
 
     fn resolved(task: TaskId, slot: u32, how: Resolution) -> Event {
-        Event::ObligationResolved { task, slot, kind: ObligationKind::SendPermit, how }
+        Event::ObligationResolved {
+            task,
+            slot,
+            kind: ObligationKind::SendPermit,
+            how,
+        }
     }
 
     /// A run without fault that uses everything the laws speak of.
@@ -159,9 +184,19 @@ mod tests {
 
     fn fired(events: &[Event], strict: bool) -> Vec<&'static str> {
         let events = events.iter().enumerate();
-        let events = events.map(|(i, event)| TraceEvent { seq: i as u64, at: Time::ZERO, event: *event });
-        let trace = Trace { events: events.collect(), ..Trace::default() };
-        judge(&trace, strict).into_iter().map(|v| v.oracle).collect()
+        let events = events.map(|(i, event)| TraceEvent {
+            seq: i as u64,
+            at: Time::ZERO,
+            event: *event,
+        });
+        let trace = Trace {
+            events: events.collect(),
+            ..Trace::default()
+        };
+        judge(&trace, strict)
+            .into_iter()
+            .map(|v| v.oracle)
+            .collect()
     }
 
     /// The clean run with its event `at` replaced.
@@ -197,15 +232,38 @@ mod tests {
         const TASK: &str = "task leak";
         const PROMISE: &str = "obligation leak";
         const QUIET: &str = "quiescence";
-        let dropped = with(7, resolved(CHILD, 1, Resolution::Aborted(AbortCause::Dropped)));
+        let dropped = with(
+            7,
+            resolved(CHILD, 1, Resolution::Aborted(AbortCause::Dropped)),
+        );
         let cases: [(&str, Vec<Event>, &[&str]); 10] = [
             ("the root task never completes", without(12), &[TASK]),
-            ("a task completes twice", followed_by(&[completed(CHILD, R1)]), &[TASK]),
+            (
+                "a task completes twice",
+                followed_by(&[completed(CHILD, R1)]),
+                &[TASK],
+            ),
             ("a task outlives its region", without(9), &[TASK, QUIET]),
-            ("a promise is found leaked", with(6, resolved(CHILD, 0, Resolution::Leaked)), &[PROMISE]),
-            ("a promise outlives its holder", without(6), &[PROMISE, QUIET]),
-            ("a running task drops a promise", dropped.clone(), &[PROMISE]),
-            ("a region closes above an open one", swapped(10, 11), &[QUIET]),
+            (
+                "a promise is found leaked",
+                with(6, resolved(CHILD, 0, Resolution::Leaked)),
+                &[PROMISE],
+            ),
+            (
+                "a promise outlives its holder",
+                without(6),
+                &[PROMISE, QUIET],
+            ),
+            (
+                "a running task drops a promise",
+                dropped.clone(),
+                &[PROMISE],
+            ),
+            (
+                "a region closes above an open one",
+                swapped(10, 11),
+                &[QUIET],
+            ),
             ("a region never closes", without(10), &[QUIET]),
             ("a timer outlives the run", without(8), &[QUIET]),
             (
@@ -217,6 +275,10 @@ mod tests {
         for (what, events, expected) in cases {
             assert_eq!(fired(&events, true), expected, "{what}");
         }
-        assert_eq!(fired(&dropped, false), [""; 0], "only strict runs forbid dropping a promise");
+        assert_eq!(
+            fired(&dropped, false),
+            [""; 0],
+            "only strict runs forbid dropping a promise"
+        );
     }
 }

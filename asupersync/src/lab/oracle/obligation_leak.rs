@@ -19,7 +19,11 @@ pub struct ObligationLeak {
 impl ObligationLeak {
     /// The oracle of a run that has not begun.
     pub const fn new(strict: bool) -> Self {
-        ObligationLeak { strict, reserved: BTreeMap::new(), violation: None }
+        ObligationLeak {
+            strict,
+            reserved: BTreeMap::new(),
+            violation: None,
+        }
     }
 
     fn violate(&mut self, event: Option<u64>, task: TaskId, kind: ObligationKind, what: &str) {
@@ -44,13 +48,28 @@ impl Oracle for ObligationLeak {
             Event::ObligationReserved { task, slot, kind } => {
                 self.reserved.insert((task, slot), kind);
             }
-            Event::ObligationResolved { task, slot, kind, how } => {
+            Event::ObligationResolved {
+                task,
+                slot,
+                kind,
+                how,
+            } => {
                 if self.reserved.remove(&(task, slot)).is_none() {
-                    self.violate(Some(e.seq), task, kind, "was resolved without being reserved");
+                    self.violate(
+                        Some(e.seq),
+                        task,
+                        kind,
+                        "was resolved without being reserved",
+                    );
                 }
                 match how {
                     Resolution::Leaked => {
-                        self.violate(Some(e.seq), task, kind, "was still reserved when its holder completed");
+                        self.violate(
+                            Some(e.seq),
+                            task,
+                            kind,
+                            "was still reserved when its holder completed",
+                        );
                     }
                     Resolution::Aborted(AbortCause::Dropped) if self.strict && kind.is_strict() => {
                         self.violate(
@@ -66,7 +85,12 @@ impl Oracle for ObligationLeak {
             Event::TaskCompleted { task, .. } => {
                 let all = (task, 0)..=(task, u32::MAX);
                 if let Some(kind) = self.reserved.range(all).next().map(|(_, kind)| *kind) {
-                    self.violate(Some(e.seq), task, kind, "is reserved although its holder completed");
+                    self.violate(
+                        Some(e.seq),
+                        task,
+                        kind,
+                        "is reserved although its holder completed",
+                    );
                 }
             }
             _ => {}

@@ -36,13 +36,23 @@ impl Region {
 impl Quiescence {
     /// The oracle of a run that has not begun.
     pub const fn new() -> Self {
-        Quiescence { open: BTreeMap::new(), tasks: BTreeMap::new(), timers: 0, violation: None }
+        Quiescence {
+            open: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            timers: 0,
+            violation: None,
+        }
     }
 
     fn violate(&mut self, event: Option<u64>, region: Option<RegionId>, what: String) {
         let oracle = self.name();
-        self.violation
-            .get_or_insert(OracleViolation { oracle, what, event, task: None, region });
+        self.violation.get_or_insert(OracleViolation {
+            oracle,
+            what,
+            event,
+            task: None,
+            region,
+        });
     }
 
     /// The region of a live task.
@@ -60,11 +70,21 @@ impl Oracle for Quiescence {
         let seq = Some(e.seq);
         match e.event {
             Event::RegionOpened { region, parent, .. } => {
-                self.open.insert(region, Region { parent, ..Region::default() });
+                self.open.insert(
+                    region,
+                    Region {
+                        parent,
+                        ..Region::default()
+                    },
+                );
                 if let Some(above) = parent {
                     match self.open.get_mut(&above) {
                         Some(above) => above.regions += 1,
-                        None => self.violate(seq, parent, format!("{region} opened under closed {above}")),
+                        None => self.violate(
+                            seq,
+                            parent,
+                            format!("{region} opened under closed {above}"),
+                        ),
                     }
                 }
             }
@@ -73,7 +93,11 @@ impl Oracle for Quiescence {
                     home.tasks += 1;
                     self.tasks.insert(task, region);
                 }
-                None => self.violate(seq, Some(region), format!("{task} was spawned in closed {region}")),
+                None => self.violate(
+                    seq,
+                    Some(region),
+                    format!("{task} was spawned in closed {region}"),
+                ),
             },
             Event::TaskCompleted { task, .. } => {
                 if let Some(home) = self.home(task) {
@@ -92,13 +116,22 @@ impl Oracle for Quiescence {
                 }
             }
             Event::RegionClosed { region } => match self.open.remove(&region) {
-                None => self.violate(seq, Some(region), format!("{region} closed without being open")),
+                None => self.violate(
+                    seq,
+                    Some(region),
+                    format!("{region} closed without being open"),
+                ),
                 Some(closed) => {
                     if let Some(above) = closed.parent.and_then(|p| self.open.get_mut(&p)) {
                         above.regions -= 1;
                     }
                     if !closed.is_quiet() {
-                        let Region { tasks, regions, promises, .. } = closed;
+                        let Region {
+                            tasks,
+                            regions,
+                            promises,
+                            ..
+                        } = closed;
                         self.violate(
                             seq,
                             Some(region),
@@ -117,11 +150,19 @@ impl Oracle for Quiescence {
 
     fn end(&mut self) {
         if let Some(region) = self.open.keys().next().copied() {
-            self.violate(None, Some(region), format!("{region} is open although the run is over"));
+            self.violate(
+                None,
+                Some(region),
+                format!("{region} is open although the run is over"),
+            );
         }
         if self.timers > 0 {
             let timers = self.timers;
-            self.violate(None, None, format!("{timers} timers are set although the run is over"));
+            self.violate(
+                None,
+                None,
+                format!("{timers} timers are set although the run is over"),
+            );
         }
     }
 

@@ -19,7 +19,11 @@ pub struct TaskLeak {
 impl TaskLeak {
     /// The oracle of a run that has not begun.
     pub const fn new() -> Self {
-        TaskLeak { live: BTreeSet::new(), roots: BTreeSet::new(), violation: None }
+        TaskLeak {
+            live: BTreeSet::new(),
+            roots: BTreeSet::new(),
+            violation: None,
+        }
     }
 
     fn violate(&mut self, event: Option<u64>, task: TaskId, region: RegionId, what: &str) {
@@ -41,7 +45,11 @@ impl Oracle for TaskLeak {
 
     fn on(&mut self, e: &TraceEvent) {
         match e.event {
-            Event::RegionOpened { region, parent: None, opener } => {
+            Event::RegionOpened {
+                region,
+                parent: None,
+                opener,
+            } => {
                 self.roots.insert((region, opener));
             }
             Event::TaskSpawned { task, region } => {
@@ -55,7 +63,12 @@ impl Oracle for TaskLeak {
             Event::RegionClosed { region } => {
                 let all = (region, TaskId::new(0, 0))..=(region, TaskId::new(u32::MAX, u32::MAX));
                 if let Some((_, task)) = self.live.range(all).next().copied() {
-                    self.violate(Some(e.seq), task, region, "is alive although its region closed");
+                    self.violate(
+                        Some(e.seq),
+                        task,
+                        region,
+                        "is alive although its region closed",
+                    );
                 }
             }
             _ => {}

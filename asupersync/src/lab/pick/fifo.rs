@@ -12,7 +12,9 @@ pub struct Fifo {
 impl Fifo {
     /// The strategy whose delays come from this seed.
     pub fn new(seed: u64) -> Self {
-        Fifo { rng: Rng::stream(seed, "schedule") }
+        Fifo {
+            rng: Rng::stream(seed, "schedule"),
+        }
     }
 }
 

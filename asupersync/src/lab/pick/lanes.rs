@@ -24,7 +24,11 @@ pub struct Lanes {
 impl Lanes {
     /// The strategy of this seed.
     pub fn new(seed: u64) -> Self {
-        Lanes { rng: Rng::stream(seed, "schedule"), cancel_streak: 0, timed_streak: 0 }
+        Lanes {
+            rng: Rng::stream(seed, "schedule"),
+            cancel_streak: 0,
+            timed_streak: 0,
+        }
     }
 }
 
@@ -63,7 +67,9 @@ impl Strategy for Lanes {
                 Lane::Ready
             }
         };
-        let equal: Vec<u32> = (0..ready.len()).filter(|i| lanes[*i as usize] == urgent).collect();
+        let equal: Vec<u32> = (0..ready.len())
+            .filter(|i| lanes[*i as usize] == urgent)
+            .collect();
         let count = u32::try_from(equal.len()).expect("no more candidates than entries");
         equal[self.rng.below(count) as usize]
     }
@@ -99,8 +105,12 @@ mod tests {
     fn no_lane_starves_and_the_most_urgent_goes_first() {
         let flood = Fixed(vec![
             Lane::Ready,
-            Lane::Timed { deadline: Time::from_nanos(9) },
-            Lane::Timed { deadline: Time::from_nanos(3) },
+            Lane::Timed {
+                deadline: Time::from_nanos(9),
+            },
+            Lane::Timed {
+                deadline: Time::from_nanos(3),
+            },
             Lane::Cancel { priority: 200 },
             Lane::Cancel { priority: 250 },
         ]);
@@ -113,7 +123,10 @@ mod tests {
                 served[i] += 1;
                 gap.iter_mut().for_each(|g| *g += 1);
                 gap[i] = 0;
-                assert!(gap[0] < (STREAK + 1) * (STREAK + 1), "ready starves under seed {seed}");
+                assert!(
+                    gap[0] < (STREAK + 1) * (STREAK + 1),
+                    "ready starves under seed {seed}"
+                );
                 assert!(gap[2] < 2 * (STREAK + 1), "timed starves under seed {seed}");
             }
             assert_eq!((served[1], served[3]), (0, 0), "less urgent entries wait");

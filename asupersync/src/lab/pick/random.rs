@@ -12,7 +12,9 @@ pub struct Random {
 impl Random {
     /// The strategy of this seed.
     pub fn new(seed: u64) -> Self {
-        Random { rng: Rng::stream(seed, "schedule") }
+        Random {
+            rng: Rng::stream(seed, "schedule"),
+        }
     }
 }
 

@@ -13,7 +13,10 @@ pub struct Replay {
 impl Replay {
     /// The strategy of this schedule.
     pub fn new(choices: impl Into<Arc<[u32]>>) -> Self {
-        Replay { choices: choices.into(), next: 0 }
+        Replay {
+            choices: choices.into(),
+            next: 0,
+        }
     }
 
     fn answer(&mut self) -> u32 {
