@@ -7,6 +7,7 @@ pub mod exec;
 pub mod io;
 pub mod kernel;
 pub mod lab;
+pub mod math;
 pub mod net;
 pub mod runtime;
 pub mod sched;
@@ -21,6 +22,7 @@ pub use exec::drive::Reported;
 pub use exec::handle::{SpawnError, TaskHandle};
 pub use exec::region::RegionOptions;
 pub use runtime::Runtime;
+pub use lab::{LabConfig, LabRuntime};
 pub use time::{Missed, TimeoutError};
 pub use types::{
     budget::Budget,
