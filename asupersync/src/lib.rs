@@ -1,23 +1,33 @@
 //! asupersync: structured concurrency for Rust.
 #![allow(missing_docs, dead_code, unreachable_pub)]
-pub mod types;
-pub mod kernel;
-pub mod world;
-pub mod sched;
-pub mod exec;
-pub mod cx;
-pub mod wait;
-pub mod time;
 pub mod channel;
 pub mod combine;
+pub mod cx;
+pub mod exec;
 pub mod io;
-pub mod net;
-pub mod signal;
-pub mod runtime;
+pub mod kernel;
 pub mod lab;
+pub mod net;
+pub mod runtime;
+pub mod sched;
+pub mod signal;
+pub mod time;
+pub mod types;
+pub mod wait;
+pub mod world;
 
+pub use cx::{Cx, Region, RegionError, Scope, TaskBuilder, TryRegionError};
+pub use exec::drive::Reported;
+pub use exec::handle::{SpawnError, TaskHandle};
+pub use exec::region::RegionOptions;
+pub use time::{Missed, TimeoutError};
 pub use types::{
-    budget::Budget, cancel::{CancelKind, CancelReason, Cancelled}, error::{Error, ErrorKind, Recoverability},
-    id::{ObligationId, RegionId, TaskId}, outcome::{join_outcomes, Outcome, OutcomeError, PanicPayload, Severity},
-    policy::Policy, report::RegionReport, time::Time,
+    budget::Budget,
+    cancel::{CancelKind, CancelReason, Cancelled},
+    error::{Error, ErrorKind, Recoverability},
+    id::{ObligationId, RegionId, TaskId},
+    outcome::{Outcome, OutcomeError, PanicPayload, Severity, join_outcomes},
+    policy::Policy,
+    report::RegionReport,
+    time::Time,
 };

@@ -1,1 +1,320 @@
-//! Not written yet.
+//! The context: who is asking, and what may it still do.
+//!
+//! A [`Cx`] identifies the running task. Every wait takes one, which makes the
+//! wait a checkpoint: when the task is asked to cancel, the wait ends with
+//! [`Cancelled`]. There is no ambient context.
+//!
+//! | module | what it adds |
+//! |---|---|
+//! | [`interrupt`] | how waits notice a request: used by every future that takes a `Cx` |
+//! | [`scope`] | regions: opening, ending, deferring |
+//! | [`spawn`] | tasks |
+
+pub mod interrupt;
+pub mod scope;
+pub mod spawn;
+
+pub use interrupt::{Cancellable, DropSafe, Interrupt, WaitCancelled, YieldNow};
+pub(crate) use scope::run_root;
+pub use scope::{Region, RegionError, Scope, TryRegionError};
+pub use spawn::TaskBuilder;
+
+use crate::exec::obligation::Obligation;
+use crate::exec::region::{RegionCell, signal};
+use crate::exec::task::TaskRef;
+use crate::types::budget::Budget;
+use crate::types::cancel::{CancelReason, Cancelled};
+use crate::types::event::Event;
+use crate::types::id::{RegionId, TaskId};
+use crate::types::obligation::ObligationKind;
+use crate::types::time::Time;
+use crate::world::World;
+use std::fmt;
+use std::future::Future;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+
+/// The identity, cancel state and effects of the running task.
+///
+/// Functions take `&Cx`; a spawned body gets its own. Cloning is cheap. A `Cx`
+/// belongs to one task: give another task its own instead of a clone.
+///
+/// ```
+/// use asupersync::{Cancelled, Cx};
+///
+/// async fn add_up(cx: &Cx, numbers: &[u64]) -> Result<u64, Cancelled> {
+///     let mut sum = 0;
+///     for n in numbers {
+///         cx.checkpoint()?;
+///         sum += n;
+///     }
+///     Ok(sum)
+/// }
+/// ```
+pub struct Cx {
+    task: TaskRef,
+    /// The region whose body this context was made for; `None` in a task's own context.
+    scope: Option<Arc<RegionCell>>,
+    view: View,
+    /// The cleanup view of this context, made when first asked for.
+    cleanup: OnceLock<Box<Cx>>,
+}
+
+/// How waits through a context react to a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum View {
+    /// They fail.
+    Work,
+    /// They go on, within the cleanup budget.
+    Cleanup,
+}
+
+impl Cx {
+    pub(crate) fn of_task(task: TaskRef) -> Self {
+        Cx {
+            task,
+            scope: None,
+            view: View::Work,
+            cleanup: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn of_body(task: TaskRef, region: Arc<RegionCell>) -> Self {
+        Cx {
+            task,
+            scope: Some(region),
+            view: View::Work,
+            cleanup: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn into_cleanup(mut self) -> Self {
+        self.view = View::Cleanup;
+        self
+    }
+
+    pub(crate) fn task_ref(&self) -> &TaskRef {
+        &self.task
+    }
+
+    /// The region that `spawn` and `region` act on.
+    pub(crate) fn region_cell(&self) -> &Arc<RegionCell> {
+        self.scope.as_ref().unwrap_or_else(|| self.task.region())
+    }
+
+    pub(crate) fn world(&self) -> &Arc<dyn World> {
+        &self.region_cell().tree.world
+    }
+
+    pub(crate) fn is_cleanup(&self) -> bool {
+        self.view == View::Cleanup
+    }
+
+    /// The holder promises something of this kind.
+    pub(crate) fn promise(&self, kind: ObligationKind) -> Obligation {
+        Obligation::reserve(&self.task, kind)
+    }
+
+    /// Whether this task, or the region this context is the body of, was asked
+    /// to cancel. Masks and the cleanup view make no difference here.
+    #[inline]
+    pub fn is_cancel_requested(&self) -> bool {
+        self.task.cancel_requested() || self.scope.as_ref().is_some_and(|r| r.cancel_requested())
+    }
+
+    /// Why it was asked to cancel, if it was.
+    pub fn cancel_reason(&self) -> Option<CancelReason> {
+        let own = self.task.reason();
+        let region = self
+            .scope
+            .as_ref()
+            .filter(|r| r.cancel_requested())
+            .and_then(|r| r.reason());
+        match (own, region) {
+            (Some(a), Some(b)) => Some(CancelReason::clone(&a).strengthen(CancelReason::clone(&b))),
+            (a, b) => a.or(b).map(|r| CancelReason::clone(&r)),
+        }
+    }
+
+    /// A point at which the task can be stopped.
+    ///
+    /// Costs one load while nobody has asked.
+    ///
+    /// # Errors
+    /// [`Cancelled`] once the task was asked to cancel, and from then on at
+    /// every checkpoint, unless a mask lets it pass or this is the cleanup view.
+    #[inline]
+    pub fn checkpoint(&self) -> Result<(), Cancelled> {
+        if self.is_cancel_requested() {
+            self.acknowledge()
+        } else {
+            Ok(())
+        }
+    }
+
+    /// A checkpoint that leaves a note for reports: what the task was doing.
+    ///
+    /// # Errors
+    /// As [`Cx::checkpoint`].
+    pub fn checkpoint_note(&self, note: &'static str) -> Result<(), Cancelled> {
+        self.task.with_control(|c| c.record.note = Some(note));
+        self.task.emit(|| Event::Note {
+            task: self.task.id(),
+            note,
+        });
+        self.checkpoint()
+    }
+
+    #[cold]
+    fn acknowledge(&self) -> Result<(), Cancelled> {
+        if self.view == View::Cleanup {
+            return Ok(());
+        }
+        if self.task.cancel_requested() {
+            return match self.task.checkpoint() {
+                Some(reason) => Err(Cancelled::new(reason)),
+                None => Ok(()),
+            };
+        }
+        // Only the region of this body was cancelled. The task's masks cover its
+        // bodies too, and are spent the same way.
+        if self
+            .task
+            .peek_control(|c| c.record.spend_mask())
+            .unwrap_or(false)
+        {
+            self.task.emit(|| Event::CancelMasked {
+                task: self.task.id(),
+            });
+            return Ok(());
+        }
+        let Some(region) = &self.scope else {
+            return Ok(());
+        };
+        region.signals.fetch_or(signal::OBSERVED, Ordering::AcqRel);
+        match region.reason() {
+            Some(reason) => Err(Cancelled::new(reason)),
+            None => Ok(()),
+        }
+    }
+
+    /// The same task, for cleaning up: waits through it do not fail with
+    /// [`Cancelled`] but go on within the cleanup budget, at the end of which
+    /// the task is dropped. Regions opened through it are shielded from
+    /// requests above.
+    ///
+    /// ```
+    /// use asupersync::{Cx, channel::mpsc};
+    ///
+    /// async fn goodbye(cx: &Cx, tx: &mpsc::Sender<&'static str>) {
+    ///     // Delivered even though the task was asked to cancel.
+    ///     let _ = tx.send(cx.cleanup(), "goodbye").await;
+    /// }
+    /// ```
+    pub fn cleanup(&self) -> &Cx {
+        if self.view == View::Cleanup {
+            return self;
+        }
+        self.cleanup
+            .get_or_init(|| Box::new(self.clone().into_cleanup()))
+    }
+
+    /// Lets the next checkpoints of this task pass although it was asked to
+    /// cancel: at most 64 of them, until the guard is dropped.
+    ///
+    /// Masks may be nested eight deep; a deeper one masks nothing further. Only
+    /// the outermost brings deferrals. The cleanup clock runs on regardless.
+    #[must_use = "the mask ends when the guard is dropped"]
+    pub fn mask(&self) -> MaskGuard<'_> {
+        let held = self.task.with_control(|c| c.record.mask());
+        MaskGuard { cx: self, held }
+    }
+
+    /// Defers `fut` to the end of this task: it runs after the body, however
+    /// that ended, last deferred first, within five seconds for all of them.
+    pub fn defer(&self, fut: impl Future<Output = ()> + Send + 'static) {
+        self.defer_with(move |_| fut);
+    }
+
+    /// As [`Cx::defer`], with a context whose waits do not fail with [`Cancelled`].
+    pub fn defer_with<F, Fut>(&self, f: F)
+    where
+        F: FnOnce(Cx) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let finalizer: crate::exec::task::Finalizer =
+            Box::new(move |task| Box::pin(f(Cx::of_task(task.clone()).into_cleanup())));
+        self.task.with_control(|c| c.defers.push(finalizer));
+    }
+
+    /// As [`Cx::defer`], for work that does not wait.
+    pub fn defer_sync(&self, f: impl FnOnce() + Send + 'static) {
+        self.defer(async move { f() });
+    }
+
+    /// The current instant of the world's clock; virtual in the lab.
+    pub fn now(&self) -> Time {
+        self.world().now()
+    }
+
+    /// 64 uniformly distributed bits; from the seed in the lab. Not for secrets.
+    pub fn random_u64(&self) -> u64 {
+        let world = self.world();
+        if self.region_cell().tree.records {
+            world.emit(Event::EntropyDrawn);
+        }
+        world.entropy()
+    }
+
+    /// The effective budget of this context: the task's, met with the region's.
+    pub fn budget(&self) -> Budget {
+        let own = self.task.budget();
+        self.scope.as_ref().map_or(own, |r| own.meet(r.budget))
+    }
+
+    /// The running task.
+    pub fn task_id(&self) -> TaskId {
+        self.task.id()
+    }
+
+    /// The region that `spawn` acts on.
+    pub fn region_id(&self) -> RegionId {
+        self.region_cell().id
+    }
+}
+
+impl Clone for Cx {
+    fn clone(&self) -> Self {
+        Cx {
+            task: self.task.clone(),
+            scope: self.scope.clone(),
+            view: self.view,
+            cleanup: OnceLock::new(),
+        }
+    }
+}
+
+impl fmt::Debug for Cx {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cx")
+            .field("task", &self.task_id())
+            .field("region", &self.region_id())
+            .field("view", &self.view)
+            .finish()
+    }
+}
+
+/// Holds a mask; see [`Cx::mask`].
+#[derive(Debug)]
+pub struct MaskGuard<'a> {
+    cx: &'a Cx,
+    held: bool,
+}
+
+impl Drop for MaskGuard<'_> {
+    fn drop(&mut self) {
+        if self.held {
+            self.cx.task.with_control(|c| c.record.unmask());
+        }
+    }
+}

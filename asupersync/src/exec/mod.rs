@@ -1,1 +1,47 @@
-//! Not written yet.
+//! The shell around the rules: it polls, wakes, locks and carries out what rules return.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`state`] | the state word of a task: lifecycle bits and reference count |
+//! | [`task`] | references to tasks and what can be asked of any task |
+//! | [`cell`] | the one allocation per task, typed by its future |
+//! | [`poll`] | the only place that polls a task's future |
+//! | [`cancel`] | the cascade of a request through tasks and regions |
+//! | [`region`] | a region: its record behind its own lock |
+//! | [`drive`] | the future that runs a region's body, drain and finalizers |
+//! | [`spawn`] | admission of tasks |
+//! | [`handle`] | waiting for a task's outcome |
+//! | [`obligation`] | the promises a task holds |
+//! | [`probe`] | recognising cancellation inside error types |
+//! | [`root`] | the root region of a run |
+//!
+//! Locks: a task's control and a region's ledger are leaves. No code holds two
+//! of them, and none is held across a wake, a drop of user data or a callback.
+
+pub(crate) mod cancel;
+pub(crate) mod cell;
+pub(crate) mod drive;
+pub mod handle;
+pub(crate) mod obligation;
+pub(crate) mod poll;
+pub mod probe;
+pub(crate) mod region;
+pub mod root;
+pub(crate) mod spawn;
+pub(crate) mod state;
+pub(crate) mod task;
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Locks a leaf lock. Nothing under one runs user code, so poisoning says nothing.
+pub(crate) fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
+    m.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs user code that must not unwind any further, and says what it panicked with.
+pub(crate) fn contain<T>(f: impl FnOnce() -> T) -> Result<T, crate::types::outcome::PanicPayload> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(f))
+        .map_err(crate::types::outcome::PanicPayload::from_any)
+}

@@ -1,1 +1,12 @@
-//! Not written yet.
+//! The rules: each transition of the semantics as one function that edits a
+//! value and returns what must happen next.
+//!
+//! A rule never polls, wakes, locks, reads a clock or calls user code.
+//!
+//! | module | the value it edits |
+//! |---|---|
+//! | [`task`] | a task's phase, its request to cancel, its masks and cleanup limits |
+//! | [`region`] | a region's state, its count of children, the account of their ends |
+
+pub mod region;
+pub mod task;

@@ -28,11 +28,19 @@ pub struct Budget {
 
 impl Budget {
     /// No limit at all: the unit of `meet`.
-    pub const INFINITE: Budget =
-        Budget { deadline: None, poll_quota: u32::MAX, cost_quota: None, priority: 0 };
+    pub const INFINITE: Budget = Budget {
+        deadline: None,
+        poll_quota: u32::MAX,
+        cost_quota: None,
+        priority: 0,
+    };
     /// Nothing allowed: absorbs under `meet`.
-    pub const ZERO: Budget =
-        Budget { deadline: Some(Time::ZERO), poll_quota: 0, cost_quota: Some(0), priority: 255 };
+    pub const ZERO: Budget = Budget {
+        deadline: Some(Time::ZERO),
+        poll_quota: 0,
+        cost_quota: Some(0),
+        priority: 255,
+    };
 
     /// No limit at all.
     pub const fn new() -> Budget {

@@ -125,7 +125,11 @@ impl CancelReason {
     /// Idempotent, associative and commutative.
     #[must_use]
     pub fn strengthen(self, o: CancelReason) -> Self {
-        if self.precedence(&o) == Ordering::Less { o } else { self }
+        if self.precedence(&o) == Ordering::Less {
+            o
+        } else {
+            self
+        }
     }
 
     /// The request at the beginning of the chain.

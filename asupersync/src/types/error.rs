@@ -40,7 +40,11 @@ pub struct Error {
 impl Error {
     /// An error of this kind that says what to do.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Error { kind, message: message.into(), source: None }
+        Error {
+            kind,
+            message: message.into(),
+            source: None,
+        }
     }
 
     /// With the error below it.

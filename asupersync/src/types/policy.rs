@@ -98,7 +98,14 @@ impl Default for CleanupPolicy {
             (Duration::from_secs(seconds), polls)
         }
         CleanupPolicy {
-            table: [row(5, 500), row(5, 500), row(3, 300), row(3, 300), row(2, 200), row(1, 100)],
+            table: [
+                row(5, 500),
+                row(5, 500),
+                row(3, 300),
+                row(3, 300),
+                row(2, 200),
+                row(1, 100),
+            ],
         }
     }
 }

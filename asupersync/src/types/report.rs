@@ -136,7 +136,11 @@ impl fmt::Display for RegionReport {
             write!(f, "; abandoned: {a}")?;
         }
         for l in &self.leaks {
-            write!(f, "; leaked: {:?} held by {} \"{}\"", l.kind, l.task, l.name)?;
+            write!(
+                f,
+                "; leaked: {:?} held by {} \"{}\"",
+                l.kind, l.task, l.name
+            )?;
         }
         Ok(())
     }

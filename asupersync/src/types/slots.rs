@@ -32,7 +32,11 @@ pub struct Slots<T> {
 impl<T> Slots<T> {
     /// An empty arena; allocates nothing.
     pub const fn new() -> Self {
-        Slots { entries: Vec::new(), free: NONE, len: 0 }
+        Slots {
+            entries: Vec::new(),
+            free: NONE,
+            len: 0,
+        }
     }
 
     /// Number of values inside.
@@ -53,10 +57,18 @@ impl<T> Slots<T> {
         self.len += 1;
         let slot = self.free;
         if slot == NONE {
-            let slot = u32::try_from(self.entries.len()).ok().filter(|s| *s != NONE);
+            let slot = u32::try_from(self.entries.len())
+                .ok()
+                .filter(|s| *s != NONE);
             let slot = slot.expect("an arena holds at most 2^32 - 1 slots");
-            self.entries.push(Entry::Full { generation: 0, value });
-            return Key { slot, generation: 0 };
+            self.entries.push(Entry::Full {
+                generation: 0,
+                value,
+            });
+            return Key {
+                slot,
+                generation: 0,
+            };
         }
         let entry = &mut self.entries[slot as usize];
         let Entry::Empty { generation, next } = *entry else {
@@ -80,7 +92,10 @@ impl<T> Slots<T> {
                 Entry::Empty { generation, next }
             }
             // Retired: the free list never reaches it again.
-            None => Entry::Empty { generation: u32::MAX, next: NONE },
+            None => Entry::Empty {
+                generation: u32::MAX,
+                next: NONE,
+            },
         };
         self.len -= 1;
         match std::mem::replace(entry, vacant) {
@@ -105,6 +120,14 @@ impl<T> Slots<T> {
         }
     }
 
+    /// Takes all values out, in slot order; their keys are stale afterwards.
+    pub fn drain(&mut self) -> Vec<T> {
+        let keys: Vec<Key> = self.entries().map(|(key, _)| key).collect();
+        keys.into_iter()
+            .filter_map(|key| self.remove(key))
+            .collect()
+    }
+
     /// All values in slot order.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.entries.iter().filter_map(|e| match e {
@@ -115,12 +138,19 @@ impl<T> Slots<T> {
 
     /// All keys and values in slot order.
     pub fn entries(&self) -> impl Iterator<Item = (Key, &T)> {
-        self.entries.iter().enumerate().filter_map(|(slot, e)| match e {
-            Entry::Full { generation, value } => {
-                Some((Key { slot: slot as u32, generation: *generation }, value))
-            }
-            Entry::Empty { .. } => None,
-        })
+        self.entries
+            .iter()
+            .enumerate()
+            .filter_map(|(slot, e)| match e {
+                Entry::Full { generation, value } => Some((
+                    Key {
+                        slot: slot as u32,
+                        generation: *generation,
+                    },
+                    value,
+                )),
+                Entry::Empty { .. } => None,
+            })
     }
 }
 
@@ -143,7 +173,10 @@ mod tests {
         }
         let again: Vec<_> = (0..4).map(|i| s.insert(i).slot).collect();
         assert_eq!(again, [3, 2, 1, 0]);
-        assert!(keys.iter().all(|k| s.get(*k).is_none()), "stale keys name nothing");
+        assert!(
+            keys.iter().all(|k| s.get(*k).is_none()),
+            "stale keys name nothing"
+        );
         assert!(keys.iter().all(|k| s.remove(*k).is_none()));
         assert_eq!(s.len(), 4);
     }
@@ -152,8 +185,17 @@ mod tests {
     fn a_worn_out_slot_is_retired() {
         let mut s = Slots::new();
         let k = s.insert('a');
-        s.entries[0] = Entry::Full { generation: u32::MAX, value: 'a' };
-        assert_eq!(s.remove(Key { generation: u32::MAX, ..k }), Some('a'));
+        s.entries[0] = Entry::Full {
+            generation: u32::MAX,
+            value: 'a',
+        };
+        assert_eq!(
+            s.remove(Key {
+                generation: u32::MAX,
+                ..k
+            }),
+            Some('a')
+        );
         assert_eq!(s.insert('b').slot, 1);
     }
 }

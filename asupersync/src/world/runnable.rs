@@ -49,6 +49,10 @@ pub(crate) struct Vtable {
     pub(crate) release: unsafe fn(NonNull<Header>),
     /// Which lane the task belongs to now.
     pub(crate) lane: unsafe fn(NonNull<Header>) -> Lane,
+    /// Moves the outcome of a completed task to the given place.
+    pub(crate) take: unsafe fn(NonNull<Header>, *mut ()),
+    /// Drops the outcome of a completed task.
+    pub(crate) discard: unsafe fn(NonNull<Header>),
     /// Whether only the thread that called `block_on` may run it.
     pub(crate) root: bool,
 }
@@ -123,7 +127,9 @@ impl Drop for Runnable {
 
 impl fmt::Debug for Runnable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runnable").field("id", &self.id()).finish_non_exhaustive()
+        f.debug_struct("Runnable")
+            .field("id", &self.id())
+            .finish_non_exhaustive()
     }
 }
 
@@ -140,7 +146,11 @@ unsafe impl Send for Chain {}
 impl Chain {
     /// An empty chain.
     pub const fn new() -> Self {
-        Chain { head: None, tail: None, len: 0 }
+        Chain {
+            head: None,
+            tail: None,
+            len: 0,
+        }
     }
 
     /// Number of tasks linked.

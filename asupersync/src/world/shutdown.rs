@@ -73,7 +73,10 @@ impl Shutdown {
         if inner.requests > 0 {
             return false;
         }
-        let old = inner.listeners.get_mut(key).map(|w| std::mem::replace(w, waker));
+        let old = inner
+            .listeners
+            .get_mut(key)
+            .map(|w| std::mem::replace(w, waker));
         drop(inner);
         drop(old);
         true
@@ -87,6 +90,8 @@ impl Shutdown {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         // A waker is cloned and dropped outside, so nothing can panic inside.
-        self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.inner
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

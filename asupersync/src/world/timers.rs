@@ -43,7 +43,11 @@ impl Node {
 impl Timers {
     /// No timers.
     pub const fn new() -> Self {
-        Timers { entries: Slots::new(), heap: Vec::new(), sequence: 0 }
+        Timers {
+            entries: Slots::new(),
+            heap: Vec::new(),
+            sequence: 0,
+        }
     }
 
     /// Number of pending timers.
@@ -65,7 +69,11 @@ impl Timers {
     pub fn set(&mut self, due: Time, waker: Waker) -> Key {
         let place = self.heap.len();
         let key = self.entries.insert(Entry { waker, place });
-        self.heap.push(Node { due, sequence: self.sequence, key });
+        self.heap.push(Node {
+            due,
+            sequence: self.sequence,
+            key,
+        });
         self.sequence += 1;
         self.sift_up(place);
         key
@@ -90,7 +98,10 @@ impl Timers {
             return None;
         }
         self.take_out(0);
-        let entry = self.entries.remove(first.key).expect("a heap node names a live entry");
+        let entry = self
+            .entries
+            .remove(first.key)
+            .expect("a heap node names a live entry");
         Some((first.due, entry.waker))
     }
 
@@ -119,7 +130,9 @@ impl Timers {
         loop {
             let first = place * ARITY + 1;
             let last = (first + ARITY).min(self.heap.len());
-            let Some(child) = (first..last).min_by_key(|c| self.heap[*c].rank()) else { return };
+            let Some(child) = (first..last).min_by_key(|c| self.heap[*c].rank()) else {
+                return;
+            };
             if self.heap[place].rank() <= self.heap[child].rank() {
                 return;
             }
@@ -136,7 +149,10 @@ impl Timers {
 
     fn settle(&mut self, place: usize) {
         let key = self.heap[place].key;
-        self.entries.get_mut(key).expect("a heap node names a live entry").place = place;
+        self.entries
+            .get_mut(key)
+            .expect("a heap node names a live entry")
+            .place = place;
     }
 }
 

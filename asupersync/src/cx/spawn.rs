@@ -1,0 +1,261 @@
+//! Starting tasks. Every task belongs to a region from birth to death: there is no detach.
+
+use super::Cx;
+use crate::exec::handle::{SpawnError, TaskHandle};
+use crate::exec::probe::{CancelProbe, Plain, Tried};
+use crate::exec::spawn::{Admission, admit};
+use crate::exec::task::TaskRef;
+use crate::types::budget::Budget;
+use crate::types::cancel::Cancelled;
+use crate::types::outcome::{Outcome, PanicPayload};
+use crate::types::policy::Name;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+impl Cx {
+    /// Starts a task in the region that owns the calling task, or, on a scope, in the scope's region.
+    ///
+    /// The task ends `Ok` with whatever the body returns. If the region is past
+    /// admitting, the body is dropped unrun and the handle resolves to
+    /// `Cancelled`; [`TaskHandle::refused`] tells why.
+    ///
+    /// *Cancellation.* A task that is asked to cancel before its first poll ends
+    /// without running.
+    pub fn spawn<T, F, Fut>(&self, body: F) -> TaskHandle<T>
+    where
+        F: FnOnce(Cx) -> Fut + Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.task().spawn(body)
+    }
+
+    /// As [`Cx::spawn`], for a body that can fail: its `Err` ends the task `Err`
+    /// and feeds the region's policy. If the task was asked to cancel and the
+    /// error is or wraps [`Cancelled`], it ends `Cancelled` instead.
+    pub fn try_spawn<T, E, M, F, Fut>(&self, body: F) -> TaskHandle<T, E>
+    where
+        F: FnOnce(Cx) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: CancelProbe<M> + Send,
+        M: 'static,
+    {
+        self.task().try_spawn(body)
+    }
+
+    /// As [`Cx::spawn`], for a task that does not keep its region open: it is
+    /// asked to end when the last other child has.
+    pub fn spawn_daemon<T, F, Fut>(&self, body: F) -> TaskHandle<T>
+    where
+        F: FnOnce(Cx) -> Fut + Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.task().daemon().spawn(body)
+    }
+
+    /// Runs `f` where blocking is allowed, as a task of the region.
+    ///
+    /// *Cancellation.* The closure cannot be interrupted; it may look at
+    /// `cx.is_cancel_requested()`. The region waits for it.
+    pub fn spawn_blocking<T, F>(&self, f: F) -> TaskHandle<T>
+    where
+        F: FnOnce(&Cx) -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.task().spawn_blocking(f)
+    }
+
+    /// Starts to describe a task.
+    pub fn task(&self) -> TaskBuilder<'_> {
+        TaskBuilder {
+            cx: self,
+            admission: Admission::default(),
+        }
+    }
+}
+
+impl<T, E> TaskHandle<T, E> {
+    /// Waits for the outcome.
+    ///
+    /// *Cancellation.* A checkpoint: ends early when the waiter is asked to
+    /// cancel; the awaited task is not affected.
+    ///
+    /// # Errors
+    /// [`Cancelled`] when the waiter was asked to cancel.
+    pub async fn join(self, cx: &Cx) -> Result<Outcome<T, E>, Cancelled> {
+        cx.cancellable(self).await
+    }
+}
+
+/// Describes a task before it is started.
+#[must_use = "a builder starts nothing until `spawn`"]
+pub struct TaskBuilder<'a> {
+    cx: &'a Cx,
+    admission: Admission,
+}
+
+impl TaskBuilder<'_> {
+    /// Named in reports.
+    pub fn name(mut self, name: impl Into<Name>) -> Self {
+        self.admission.name = name.into();
+        self
+    }
+
+    /// Not keeping its region open.
+    pub fn daemon(mut self) -> Self {
+        self.admission.daemon = true;
+        self
+    }
+
+    /// Limited by `budget`, met with the region's.
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.admission.budget = budget;
+        self
+    }
+
+    /// Starts it; see [`Cx::spawn`].
+    pub fn spawn<T, F, Fut>(self, body: F) -> TaskHandle<T>
+    where
+        F: FnOnce(Cx) -> Fut + Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.spawn_checked(body).unwrap_or_else(TaskHandle::refuse)
+    }
+
+    /// Starts it, or says why not.
+    ///
+    /// # Errors
+    /// [`SpawnError`] when the region is past admitting.
+    pub fn spawn_checked<T, F, Fut>(self, body: F) -> Result<TaskHandle<T>, SpawnError>
+    where
+        F: FnOnce(Cx) -> Fut + Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let region = self.cx.region_cell();
+        admit::<_, _, Plain>(region, |task| body(Cx::of_task(task)), self.admission)
+            .map(TaskHandle::<T, Infallible>::new)
+            .map_err(|refused| SpawnError::RegionClosed {
+                region: region.id,
+                state: refused.0,
+            })
+    }
+
+    /// Starts it; see [`Cx::try_spawn`].
+    pub fn try_spawn<T, E, M, F, Fut>(self, body: F) -> TaskHandle<T, E>
+    where
+        F: FnOnce(Cx) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: CancelProbe<M> + Send,
+        M: 'static,
+    {
+        let region = self.cx.region_cell();
+        match admit::<_, _, Tried<M>>(region, |task| body(Cx::of_task(task)), self.admission) {
+            Ok(task) => TaskHandle::new(task),
+            Err(refused) => TaskHandle::refuse(SpawnError::RegionClosed {
+                region: region.id,
+                state: refused.0,
+            }),
+        }
+    }
+
+    /// Starts it; see [`Cx::spawn_blocking`].
+    pub fn spawn_blocking<T, F>(mut self, f: F) -> TaskHandle<T>
+    where
+        F: FnOnce(&Cx) -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.admission.pinned = true;
+        self.spawn(move |cx| Blocking {
+            start: Some((f, cx)),
+            done: Arc::default(),
+        })
+    }
+}
+
+impl std::fmt::Debug for TaskBuilder<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TaskBuilder")
+            .field("cx", self.cx)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Waits for a closure on the blocking pool. The task is pinned, so escalation
+/// does not drop this future while the closure runs.
+struct Blocking<F, T> {
+    start: Option<(F, Cx)>,
+    done: Arc<Mutex<Done<T>>>,
+}
+
+struct Done<T> {
+    result: Option<Result<T, PanicPayload>>,
+    waker: Option<Waker>,
+}
+
+impl<T> Default for Done<T> {
+    fn default() -> Self {
+        Done {
+            result: None,
+            waker: None,
+        }
+    }
+}
+
+impl<F, T> Unpin for Blocking<F, T> {}
+
+impl<F, T> Future for Blocking<F, T>
+where
+    F: FnOnce(&Cx) -> T + Send + 'static,
+    T: Send + 'static,
+{
+    type Output = T;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<T> {
+        let this = self.get_mut();
+        let waker = task.waker().clone();
+        let old = {
+            let mut done = crate::exec::lock(&this.done);
+            match done.result.take() {
+                Some(Ok(value)) => return Poll::Ready(value),
+                Some(Err(panic)) => {
+                    drop(done);
+                    std::panic::resume_unwind(Box::new(panic.message().to_owned()));
+                }
+                None => done.waker.replace(waker),
+            }
+        };
+        drop(old);
+        if let Some((f, cx)) = this.start.take() {
+            let done = this.done.clone();
+            let world = cx.world().clone();
+            world.offload(Box::new(move || {
+                let result = crate::exec::contain(|| f(&cx));
+                drop(cx);
+                let waker = {
+                    let mut done = crate::exec::lock(&done);
+                    done.result = Some(result);
+                    done.waker.take()
+                };
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            }));
+        }
+        Poll::Pending
+    }
+}
+
+/// The task behind a context, for runtimes and tests that poll by hand.
+impl Cx {
+    pub(crate) fn shares_task(&self, other: &TaskRef) -> bool {
+        self.task_ref().as_raw() == other.as_raw()
+    }
+}

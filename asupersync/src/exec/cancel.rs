@@ -1,0 +1,344 @@
+//! The cascade of a request: from a task to the regions it opened, from a
+//! region to its children, parents before children, one lock at a time.
+//!
+//! A spawn or an open that races with the cascade is either refused, because
+//! the region's record left Open under the same lock, or already seated, and
+//! then swept.
+
+use super::lock;
+use super::region::{Child, RegionCell, signal};
+use super::state;
+use super::task::TaskRef;
+use crate::kernel::region::Sweep;
+use crate::kernel::task::{CleanupLimits, Requested};
+use crate::types::cancel::{CancelKind, CancelReason};
+use crate::types::event::Event;
+use crate::types::time::Time;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// Time for all finalizers of one owner.
+pub(crate) const FINALIZER_BUDGET: Duration = Duration::from_secs(5);
+
+enum Target {
+    Task(TaskRef),
+    Region(Arc<RegionCell>),
+}
+
+struct Order {
+    target: Target,
+    reason: Arc<CancelReason>,
+    /// What the target's parent has left.
+    inherited: CleanupLimits,
+}
+
+/// Asks one task to cancel, and every unshielded region it opened.
+pub(crate) fn cancel_task(task: &TaskRef, reason: CancelReason) {
+    let region = task.region();
+    let now = region.tree.world.now();
+    let reason = Arc::new(stamp(reason, now, region));
+    let limits = CleanupLimits::starting(now, region.cleanup.limits(reason.kind.rank()));
+    let mut queue = VecDeque::new();
+    ask_task(task, &reason, now, limits, true, &mut queue);
+    cascade(queue);
+}
+
+/// Cancels a region: everything alive and unshielded in it is asked.
+pub(crate) fn cancel_region(region: &Arc<RegionCell>, reason: CancelReason) {
+    let now = region.tree.world.now();
+    let reason = Arc::new(stamp(reason, now, region));
+    cascade(VecDeque::from([Order {
+        target: Target::Region(region.clone()),
+        reason,
+        inherited: CleanupLimits::NONE,
+    }]));
+}
+
+/// The last foreground child ended: daemons are asked to end too.
+pub(crate) fn end_region(region: &Arc<RegionCell>) {
+    let now = region.tree.world.now();
+    let reason = Arc::new(stamp(CancelReason::new(CancelKind::RegionEnd), now, region));
+    let limits = CleanupLimits::starting(now, region.cleanup.limits(reason.kind.rank()));
+    let mut queue = VecDeque::new();
+    {
+        let mut ledger = lock(&region.ledger);
+        ledger.child_limits = ledger.child_limits.meet(limits);
+        enqueue_children(&ledger.children, &reason, limits, &mut queue);
+    }
+    arm_region(region);
+    cascade(queue);
+}
+
+fn stamp(mut reason: CancelReason, now: Time, region: &RegionCell) -> CancelReason {
+    if reason.at == Time::ZERO {
+        reason.at = now;
+    }
+    reason.region.get_or_insert(region.id);
+    reason
+}
+
+fn cascade(mut queue: VecDeque<Order>) {
+    while let Some(Order {
+        target,
+        reason,
+        inherited,
+    }) = queue.pop_front()
+    {
+        match target {
+            Target::Task(task) => {
+                let now = task.region().tree.world.now();
+                ask_task(&task, &reason, now, inherited, false, &mut queue);
+            }
+            Target::Region(region) => ask_region(&region, reason, inherited, &mut queue),
+        }
+    }
+}
+
+/// `alone`: no region's alarm covers the task's cleanup budget, so it arms its own.
+fn ask_task(
+    task: &TaskRef,
+    reason: &Arc<CancelReason>,
+    now: Time,
+    limits: CleanupLimits,
+    alone: bool,
+    queue: &mut VecDeque<Order>,
+) {
+    if task.is_complete() {
+        return;
+    }
+    let mut opened = Vec::new();
+    let (requested, limits) = task.with_control(|c| {
+        let requested = c.record.request(reason.clone(), now, limits);
+        if matches!(requested, Requested::Fresh | Requested::Strengthened) {
+            opened.extend(c.opened.iter().cloned());
+        }
+        (requested, c.record.limits)
+    });
+    if matches!(requested, Requested::Absorbed | Requested::TooLate) {
+        return;
+    }
+    let head = task.head();
+    head.rank.fetch_max(reason.kind.rank(), Ordering::Relaxed);
+    state::set(&head.header.state, state::CANCEL);
+    task.emit(|| Event::CancelRequested {
+        task: task.id(),
+        kind: reason.kind,
+    });
+    for region in opened.into_iter().filter(|r| !r.shielded) {
+        let follows = follow(reason, now, &region, Some(task));
+        queue.push_back(Order {
+            target: Target::Region(region),
+            reason: follows,
+            inherited: limits,
+        });
+    }
+    if alone {
+        arm_task(task, limits.deadline);
+    }
+    task.wake_for_cancel();
+}
+
+fn ask_region(
+    region: &Arc<RegionCell>,
+    reason: Arc<CancelReason>,
+    inherited: CleanupLimits,
+    queue: &mut VecDeque<Order>,
+) {
+    let now = region.tree.world.now();
+    let own =
+        CleanupLimits::starting(now, region.cleanup.limits(reason.kind.rank())).meet(inherited);
+    let follows = follow(&reason, now, region, None);
+    let children =
+        CleanupLimits::starting(now, region.cleanup.limits(follows.kind.rank())).meet(own);
+    let next = {
+        let mut ledger = lock(&region.ledger);
+        let next = ledger.record.cancel(reason.clone(), now);
+        if next.sweep == Sweep::Cancel {
+            ledger.body_limits = ledger.body_limits.meet(own);
+            ledger.child_limits = ledger.child_limits.meet(children);
+            region.signals.fetch_or(signal::CANCEL, Ordering::AcqRel);
+            enqueue_children(&ledger.children, &follows, children, queue);
+        }
+        next
+    };
+    if next.sweep == Sweep::Nobody {
+        return;
+    }
+    region.emit(|| Event::RegionCancelled {
+        region: region.id,
+        kind: reason.kind,
+    });
+    arm_region(region);
+    region.wake_body();
+    region.notify(next.notify_driver);
+}
+
+fn enqueue_children(
+    children: &crate::types::slots::Slots<Child>,
+    reason: &Arc<CancelReason>,
+    limits: CleanupLimits,
+    queue: &mut VecDeque<Order>,
+) {
+    for child in children.iter() {
+        let target = match child {
+            Child::Task(task) => Target::Task(task.clone()),
+            Child::Region(region) if !region.shielded => Target::Region(region.clone()),
+            Child::Region(_) => continue,
+        };
+        queue.push_back(Order {
+            target,
+            reason: reason.clone(),
+            inherited: limits,
+        });
+    }
+}
+
+/// The reason below: the parent was cancelled, because of `reason`.
+fn follow(
+    reason: &Arc<CancelReason>,
+    now: Time,
+    region: &RegionCell,
+    task: Option<&TaskRef>,
+) -> Arc<CancelReason> {
+    let mut below = CancelReason::new(CancelKind::ParentCancelled).caused_by(reason.clone());
+    below.at = now;
+    below.region = Some(region.id);
+    below.task = task.map(TaskRef::id);
+    Arc::new(below)
+}
+
+/// Sets the task's alarm to the earliest instant that concerns it.
+pub(crate) fn arm_task(task: &TaskRef, due: Time) {
+    if due == Time::MAX {
+        return;
+    }
+    let world = &task.region().tree.world;
+    let fresh = world.timer_set(due, &task.alarm_waker());
+    let old = task.with_control(|c| c.alarm.replace(fresh));
+    if let Some(old) = old {
+        world.timer_cancel(old);
+    }
+}
+
+/// Gives a finalizing task its budget for deferred work.
+pub(crate) fn arm_finalizing(task: &TaskRef) {
+    let now = task.region().tree.world.now();
+    let due = task.with_control(|c| {
+        let own = CleanupLimits {
+            deadline: now + FINALIZER_BUDGET,
+            ..CleanupLimits::NONE
+        };
+        c.record.limits = c.record.limits.meet(own);
+        c.record.limits.deadline
+    });
+    arm_task(task, due);
+}
+
+/// A task's alarm rang: its deadline passed, or its cleanup budget is spent.
+pub(crate) fn task_alarm(task: &TaskRef) {
+    if task.is_complete() {
+        return;
+    }
+    let now = task.region().tree.world.now();
+    let (deadline, cleanup) = task.with_control(|c| {
+        c.alarm = None;
+        let asked = c.record.reason.is_some();
+        let past = c.deadline.is_some_and(|at| now >= at) && !asked;
+        (past, now >= c.record.limits.deadline)
+    });
+    if cleanup {
+        escalate_task(task);
+    } else if deadline {
+        cancel_task(task, CancelReason::new(CancelKind::Timeout));
+    }
+}
+
+/// The task's future is dropped at its next poll, which is now due.
+pub(crate) fn escalate_task(task: &TaskRef) {
+    state::set(&task.head().header.state, state::ESCALATE);
+    task.wake();
+}
+
+/// Sets the region's alarm to the earliest instant that concerns it.
+pub(crate) fn arm_region(region: &Arc<RegionCell>) {
+    let due = {
+        let ledger = lock(&region.ledger);
+        let open = region.signals.load(Ordering::Acquire) & signal::CANCEL == 0;
+        let deadline = region
+            .budget
+            .deadline
+            .filter(|at| open && Some(*at) != ledger.inherited_deadline);
+        let mut due = deadline.unwrap_or(Time::MAX);
+        for limits in [ledger.child_limits, ledger.body_limits] {
+            if limits.deadline > ledger.escalated_until {
+                due = due.min(limits.deadline);
+            }
+        }
+        due
+    };
+    if due == Time::MAX {
+        return;
+    }
+    let world = &region.tree.world;
+    let fresh = world.timer_set(due, &region.clone().into());
+    let old = lock(&region.ledger).alarm.replace(fresh);
+    if let Some(old) = old {
+        world.timer_cancel(old);
+    }
+}
+
+/// A region's alarm rang: its deadline passed, or a cleanup budget is spent.
+pub(crate) fn region_alarm(region: &Arc<RegionCell>) {
+    let now = region.tree.world.now();
+    let cancelled = region.signals.load(Ordering::Acquire) & signal::CANCEL != 0;
+    let mut overdue = Vec::new();
+    let body = {
+        let mut ledger = lock(&region.ledger);
+        ledger.alarm = None;
+        if now >= ledger.child_limits.deadline {
+            overdue.extend(ledger.children.iter().filter_map(Child::task));
+        }
+        ledger.escalated_until = now;
+        now >= ledger.body_limits.deadline
+    };
+    if region.escalates() {
+        overdue.iter().for_each(escalate_task);
+        if body
+            && region.signals.fetch_or(signal::ESCALATE, Ordering::AcqRel) & signal::ESCALATE == 0
+        {
+            region.wake_body();
+            region.notify(true);
+        }
+    }
+    if !cancelled && region.budget.is_past_deadline(now) {
+        cancel_region(region, CancelReason::new(CancelKind::Timeout));
+    } else {
+        arm_region(region);
+    }
+}
+
+/// Everything alive in and below the region is dropped at its next poll, at once.
+pub(crate) fn abandon_tree(region: &Arc<RegionCell>) {
+    cancel_region(
+        region,
+        CancelReason::new(CancelKind::Shutdown).with_message("abandoned"),
+    );
+    let mut regions = vec![region.clone()];
+    while let Some(region) = regions.pop() {
+        let mut tasks = Vec::new();
+        for child in lock(&region.ledger).children.iter() {
+            match child {
+                Child::Task(task) => tasks.push(task.clone()),
+                Child::Region(sub) => regions.push(sub.clone()),
+            }
+        }
+        tasks.iter().for_each(escalate_task);
+        region
+            .signals
+            .fetch_or(signal::CANCEL | signal::ESCALATE, Ordering::AcqRel);
+        region.wake_body();
+        region.notify(true);
+    }
+}

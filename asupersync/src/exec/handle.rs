@@ -1,0 +1,172 @@
+//! Waiting for a task: the handle owns the right to its outcome, never the task.
+
+use super::spawn::release_handle;
+use super::task::TaskRef;
+use super::{cancel, lock, state};
+use crate::kernel::region::RegionState;
+use crate::kernel::task::TaskPhase;
+use crate::types::cancel::{CancelKind, CancelReason};
+use crate::types::id::{RegionId, TaskId};
+use crate::types::outcome::Outcome;
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// Why a spawn was refused.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum SpawnError {
+    /// The region no longer admits children.
+    #[error(
+        "region {region} is {state:?} and admits no new task; spawn through the scope of a region that is still open"
+    )]
+    RegionClosed {
+        /// Which region.
+        region: RegionId,
+        /// Where it is.
+        state: RegionState,
+    },
+}
+
+/// The right to a task's outcome.
+///
+/// As a future it resolves to the task's [`Outcome`] and is no checkpoint: it
+/// waits even when the waiter is asked to cancel. `join` is the checkpointed
+/// form.
+///
+/// *Cancellation.* Dropping a handle, or a join in progress, neither cancels
+/// nor detaches the task: its region still owns and awaits it.
+///
+/// *Panics.* Polling it again after it resolved.
+#[must_use = "dropping a handle does not stop the task; its region still awaits it (bind it to `_` to say so)"]
+pub struct TaskHandle<T, E = Infallible> {
+    inner: Inner,
+    _outcome: PhantomData<fn() -> Outcome<T, E>>,
+}
+
+enum Inner {
+    Task(TaskRef),
+    Refused(SpawnError),
+    Taken(TaskRef),
+}
+
+impl<T, E> TaskHandle<T, E> {
+    /// Takes over the handle's reference; `T` and `E` are those of the task's cell.
+    pub(crate) fn new(task: TaskRef) -> Self {
+        TaskHandle {
+            inner: Inner::Task(task),
+            _outcome: PhantomData,
+        }
+    }
+
+    pub(crate) fn refuse(error: SpawnError) -> Self {
+        TaskHandle {
+            inner: Inner::Refused(error),
+            _outcome: PhantomData,
+        }
+    }
+
+    /// Asks the task to cancel. Does nothing to a task that has its outcome.
+    pub fn cancel(&self, reason: impl Into<CancelReason>) {
+        if let Some(task) = self.task() {
+            cancel::cancel_task(task, reason.into());
+        }
+    }
+
+    /// Why the task was asked to cancel, if it was, however it ended.
+    pub fn cancel_reason(&self) -> Option<CancelReason> {
+        self.task()?.reason().map(|r| CancelReason::clone(&r))
+    }
+
+    /// The task, or `None` if the spawn was refused.
+    pub fn id(&self) -> Option<TaskId> {
+        self.task().map(TaskRef::id)
+    }
+
+    /// Why the spawn was refused, if it was.
+    pub fn refused(&self) -> Option<&SpawnError> {
+        match &self.inner {
+            Inner::Refused(e) => Some(e),
+            Inner::Task(_) | Inner::Taken(_) => None,
+        }
+    }
+
+    /// Where the task is in its life; a refused one is `Completed`.
+    pub fn phase(&self) -> TaskPhase {
+        self.task().map_or(TaskPhase::Completed, TaskRef::phase)
+    }
+
+    /// Whether the task has its outcome.
+    pub fn is_complete(&self) -> bool {
+        self.task().is_none_or(TaskRef::is_complete)
+    }
+
+    fn task(&self) -> Option<&TaskRef> {
+        match &self.inner {
+            Inner::Task(task) | Inner::Taken(task) => Some(task),
+            Inner::Refused(_) => None,
+        }
+    }
+}
+
+impl<T, E> Future for TaskHandle<T, E> {
+    type Output = Outcome<T, E>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let task = match &self.inner {
+            Inner::Task(task) => task,
+            Inner::Refused(_) => {
+                let reason = CancelReason::new(CancelKind::RegionEnd).with_message("spawn refused");
+                return Poll::Ready(Outcome::Cancelled(reason));
+            }
+            Inner::Taken(_) => panic!("a task handle was polled after it resolved"),
+        };
+        if !task.is_complete() {
+            let waker = cx.waker().clone();
+            let old = lock(&task.head().join).replace(waker);
+            drop(old);
+            let before = state::set(&task.head().header.state, state::JOIN_WAKER);
+            if before & state::COMPLETE == 0 {
+                return Poll::Pending;
+            }
+        }
+        let mut outcome = MaybeUninit::<Outcome<T, E>>::uninit();
+        state::clear(&task.head().header.state, state::HANDLE);
+        // SAFETY: the task is complete and HANDLE was ours until just now, so the
+        // outcome is ours; its types are those given to `new`.
+        let outcome = unsafe {
+            (task.head().header.vtable.take)(task.as_raw(), outcome.as_mut_ptr().cast());
+            outcome.assume_init()
+        };
+        let task = task.clone();
+        // The old reference is dropped as a plain one: HANDLE is cleared already.
+        self.inner = Inner::Taken(task);
+        Poll::Ready(outcome)
+    }
+}
+
+impl<T, E> Drop for TaskHandle<T, E> {
+    fn drop(&mut self) {
+        if let Inner::Task(task) = &self.inner {
+            let task = ManuallyDrop::new(task.clone());
+            // `release_handle` consumes one reference; the field drops its own.
+            release_handle(ManuallyDrop::into_inner(task));
+        }
+    }
+}
+
+impl<T, E> Unpin for TaskHandle<T, E> {}
+
+impl<T, E> fmt::Debug for TaskHandle<T, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.inner {
+            Inner::Task(task) | Inner::Taken(task) => {
+                f.debug_tuple("TaskHandle").field(task).finish()
+            }
+            Inner::Refused(e) => f.debug_tuple("TaskHandle").field(e).finish(),
+        }
+    }
+}

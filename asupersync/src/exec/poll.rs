@@ -1,0 +1,351 @@
+//! The one place that polls a task's future.
+//!
+//! A poll goes: start; if anything unusual is pending, decide whether to go on,
+//! to skip the body, or to drop the future; poll with panics caught; then
+//! suspend, or settle the outcome, run deferred work, and complete.
+
+use super::cell::{Cell, Settle, Stage, clear};
+use super::state;
+use super::task::{BoxFuture, TaskRef};
+use super::{cancel, contain, obligation};
+use crate::kernel::region::{End, is_stop};
+use crate::kernel::task::TaskPhase;
+use crate::types::cancel::{CancelKind, CancelReason};
+use crate::types::event::Event;
+use crate::types::outcome::{Outcome, Severity};
+use crate::types::report::{Abandoned, Failure};
+use crate::world::runnable::Header;
+use std::cell::Cell as StdCell;
+use std::future::Future;
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// Operations that may complete within one poll before primitives yield, so
+/// that a task on ever-ready channels cannot keep its worker (C42).
+pub(crate) const TURN_BUDGET: u32 = 128;
+
+thread_local! {
+    static TURN: StdCell<u32> = const { StdCell::new(TURN_BUDGET) };
+}
+
+/// Takes one operation from the turn budget; `false` when none is left.
+#[inline]
+pub(crate) fn charge_turn() -> bool {
+    TURN.with(|t| {
+        let left = t.get();
+        t.set(left.saturating_sub(1));
+        left > 0
+    })
+}
+
+/// What to do with the future in this poll.
+enum Verdict {
+    Poll,
+    /// Drop it: it was never called and nobody wants it any more.
+    Skip(Arc<CancelReason>),
+    /// Drop it: its cleanup budget is spent.
+    Escalate(Arc<CancelReason>),
+}
+
+/// Polls the task once; consumes the `Runnable`'s reference.
+///
+/// # Safety
+/// `header` is the cell of a `Runnable` with exactly these types, and that
+/// `Runnable`'s reference is given up.
+pub(crate) unsafe fn run<F, Fut, C>(header: NonNull<Header>)
+where
+    F: FnOnce(TaskRef) -> Fut,
+    Fut: Future,
+    C: Settle<Fut::Output>,
+{
+    // SAFETY: as the caller promises.
+    let task = unsafe { TaskRef::from_raw(header) };
+    // SAFETY: the cell is alive while `task` is, and has these types.
+    let stage = unsafe { header.cast::<Cell<F, Fut, C>>().as_ref() }
+        .stage
+        .get();
+    let bits = state::start(&task.head().header.state);
+    TURN.with(|t| t.set(TURN_BUDGET));
+    task.emit(|| Event::TaskPolled { task: task.id() });
+
+    if bits & state::FINALIZING == 0 {
+        let verdict = if bits & state::SLOW == 0 {
+            Verdict::Poll
+        } else {
+            judge(&task, bits)
+        };
+        let outcome = match verdict {
+            // SAFETY: start() made the stage ours until suspend() or complete().
+            Verdict::Poll => match unsafe { poll_stage::<F, Fut, C>(&task, stage) } {
+                Poll::Pending => return task.suspend(),
+                Poll::Ready(outcome) => outcome,
+            },
+            Verdict::Skip(reason) => end_by_drop(stage, reason),
+            Verdict::Escalate(reason) => {
+                abandon(&task, &reason);
+                end_by_drop(stage, reason)
+            }
+        };
+        // SAFETY: the stage is still ours; `Gone` or a finished future is replaced.
+        let panic = clear(stage);
+        if let Some(p) = panic {
+            task.region().add_failure(failure_of(
+                &task,
+                Severity::Panicked,
+                format!("while its future was dropped: {p}"),
+                None,
+            ));
+        }
+        // SAFETY: as above.
+        unsafe { *stage = Stage::Done(outcome) };
+        if begin_finalizing(&task) {
+            state::set(&task.head().header.state, state::FINALIZING);
+        } else {
+            // SAFETY: the stage is ours and holds the outcome.
+            return unsafe { complete::<F, Fut, C>(task, stage) };
+        }
+    }
+    if finalize(&task).is_pending() {
+        return task.suspend();
+    }
+    // SAFETY: the stage is ours and holds the outcome.
+    unsafe { complete::<F, Fut, C>(task, stage) }
+}
+
+/// Calls the body if need be and polls the future.
+///
+/// # Safety
+/// The stage is the caller's alone and holds a body or a future.
+unsafe fn poll_stage<F, Fut, C>(
+    task: &TaskRef,
+    stage: *mut Stage<F, Fut, C::T, C::E>,
+) -> Poll<Outcome<C::T, C::E>>
+where
+    F: FnOnce(TaskRef) -> Fut,
+    Fut: Future,
+    C: Settle<Fut::Output>,
+{
+    let polled = contain(|| {
+        // SAFETY: the stage is ours; the reference does not outlive this block.
+        if let Stage::Body(_) = unsafe { &*stage } {
+            // SAFETY: the stage is ours; a body is not pinned, so it may be moved out.
+            let Stage::Body(body) = std::mem::replace(unsafe { &mut *stage }, Stage::Gone) else {
+                unreachable!("checked above");
+            };
+            let future = body(task.clone());
+            // SAFETY: the stage is ours and holds nothing.
+            unsafe { *stage = Stage::Running(future) };
+        }
+        // SAFETY: the stage is ours.
+        let Stage::Running(future) = (unsafe { &mut *stage }) else {
+            unreachable!("only a live task is polled");
+        };
+        // SAFETY: the future lives in a heap cell and is dropped in place by `clear`.
+        let future = unsafe { Pin::new_unchecked(future) };
+        let waker = task.borrow_waker();
+        future.poll(&mut Context::from_waker(&waker))
+    });
+    match polled {
+        Ok(Poll::Pending) => Poll::Pending,
+        Ok(Poll::Ready(output)) => {
+            let asked = task.reason();
+            Poll::Ready(C::settle(output, asked.as_deref()))
+        }
+        Err(panic) => Poll::Ready(Outcome::Panicked(panic)),
+    }
+}
+
+fn end_by_drop<F, Fut, T, E>(
+    stage: *mut Stage<F, Fut, T, E>,
+    reason: Arc<CancelReason>,
+) -> Outcome<T, E> {
+    match clear(stage) {
+        None => Outcome::Cancelled(Arc::unwrap_or_clone(reason)),
+        Some(panic) => Outcome::Panicked(panic),
+    }
+}
+
+/// Decides about a task that was asked to cancel, is metered, or is overdue.
+#[cold]
+fn judge(task: &TaskRef, bits: usize) -> Verdict {
+    let pinned = bits & state::PINNED != 0;
+    let first = bits & state::STARTED == 0;
+    let (reason, spent) = task.with_control(|c| {
+        let spent = c.record.polled();
+        if first && c.record.phase == TaskPhase::Created {
+            c.record.phase = TaskPhase::Running;
+        }
+        (c.record.reason.clone(), spent)
+    });
+    let Some(reason) = reason else {
+        if spent == Ok(true) {
+            cancel::cancel_task(task, CancelReason::new(CancelKind::PollQuota));
+        }
+        return Verdict::Poll;
+    };
+    if first && !pinned {
+        return Verdict::Skip(reason);
+    }
+    let overdue = bits & state::ESCALATE != 0 || spent.is_err();
+    if overdue && !pinned && task.region().escalates() {
+        return Verdict::Escalate(reason);
+    }
+    Verdict::Poll
+}
+
+/// Records that a task had to be dropped.
+#[cold]
+fn abandon(task: &TaskRef, reason: &CancelReason) {
+    task.emit(|| Event::TaskEscalated { task: task.id() });
+    let region = task.region();
+    let now = region.tree.world.now();
+    let (name, last_checkpoint, requested) = task.with_control(|c| {
+        (
+            c.name.clone(),
+            c.record.note,
+            c.record.requested.unwrap_or(reason.at),
+        )
+    });
+    region.add_abandoned(Abandoned {
+        task: Some(task.id()),
+        name,
+        region: region.id,
+        last_checkpoint,
+        after: now.since(requested),
+    });
+}
+
+/// Whether there is deferred work; if so it has a budget from here on.
+fn begin_finalizing(task: &TaskRef) -> bool {
+    let defers = task.peek_control(|c| {
+        c.record.body_ended();
+        !c.defers.is_empty()
+    });
+    if defers != Some(true) {
+        return false;
+    }
+    task.emit(|| Event::TaskFinalizing { task: task.id() });
+    cancel::arm_finalizing(task);
+    true
+}
+
+/// Runs deferred work, last in first out. A finalizer that is still pending
+/// when the budget is spent is dropped, reported, and the next one gets its poll.
+fn finalize(task: &TaskRef) -> Poll<()> {
+    loop {
+        let current = task.with_control(|c| c.finalizer.take());
+        let started = match current {
+            Some(f) => Ok(f),
+            None => match task.with_control(|c| c.defers.pop()) {
+                None => return Poll::Ready(()),
+                Some(make) => contain(|| make(task)),
+            },
+        };
+        let polled = started.and_then(|mut f| {
+            let waker = task.borrow_waker();
+            contain(|| f.as_mut().poll(&mut Context::from_waker(&waker))).map(|p| (p, f))
+        });
+        match polled {
+            Ok((Poll::Ready(()), f)) => drop_finalizer(task, f),
+            Ok((Poll::Pending, f)) => {
+                if task.state() & state::ESCALATE == 0 || !task.region().escalates() {
+                    task.with_control(|c| c.finalizer = Some(f));
+                    return Poll::Pending;
+                }
+                abandon(task, &CancelReason::new(CancelKind::Timeout));
+                drop_finalizer(task, f);
+            }
+            Err(panic) => report_panic(task, &panic),
+        }
+    }
+}
+
+fn drop_finalizer(task: &TaskRef, f: BoxFuture) {
+    if let Err(panic) = contain(|| drop(f)) {
+        report_panic(task, &panic);
+    }
+}
+
+fn report_panic(task: &TaskRef, panic: &crate::types::outcome::PanicPayload) {
+    let message = format!("in a finalizer: {panic}");
+    task.region()
+        .add_failure(failure_of(task, Severity::Panicked, message, None));
+}
+
+/// Publishes the outcome and tells the region.
+///
+/// # Safety
+/// The stage is the caller's alone and holds the outcome.
+unsafe fn complete<F, Fut, C>(task: TaskRef, stage: *mut Stage<F, Fut, C::T, C::E>)
+where
+    Fut: Future,
+    C: Settle<Fut::Output>,
+{
+    // SAFETY: as the caller promises; the reference ends before the outcome is published.
+    let (severity, end) = match unsafe { &*stage } {
+        Stage::Done(outcome) => (outcome.severity(), end_of(&task, outcome)),
+        _ => unreachable!("a task completes with its outcome set"),
+    };
+    obligation::settle_leaks(&task);
+    let alarm = task.peek_control(|c| {
+        c.record.completed();
+        c.alarm.take()
+    });
+    let world = task.region().tree.world.clone();
+    if let Some(alarm) = alarm.flatten() {
+        world.timer_cancel(alarm);
+    }
+    let head = task.head();
+    let before = state::complete(&head.header.state);
+    if before & state::HANDLE == 0 {
+        // The handle is gone, so the outcome is still ours.
+        clear(stage);
+    }
+    if before & state::JOIN_WAKER != 0 {
+        let waker = super::lock(&head.join).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+    task.emit(|| Event::TaskCompleted {
+        task: task.id(),
+        region: task.region().id,
+        severity,
+    });
+    if before & state::DRIVER != 0 {
+        task.region().driver_ended(&task);
+    } else if !task.is_root() {
+        task.region().task_ended(&task, severity, end);
+    }
+}
+
+fn end_of<T, E>(task: &TaskRef, outcome: &Outcome<T, E>) -> End {
+    let severity = outcome.severity();
+    let (message, reason) = match outcome {
+        Outcome::Ok(_) => return End::Ok,
+        Outcome::Cancelled(r) if is_stop(r) => return End::Stopped,
+        Outcome::Err(_) => ("returned an error".to_owned(), None),
+        Outcome::Cancelled(r) => (r.to_string(), Some(r.clone())),
+        Outcome::Panicked(p) => (p.message().to_owned(), None),
+    };
+    End::Failed(failure_of(task, severity, message, reason))
+}
+
+fn failure_of(
+    task: &TaskRef,
+    severity: Severity,
+    message: String,
+    reason: Option<CancelReason>,
+) -> Failure {
+    let at = task.region().tree.world.now();
+    Failure {
+        task: Some(task.id()),
+        name: task.name(),
+        severity,
+        at,
+        message,
+        reason,
+    }
+}

@@ -1,0 +1,98 @@
+//! Recognising a cancellation inside the error a body returned.
+//!
+//! `try_spawn` counts an error that is or wraps [`Cancelled`] as the task's
+//! cancellation, if the task was asked. The bound is a sealed trait whose
+//! marker is inferred, so no error type has to implement anything.
+
+use super::cell::Settle;
+use crate::types::cancel::{CancelReason, reason_in};
+use crate::types::outcome::Outcome;
+use std::convert::Infallible;
+use std::error::Error;
+
+mod sealed {
+    /// The error implements `std::error::Error`.
+    #[derive(Debug)]
+    pub struct StdError;
+    /// The error is a boxed `dyn Error`.
+    #[derive(Debug)]
+    pub struct Boxed;
+    /// The error is text or nothing, and never a cancellation.
+    #[derive(Debug)]
+    pub struct Opaque;
+}
+
+/// An error type that can be looked into for a cancellation.
+///
+/// Implemented for every `std::error::Error`, for `Box<dyn Error + Send + Sync>`,
+/// and for `String`, `&'static str` and `()`, which are never cancellations.
+/// The parameter is inferred.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be looked into for a cancellation",
+    note = "`try_spawn` needs an error that implements `std::error::Error`, a boxed one, text, or `()`",
+    note = "use `spawn` if the returned `Result` is a plain value"
+)]
+pub trait CancelProbe<M>: 'static {
+    /// The reason inside, if this is or wraps a cancellation.
+    fn cancel_reason(&self) -> Option<&CancelReason>;
+}
+
+impl<E: Error + 'static> CancelProbe<sealed::StdError> for E {
+    fn cancel_reason(&self) -> Option<&CancelReason> {
+        reason_in(self)
+    }
+}
+
+impl CancelProbe<sealed::Boxed> for Box<dyn Error + Send + Sync> {
+    fn cancel_reason(&self) -> Option<&CancelReason> {
+        reason_in(&**self)
+    }
+}
+
+impl CancelProbe<sealed::Opaque> for String {
+    fn cancel_reason(&self) -> Option<&CancelReason> {
+        None
+    }
+}
+
+impl CancelProbe<sealed::Opaque> for &'static str {
+    fn cancel_reason(&self) -> Option<&CancelReason> {
+        None
+    }
+}
+
+impl CancelProbe<sealed::Opaque> for () {
+    fn cancel_reason(&self) -> Option<&CancelReason> {
+        None
+    }
+}
+
+/// A body whose return value is the outcome's value.
+pub(crate) struct Plain;
+
+impl<T: 'static> Settle<T> for Plain {
+    type T = T;
+    type E = Infallible;
+
+    fn settle(output: T, _: Option<&CancelReason>) -> Outcome<T, Infallible> {
+        Outcome::Ok(output)
+    }
+}
+
+/// A body whose `Err` is the outcome's error, or a cancellation.
+pub(crate) struct Tried<M>(std::marker::PhantomData<fn(M)>);
+
+impl<T: 'static, E: CancelProbe<M>, M: 'static> Settle<Result<T, E>> for Tried<M> {
+    type T = T;
+    type E = E;
+
+    fn settle(output: Result<T, E>, asked: Option<&CancelReason>) -> Outcome<T, E> {
+        match (output, asked) {
+            (Ok(value), _) => Outcome::Ok(value),
+            (Err(e), Some(asked)) if e.cancel_reason().is_some() => {
+                Outcome::Cancelled(asked.clone())
+            }
+            (Err(e), _) => Outcome::Err(e),
+        }
+    }
+}

@@ -1,0 +1,532 @@
+//! A region: its record and its children behind its own lock, hot facts in atomics.
+//!
+//! The ledger's lock is the region's only lock; it is a leaf and is held for
+//! arithmetic and moves alone. A region keeps its parent alive, a parent its
+//! children; the cycle ends when the region closes and gives up its seat.
+
+use super::task::{Finalizer, TaskRef};
+use super::{cancel, lock};
+use crate::kernel::region::{End, Next, RegionRecord, RegionState, Role, Sweep};
+use crate::kernel::task::CleanupLimits;
+use crate::types::budget::Budget;
+use crate::types::cancel::{CancelKind, CancelReason};
+use crate::types::event::Event;
+use crate::types::id::{RegionId, TaskId};
+use crate::types::outcome::Severity;
+use crate::types::policy::{Action, ChildEnd, CleanupPolicy, Escalation, Name, Policy};
+use crate::types::report::{
+    Abandoned, DrainStats, Failure, LeakRecord, MAX_FAILURES, RegionReport,
+};
+use crate::types::slots::{Key, Slots};
+use crate::types::time::Time;
+use crate::world::{TimerKey, World};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Wake, Waker};
+
+/// How to open a region.
+///
+/// ```
+/// use asupersync::{Policy, RegionOptions};
+/// let o = RegionOptions { policy: Policy::Collect, ..RegionOptions::named("batch") };
+/// assert_eq!(o.name.as_str(), "batch");
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct RegionOptions {
+    /// Name in reports.
+    pub name: Name,
+    /// Limits for everything inside, met with the parent's.
+    pub budget: Budget,
+    /// What to do when a child fails.
+    pub policy: Policy,
+    /// How long cleanup may take; `None` is the parent's.
+    pub cleanup: Option<CleanupPolicy>,
+    /// What happens to code that does not react in its cleanup budget; `None` is the parent's.
+    pub escalation: Option<Escalation>,
+}
+
+impl RegionOptions {
+    /// The defaults, with a name.
+    pub fn named(name: impl Into<Name>) -> Self {
+        RegionOptions {
+            name: name.into(),
+            ..RegionOptions::default()
+        }
+    }
+}
+
+/// What all regions of a run share.
+pub(crate) struct Tree {
+    pub(crate) world: Arc<dyn World>,
+    /// Whether the world records events; asked once.
+    pub(crate) records: bool,
+    fresh_tasks: AtomicU32,
+    fresh_regions: AtomicU32,
+}
+
+impl Tree {
+    pub(crate) fn new(world: Arc<dyn World>) -> Arc<Self> {
+        let records = world.records();
+        Arc::new(Tree {
+            world,
+            records,
+            fresh_tasks: AtomicU32::new(0),
+            fresh_regions: AtomicU32::new(0),
+        })
+    }
+
+    pub(crate) fn fresh_task(&self) -> TaskId {
+        TaskId::new(self.fresh_tasks.fetch_add(1, Ordering::Relaxed), 0)
+    }
+
+    pub(crate) fn fresh_region(&self) -> RegionId {
+        RegionId::new(self.fresh_regions.fetch_add(1, Ordering::Relaxed), 0)
+    }
+}
+
+/// Bits of [`RegionCell::signals`].
+pub(crate) mod signal {
+    /// The region was cancelled: checkpoints of its body take the slow path.
+    pub(crate) const CANCEL: u32 = 1;
+    /// The body's cleanup budget is spent: it is dropped at its next poll.
+    pub(crate) const ESCALATE: u32 = 1 << 1;
+    /// The body has seen the request.
+    pub(crate) const OBSERVED: u32 = 1 << 2;
+}
+
+/// A child, in its seat.
+pub(crate) enum Child {
+    Task(TaskRef),
+    Region(Arc<RegionCell>),
+}
+
+impl Child {
+    pub(crate) fn task(&self) -> Option<TaskRef> {
+        match self {
+            Child::Task(task) => Some(task.clone()),
+            Child::Region(_) => None,
+        }
+    }
+}
+
+/// A region.
+pub(crate) struct RegionCell {
+    pub(crate) id: RegionId,
+    pub(crate) name: Name,
+    pub(crate) tree: Arc<Tree>,
+    pub(crate) parent: Option<Arc<RegionCell>>,
+    /// The task whose code the body is; gone once the region has left the tree.
+    opener: Mutex<Option<TaskRef>>,
+    pub(crate) role: Role,
+    /// Opened by cleanup: requests from above do not reach it.
+    pub(crate) shielded: bool,
+    pub(crate) budget: Budget,
+    pub(crate) policy: Policy,
+    pub(crate) cleanup: CleanupPolicy,
+    escalation: Escalation,
+    pub(crate) signals: AtomicU32,
+    pub(crate) ledger: Mutex<Ledger>,
+}
+
+/// What the region's lock guards.
+pub(crate) struct Ledger {
+    pub(crate) record: RegionRecord,
+    pub(crate) children: Slots<Child>,
+    /// The region's place among its parent's children.
+    pub(crate) seat: Option<Key>,
+    /// The region's place among those its opener awaits.
+    pub(crate) opened: Option<Key>,
+    /// Ids whose task has ended, last freed first.
+    free_tasks: Vec<TaskId>,
+    free_regions: Vec<RegionId>,
+    /// Deferred work, run last in first out.
+    pub(crate) finalizers: Vec<Finalizer>,
+    /// Who waits for quiescence.
+    pub(crate) driver: Option<Waker>,
+    pub(crate) alarm: Option<TimerKey>,
+    pub(crate) body_limits: CleanupLimits,
+    pub(crate) child_limits: CleanupLimits,
+    /// Escalations due up to here have been carried out.
+    pub(crate) escalated_until: Time,
+    /// A deadline that an ancestor's alarm already covers.
+    pub(crate) inherited_deadline: Option<Time>,
+    leaks: Vec<LeakRecord>,
+    abandoned: Vec<Abandoned>,
+    escalations: u64,
+}
+
+impl RegionCell {
+    /// The root region of a run; `opener` is the task that polls its body.
+    pub(crate) fn root(
+        tree: Arc<Tree>,
+        id: RegionId,
+        opener: TaskRef,
+        options: RegionOptions,
+    ) -> Self {
+        RegionCell {
+            id,
+            name: options.name,
+            tree,
+            parent: None,
+            opener: Mutex::new(Some(opener)),
+            role: Role::Foreground,
+            shielded: false,
+            budget: options.budget,
+            policy: options.policy,
+            cleanup: options.cleanup.unwrap_or_default(),
+            escalation: options.escalation.unwrap_or_default(),
+            signals: AtomicU32::new(0),
+            ledger: Mutex::new(Ledger::new(None)),
+        }
+    }
+
+    /// Opens a region inside `parent` for `opener`.
+    ///
+    /// The seat is taken under the parent's lock, so a cancel of the parent
+    /// either refuses the region or sweeps it; a request to the opener that
+    /// came before the region was listed there is made up for.
+    pub(crate) fn open(
+        parent: &Arc<RegionCell>,
+        opener: &TaskRef,
+        cleanup_view: bool,
+        options: RegionOptions,
+    ) -> Result<Arc<RegionCell>, crate::kernel::region::Refused> {
+        let tree = parent.tree.clone();
+        let asked = opener.peek_control(|c| {
+            (
+                c.record.is_masked(),
+                c.record.reason.is_some(),
+                c.record.limits,
+            )
+        });
+        let (masked, asked, limits) = asked.unwrap_or((false, false, CleanupLimits::NONE));
+        let shielded = cleanup_view || masked;
+        let mut budget = parent.budget.meet(options.budget);
+        if shielded && asked {
+            // What is left for the opener's cleanup binds what its cleanup opens.
+            budget = options.budget.meet(Budget::new());
+            if limits.deadline != Time::MAX {
+                budget = budget.meet(Budget::new().with_deadline(limits.deadline));
+            }
+        }
+        let role = if opener.region().id == parent.id && !opener.is_root() {
+            opener.head().role
+        } else {
+            Role::Foreground
+        };
+        let cell = {
+            let mut ledger = lock(&parent.ledger);
+            ledger.record.admit_region(role, shielded)?;
+            let id = ledger
+                .free_regions
+                .pop()
+                .unwrap_or_else(|| tree.fresh_region());
+            let inherited = parent
+                .budget
+                .deadline
+                .filter(|at| !shielded && budget.deadline == Some(*at));
+            let cell = Arc::new(RegionCell {
+                id,
+                name: options.name,
+                tree: tree.clone(),
+                parent: Some(parent.clone()),
+                opener: Mutex::new(Some(opener.clone())),
+                role,
+                shielded,
+                budget,
+                policy: options.policy,
+                cleanup: options.cleanup.unwrap_or(parent.cleanup),
+                escalation: options.escalation.unwrap_or(parent.escalation),
+                signals: AtomicU32::new(0),
+                ledger: Mutex::new(Ledger::new(inherited)),
+            });
+            let seat = ledger.children.insert(Child::Region(cell.clone()));
+            // Nobody else knows the new ledger yet, so this lock is free: the one
+            // place where two are held, parent before child.
+            lock(&cell.ledger).seat = Some(seat);
+            cell
+        };
+        cell.emit(|| Event::RegionOpened {
+            region: cell.id,
+            parent: Some(parent.id),
+            opener: opener.id(),
+        });
+        let (key, asked) = opener.with_control(|c| {
+            let key = c.opened.insert(cell.clone());
+            (
+                key,
+                c.record.reason.clone().filter(|_| !c.record.is_masked()),
+            )
+        });
+        lock(&cell.ledger).opened = Some(key);
+        if let Some(reason) = asked.filter(|_| !shielded) {
+            let below = CancelReason::new(CancelKind::ParentCancelled).caused_by(reason);
+            cancel::cancel_region(&cell, below);
+        } else if budget.deadline.is_some() {
+            cancel::arm_region(&cell);
+        }
+        Ok(cell)
+    }
+
+    /// The task whose code the body is.
+    pub(crate) fn opener(&self) -> Option<TaskRef> {
+        lock(&self.opener).clone()
+    }
+
+    /// Wakes the body: it was cancelled, or is to be dropped.
+    pub(crate) fn wake_body(&self) {
+        if let Some(opener) = self.opener() {
+            opener.wake_for_cancel();
+        }
+    }
+
+    pub(crate) fn state(&self) -> RegionState {
+        lock(&self.ledger).record.state
+    }
+
+    /// Whether the region was cancelled: one load.
+    #[inline]
+    pub(crate) fn cancel_requested(&self) -> bool {
+        self.signals.load(Ordering::Relaxed) & signal::CANCEL != 0
+    }
+
+    pub(crate) fn reason(&self) -> Option<Arc<CancelReason>> {
+        lock(&self.ledger).record.reason.clone()
+    }
+
+    pub(crate) fn escalates(&self) -> bool {
+        self.escalation == Escalation::Drop
+    }
+
+    pub(crate) fn emit(&self, event: impl FnOnce() -> Event) {
+        if self.tree.records {
+            self.tree.world.emit(event());
+        }
+    }
+
+    /// Takes a seat for a task; the ledger is locked by the caller.
+    pub(crate) fn free_task_id(ledger: &mut Ledger, tree: &Tree) -> TaskId {
+        ledger.free_tasks.pop().unwrap_or_else(|| tree.fresh_task())
+    }
+
+    /// A child task has its outcome.
+    pub(crate) fn task_ended(self: &Arc<Self>, task: &TaskRef, severity: Severity, end: End) {
+        if matches!(end, End::Failed(_)) {
+            let at = self.tree.world.now();
+            let end = ChildEnd {
+                task: task.id(),
+                severity,
+                at,
+            };
+            // Before the seat is given up, so that the region cannot close in between.
+            if self.policy.on_child(&end) == Action::CancelSiblings {
+                let mut reason = CancelReason::new(CancelKind::FailFast);
+                reason.task = Some(task.id());
+                cancel::cancel_region(self, reason);
+            }
+        }
+        let head = task.head();
+        let (next, seat) = {
+            let mut ledger = lock(&self.ledger);
+            let seat = ledger.children.remove(head.seat);
+            ledger.free_tasks.extend(task.id().successor());
+            (ledger.record.task_ended(head.role, end), seat)
+        };
+        drop(seat);
+        self.carry_out(next);
+    }
+
+    /// The runtime's own draining task ended.
+    pub(crate) fn driver_ended(self: &Arc<Self>, task: &TaskRef) {
+        let (next, seat) = {
+            let mut ledger = lock(&self.ledger);
+            let seat = ledger.children.remove(task.head().seat);
+            ledger.free_tasks.extend(task.id().successor());
+            (ledger.record.driver_ended(), seat)
+        };
+        drop(seat);
+        self.carry_out(next);
+    }
+
+    /// A subregion is Closed.
+    fn region_ended(self: &Arc<Self>, child: &RegionCell, seat: Key) {
+        let (next, seat) = {
+            let mut ledger = lock(&self.ledger);
+            let seat = ledger.children.remove(seat);
+            ledger.free_regions.extend(child.id.successor());
+            (ledger.record.region_ended(child.role), seat)
+        };
+        drop(seat);
+        self.carry_out(next);
+    }
+
+    /// The body returned, failed, panicked or was dropped.
+    pub(crate) fn body_ended(self: &Arc<Self>, failure: Option<Failure>) {
+        let failed = failure.is_some();
+        let next = {
+            let mut ledger = lock(&self.ledger);
+            if let Some(f) = failure {
+                ledger.record.fail(f);
+            }
+            ledger.record.body_ended()
+        };
+        self.carry_out(next);
+        if failed {
+            cancel::cancel_region(
+                self,
+                CancelReason::new(CancelKind::FailFast).with_message("the region's body failed"),
+            );
+        }
+    }
+
+    /// All finalizers ran; `true` when the region is Closed now.
+    pub(crate) fn finalized(self: &Arc<Self>) -> bool {
+        let (closed, alarm) = {
+            let mut ledger = lock(&self.ledger);
+            let closed = ledger.record.finalized();
+            (closed, closed.then(|| ledger.alarm.take()).flatten())
+        };
+        if let Some(alarm) = alarm {
+            self.tree.world.timer_cancel(alarm);
+        }
+        closed
+    }
+
+    /// Leaves the tree; the region is Closed. Its report has been taken.
+    pub(crate) fn leave(self: &Arc<Self>) {
+        self.emit(|| Event::RegionClosed { region: self.id });
+        let (seat, opened) = {
+            let mut ledger = lock(&self.ledger);
+            (ledger.seat.take(), ledger.opened.take())
+        };
+        // An opener refers to its region; letting go of it here ends the cycle.
+        let opener = lock(&self.opener).take();
+        if let (Some(key), Some(opener)) = (opened, opener) {
+            let listed = opener.peek_control(|c| c.opened.remove(key));
+            drop(listed);
+        }
+        if let (Some(parent), Some(seat)) = (&self.parent, seat) {
+            parent.region_ended(self, seat);
+        }
+    }
+
+    pub(crate) fn add_failure(&self, f: Failure) {
+        lock(&self.ledger).record.fail(f);
+    }
+
+    pub(crate) fn add_abandoned(&self, a: Abandoned) {
+        let mut ledger = lock(&self.ledger);
+        ledger.escalations += 1;
+        if ledger.abandoned.len() < MAX_FAILURES {
+            ledger.abandoned.push(a);
+        }
+    }
+
+    pub(crate) fn add_leak(&self, l: LeakRecord) {
+        let mut ledger = lock(&self.ledger);
+        if ledger.leaks.len() < MAX_FAILURES {
+            ledger.leaks.push(l);
+        }
+    }
+
+    /// Carries out what a rule returned; no lock is held.
+    pub(crate) fn carry_out(self: &Arc<Self>, next: Next) {
+        match next.sweep {
+            Sweep::Nobody => {}
+            Sweep::End => cancel::end_region(self),
+            Sweep::Cancel => {
+                unreachable!("only a cancel sweeps with a reason, and it does so itself")
+            }
+        }
+        self.notify(next.notify_driver);
+    }
+
+    pub(crate) fn notify(&self, driver: bool) {
+        if !driver {
+            return;
+        }
+        let waker = lock(&self.ledger).driver.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Live tasks in and below this region, counted by walking the tree.
+    pub(crate) fn count_live(self: &Arc<Self>) -> usize {
+        let mut live = 0;
+        let mut regions = vec![self.clone()];
+        while let Some(region) = regions.pop() {
+            for child in lock(&region.ledger).children.iter() {
+                match child {
+                    Child::Task(task) => live += usize::from(!task.is_complete()),
+                    Child::Region(sub) => regions.push(sub.clone()),
+                }
+            }
+        }
+        live
+    }
+
+    /// The account of the region as it stands.
+    pub(crate) fn report(&self) -> RegionReport {
+        let now = self.tree.world.now();
+        let mut ledger = lock(&self.ledger);
+        let record = &mut ledger.record;
+        let primary = record.primary().cloned();
+        let mut report = RegionReport {
+            region: self.id,
+            name: self.name.clone(),
+            severity: record.severity(),
+            primary,
+            failures: std::mem::take(&mut record.failures),
+            counts: record.counts,
+            stopped: record.stopped,
+            reason: record.reason.as_deref().cloned(),
+            drain: DrainStats {
+                requested: record.requested,
+                closed: now,
+                alive: record.alive_at_request,
+                escalations: 0,
+            },
+            leaks: std::mem::take(&mut ledger.leaks),
+            abandoned: std::mem::take(&mut ledger.abandoned),
+        };
+        report.drain.escalations = ledger.escalations;
+        drop(ledger);
+        report.failures.sort_by_key(|f| (f.at, f.task));
+        report
+    }
+}
+
+impl Ledger {
+    fn new(inherited_deadline: Option<Time>) -> Self {
+        Ledger {
+            record: RegionRecord::new(),
+            children: Slots::new(),
+            seat: None,
+            opened: None,
+            free_tasks: Vec::new(),
+            free_regions: Vec::new(),
+            finalizers: Vec::new(),
+            driver: None,
+            alarm: None,
+            body_limits: CleanupLimits::NONE,
+            child_limits: CleanupLimits::NONE,
+            escalated_until: Time::ZERO,
+            inherited_deadline,
+            leaks: Vec::new(),
+            abandoned: Vec::new(),
+            escalations: 0,
+        }
+    }
+}
+
+/// A region as a waker is its alarm.
+impl Wake for RegionCell {
+    fn wake(self: Arc<Self>) {
+        cancel::region_alarm(&self);
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        cancel::region_alarm(self);
+    }
+}

@@ -1,0 +1,159 @@
+//! Admission of tasks: one allocation, one visit to the region's lock.
+
+use super::cell::{Settle, Typed};
+use super::region::{Child, RegionCell};
+use super::task::{Control, Head, TaskRef};
+use super::{cancel, lock, state};
+use crate::kernel::region::{Refused, Role};
+use crate::types::budget::Budget;
+use crate::types::event::Event;
+use crate::types::id::TaskId;
+use crate::types::policy::Name;
+use crate::types::slots::Key;
+use crate::world::Hint;
+use crate::world::runnable::Header;
+use std::cell::UnsafeCell;
+use std::future::Future;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize};
+use std::sync::{Arc, Mutex};
+
+/// What a newcomer is.
+#[derive(Default)]
+pub(crate) struct Admission {
+    pub(crate) name: Name,
+    pub(crate) daemon: bool,
+    pub(crate) budget: Budget,
+    /// Its future guards code that cannot be dropped.
+    pub(crate) pinned: bool,
+    /// It belongs to the runtime: admitted in any state, nobody's failure.
+    driver: bool,
+}
+
+impl Admission {
+    pub(crate) fn driver() -> Self {
+        Admission {
+            driver: true,
+            ..Admission::default()
+        }
+    }
+}
+
+/// Admits a task and enqueues it. The reference returned is the handle's; the
+/// caller turns it into a handle or gives it up with [`release_handle`].
+pub(crate) fn admit<F, Fut, C>(
+    region: &Arc<RegionCell>,
+    body: F,
+    admission: Admission,
+) -> Result<TaskRef, Refused>
+where
+    F: FnOnce(TaskRef) -> Fut + Send + 'static,
+    Fut: Future + Send + 'static,
+    C: Settle<Fut::Output>,
+{
+    let role = if admission.daemon {
+        Role::Daemon
+    } else {
+        Role::Foreground
+    };
+    let driver = admission.driver;
+    let mut bits = state::BIRTH;
+    if admission.pinned {
+        bits |= state::PINNED;
+    }
+    if driver {
+        bits |= state::DRIVER;
+    }
+    let deadline = admission
+        .budget
+        .deadline
+        .filter(|own| region.budget.deadline.is_none_or(|at| *own < at));
+    let mut control = None;
+    if !admission.name.is_none() || deadline.is_some() || admission.budget.poll_quota != u32::MAX {
+        let mut c = Box::<Control>::default();
+        c.name = admission.name;
+        c.deadline = deadline;
+        c.record.poll_quota = admission.budget.poll_quota;
+        if admission.budget.poll_quota != u32::MAX {
+            bits |= state::METERED;
+        }
+        control = Some(c);
+    }
+    let head = Head {
+        header: Header {
+            state: AtomicUsize::new(bits),
+            vtable: Typed::<F, Fut, C, false>::VTABLE,
+            next: UnsafeCell::new(None),
+            id: TaskId::new(0, 0),
+            region: region.id,
+        },
+        region: region.clone(),
+        seat: Key {
+            slot: 0,
+            generation: 0,
+        },
+        role,
+        rank: AtomicU8::new(0),
+        promises: AtomicPtr::new(std::ptr::null_mut()),
+        join: Mutex::new(None),
+        control: Mutex::new(control),
+    };
+    let header = Typed::<F, Fut, C, false>::allocate(head, body);
+    let seated = {
+        let mut ledger = lock(&region.ledger);
+        let admitted = if driver {
+            ledger.record.admit_driver();
+            Ok(())
+        } else {
+            ledger.record.admit_task(role)
+        };
+        admitted.map(|()| {
+            let id = RegionCell::free_task_id(&mut ledger, &region.tree);
+            // SAFETY: this is one of the three references of birth.
+            let seat = ledger
+                .children
+                .insert(Child::Task(unsafe { TaskRef::from_raw(header) }));
+            // SAFETY: whoever finds the task in its seat needs the lock we hold,
+            // so nobody else looks at the head yet.
+            let head = unsafe { header.cast::<Head>().as_mut() };
+            head.header.id = id;
+            head.seat = seat;
+        })
+    };
+    if let Err(refused) = seated {
+        // SAFETY: nobody else knows the cell, so its three references are all ours.
+        unsafe { discard_unborn(header) };
+        return Err(refused);
+    }
+    // SAFETY: the other two references of birth: the Runnable's and the handle's.
+    let (runnable, handle) = unsafe { (TaskRef::from_raw(header), TaskRef::from_raw(header)) };
+    handle.emit(|| Event::TaskSpawned {
+        task: handle.id(),
+        region: region.id,
+    });
+    if let Some(deadline) = deadline {
+        cancel::arm_task(&handle, deadline);
+    }
+    runnable.enqueue(Hint::Spawned);
+    Ok(handle)
+}
+
+/// Drops a cell that was refused, body included.
+///
+/// # Safety
+/// The caller owns all references of birth.
+unsafe fn discard_unborn(header: NonNull<Header>) {
+    for _ in 0..3 {
+        // SAFETY: one of the three references.
+        drop(unsafe { TaskRef::from_raw(header) });
+    }
+}
+
+/// Gives up the handle's claim to the outcome, and its reference.
+pub(crate) fn release_handle(task: TaskRef) {
+    let before = state::clear(&task.head().header.state, state::HANDLE);
+    if before & state::COMPLETE != 0 && before & state::HANDLE != 0 {
+        // SAFETY: complete, and we cleared HANDLE: the outcome is ours.
+        unsafe { (task.head().header.vtable.discard)(task.as_raw()) };
+    }
+}

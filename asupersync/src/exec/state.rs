@@ -1,0 +1,167 @@
+//! The state word of a task: lifecycle bits below, reference count above.
+//!
+//! | bit | set | cleared | says |
+//! |---|---|---|---|
+//! | SCHEDULED | by a wake | when a poll starts | a `Runnable` exists, or will when the running poll ends |
+//! | RUNNING | when a poll starts | when it ends | one thread owns the future |
+//! | COMPLETE | once | never | the outcome is set, the future is gone |
+//! | STARTED | at the first poll | never | the body was called |
+//! | CANCEL | at the first request | never | checkpoints take the slow path |
+//! | ESCALATE | when the cleanup budget is spent | never | the next poll drops the future |
+//! | METERED | at birth or first mask | never | polls are counted |
+//! | FINALIZING | when the body ended with deferred work left | never | polls drive finalizers |
+//! | PINNED | at birth | never | the future guards code that cannot be dropped |
+//! | DRIVER | at birth | never | the runtime's own task, which drains a region that lost its opener |
+//! | HANDLE | at birth | when the handle is dropped or has taken the outcome | someone may read the outcome |
+//! | JOIN_WAKER | by a waiting handle | never | a waker waits in the join slot |
+//!
+//! Rules:
+//! 1. only the thread that moved SCHEDULED to RUNNING touches the future;
+//! 2. the `Runnable` of a task exists at most once: whoever sets SCHEDULED on an
+//!    idle task creates it; set on a running task, the poller re-creates it;
+//! 3. the outcome belongs to the poller until COMPLETE, then to the handle if
+//!    HANDLE is still set, else to whichever of the two cleared or saw it last.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+pub(crate) const SCHEDULED: usize = 1;
+pub(crate) const RUNNING: usize = 1 << 1;
+pub(crate) const COMPLETE: usize = 1 << 2;
+pub(crate) const STARTED: usize = 1 << 3;
+pub(crate) const CANCEL: usize = 1 << 4;
+pub(crate) const ESCALATE: usize = 1 << 5;
+pub(crate) const METERED: usize = 1 << 6;
+pub(crate) const FINALIZING: usize = 1 << 7;
+pub(crate) const PINNED: usize = 1 << 8;
+pub(crate) const HANDLE: usize = 1 << 9;
+pub(crate) const JOIN_WAKER: usize = 1 << 10;
+pub(crate) const DRIVER: usize = 1 << 11;
+pub(crate) const REF: usize = 1 << 16;
+
+/// Bits that make a poll look closer before it starts.
+pub(crate) const SLOW: usize = CANCEL | ESCALATE | METERED | FINALIZING;
+
+/// References of a newborn: its seat in the region, its `Runnable`, its handle.
+pub(crate) const BIRTH: usize = SCHEDULED | HANDLE | 3 * REF;
+
+/// What a waker has to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum Wake {
+    /// Create the `Runnable` and enqueue it.
+    Enqueue,
+    /// Nothing: it is queued, running, or complete.
+    Nothing,
+}
+
+/// What a poller has to do after a pending poll.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum AfterPoll {
+    /// Give up the reference: a waker will bring the task back.
+    Idle,
+    /// Enqueue again: it was woken while it ran.
+    Requeue,
+}
+
+/// Makes the task runnable.
+pub(crate) fn wake(state: &AtomicUsize) -> Wake {
+    let before = state.fetch_or(SCHEDULED, Ordering::AcqRel);
+    if before & (SCHEDULED | RUNNING | COMPLETE) == 0 {
+        Wake::Enqueue
+    } else {
+        Wake::Nothing
+    }
+}
+
+/// Begins a poll; returns the bits as they were.
+pub(crate) fn start(state: &AtomicUsize) -> usize {
+    // SCHEDULED is set and RUNNING is not, so one subtraction clears the one
+    // and sets the other; STARTED is added on the first poll only.
+    let before = state.fetch_add(RUNNING - SCHEDULED, Ordering::AcqRel);
+    debug_assert_eq!(
+        before & (SCHEDULED | RUNNING | COMPLETE),
+        SCHEDULED,
+        "one Runnable, polled once"
+    );
+    if before & STARTED == 0 {
+        state.fetch_or(STARTED, Ordering::Relaxed);
+    }
+    before
+}
+
+/// Ends a pending poll.
+pub(crate) fn suspend(state: &AtomicUsize) -> AfterPoll {
+    let before = state.fetch_sub(RUNNING, Ordering::AcqRel);
+    if before & SCHEDULED == 0 {
+        AfterPoll::Idle
+    } else {
+        AfterPoll::Requeue
+    }
+}
+
+/// Ends the last poll; returns the bits as they were.
+pub(crate) fn complete(state: &AtomicUsize) -> usize {
+    // Clears RUNNING and sets COMPLETE in one step. A SCHEDULED left by a wake
+    // during the poll stays: it has no `Runnable`, and COMPLETE outranks it.
+    state.fetch_add(COMPLETE - RUNNING, Ordering::AcqRel)
+}
+
+/// Sets bits; returns the bits as they were.
+pub(crate) fn set(state: &AtomicUsize, bits: usize) -> usize {
+    state.fetch_or(bits, Ordering::AcqRel)
+}
+
+/// Clears bits; returns the bits as they were.
+pub(crate) fn clear(state: &AtomicUsize, bits: usize) -> usize {
+    state.fetch_and(!bits, Ordering::AcqRel)
+}
+
+/// Adds a reference.
+pub(crate) fn retain(state: &AtomicUsize) {
+    let before = state.fetch_add(REF, Ordering::Relaxed);
+    if before > usize::MAX / 2 {
+        // 2^47 references: only a leak in a loop gets here, and going on would free live memory.
+        std::process::abort();
+    }
+}
+
+/// Drops a reference; `true` when it was the last.
+#[must_use]
+pub(crate) fn release(state: &AtomicUsize) -> bool {
+    let before = state.fetch_sub(REF, Ordering::Release);
+    if before / REF != 1 {
+        return false;
+    }
+    // Pairs with the Release of every other drop: their writes to the cell come first.
+    std::sync::atomic::fence(Ordering::Acquire);
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wake_during_a_poll_requeues_once() {
+        let s = AtomicUsize::new(BIRTH);
+        let _ = start(&s);
+        assert_eq!(wake(&s), Wake::Nothing);
+        assert_eq!(wake(&s), Wake::Nothing);
+        assert_eq!(suspend(&s), AfterPoll::Requeue);
+        let _ = start(&s);
+        assert_eq!(suspend(&s), AfterPoll::Idle);
+        assert_eq!(wake(&s), Wake::Enqueue);
+        assert_eq!(wake(&s), Wake::Nothing);
+    }
+
+    #[test]
+    fn a_completed_task_ignores_wakes() {
+        let s = AtomicUsize::new(BIRTH);
+        let _ = start(&s);
+        let before = complete(&s);
+        assert_eq!(before & HANDLE, HANDLE);
+        assert_eq!(wake(&s), Wake::Nothing);
+        assert!(!release(&s) && !release(&s) && release(&s));
+    }
+}

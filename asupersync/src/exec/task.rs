@@ -1,0 +1,372 @@
+//! References to tasks, and what can be asked of a task of any type.
+
+use super::lock;
+use super::obligation::Promises;
+use super::region::RegionCell;
+use super::state::{self, AfterPoll, Wake};
+use crate::kernel::region::Role;
+use crate::kernel::task::{Checkpoint, TaskPhase, TaskRecord};
+use crate::types::budget::Budget;
+use crate::types::cancel::CancelReason;
+use crate::types::event::Event;
+use crate::types::id::TaskId;
+use crate::types::policy::Name;
+use crate::types::slots::{Key, Slots};
+use crate::types::time::Time;
+use crate::world::runnable::Header;
+use crate::world::{Hint, Lane, Runnable, TimerKey};
+use std::future::Future;
+use std::mem::ManuallyDrop;
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{RawWaker, RawWakerVTable, Waker};
+
+/// A boxed future without a value.
+pub(crate) type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Deferred work of a task or a region, given the task that runs it.
+pub(crate) type Finalizer = Box<dyn FnOnce(&TaskRef) -> BoxFuture + Send>;
+
+/// The untyped front of every task cell.
+#[repr(C)]
+pub(crate) struct Head {
+    pub(crate) header: Header,
+    /// The owner; for the root task, the root region.
+    pub(crate) region: Arc<RegionCell>,
+    /// The task's place among the region's children; written once, before the task is shared.
+    pub(crate) seat: Key,
+    pub(crate) role: Role,
+    /// Rank of the strongest request so far, for the cancel lane.
+    pub(crate) rank: AtomicU8,
+    pub(crate) promises: AtomicPtr<Promises>,
+    /// Who waits for the outcome.
+    pub(crate) join: Mutex<Option<Waker>>,
+    /// What few tasks ever need: allocated when first needed.
+    pub(crate) control: Mutex<Option<Box<Control>>>,
+}
+
+/// The cold side of a task.
+#[derive(Default)]
+pub(crate) struct Control {
+    pub(crate) record: TaskRecord,
+    pub(crate) name: Name,
+    /// The task's own limits, when it has any beyond its region's.
+    pub(crate) deadline: Option<Time>,
+    /// Deferred work, run last in first out.
+    pub(crate) defers: Vec<Finalizer>,
+    /// The finalizer that is being polled.
+    pub(crate) finalizer: Option<BoxFuture>,
+    /// Regions the task has opened and awaits.
+    pub(crate) opened: Slots<Arc<RegionCell>>,
+    /// Wakers, other than the task's own, to wake when a request comes.
+    pub(crate) cancel_wakers: Slots<Waker>,
+    pub(crate) alarm: Option<TimerKey>,
+}
+
+/// A counted reference to a task.
+pub(crate) struct TaskRef(NonNull<Head>);
+
+// SAFETY: everything reachable through a TaskRef is atomic, locked or immutable.
+unsafe impl Send for TaskRef {}
+// SAFETY: as above.
+unsafe impl Sync for TaskRef {}
+
+impl TaskRef {
+    /// Takes over one reference.
+    ///
+    /// # Safety
+    /// `header` points to a live task cell and the caller gives up one reference to it.
+    pub(crate) unsafe fn from_raw(header: NonNull<Header>) -> Self {
+        TaskRef(header.cast())
+    }
+
+    /// Gives the reference up without releasing it.
+    pub(crate) fn into_raw(self) -> NonNull<Header> {
+        ManuallyDrop::new(self).0.cast()
+    }
+
+    pub(crate) fn as_raw(&self) -> NonNull<Header> {
+        self.0.cast()
+    }
+
+    pub(crate) fn head(&self) -> &Head {
+        // SAFETY: we hold a reference, so the cell is alive, and its head is shared state.
+        unsafe { self.0.as_ref() }
+    }
+
+    pub(crate) fn id(&self) -> TaskId {
+        self.head().header.id
+    }
+
+    pub(crate) fn region(&self) -> &Arc<RegionCell> {
+        &self.head().region
+    }
+
+    pub(crate) fn is_root(&self) -> bool {
+        self.head().header.vtable.root
+    }
+
+    pub(crate) fn state(&self) -> usize {
+        self.head().header.state.load(Ordering::Acquire)
+    }
+
+    /// Whether the task was asked to cancel: one load.
+    #[inline]
+    pub(crate) fn cancel_requested(&self) -> bool {
+        self.head().header.state.load(Ordering::Relaxed) & state::CANCEL != 0
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.state() & state::COMPLETE != 0
+    }
+
+    /// Makes the task runnable.
+    pub(crate) fn wake(&self) {
+        if state::wake(&self.head().header.state) == Wake::Enqueue {
+            self.clone().enqueue(Hint::Woken);
+        }
+    }
+
+    /// Makes the task runnable, giving up this reference.
+    fn wake_owned(self) {
+        if state::wake(&self.head().header.state) == Wake::Enqueue {
+            self.enqueue(Hint::Woken);
+        }
+    }
+
+    /// Hands the task to its world. The caller has set SCHEDULED.
+    pub(crate) fn enqueue(self, hint: Hint) {
+        let tree = &self.region().tree;
+        if tree.records {
+            tree.world.emit(Event::TaskScheduled { task: self.id() });
+        }
+        let world: *const dyn crate::world::World = &*tree.world;
+        // SAFETY: this reference becomes the Runnable, the one that SCHEDULED promises.
+        let runnable = unsafe { Runnable::from_raw(self.into_raw()) };
+        // SAFETY: the world outlives the call: the Runnable keeps its cell, hence
+        // the region and the world, alive until the world has taken it over; and
+        // a world does not drop itself inside `enqueue`.
+        unsafe { (*world).enqueue(runnable, hint) };
+    }
+
+    /// Ends a pending poll: requeues or gives up the reference.
+    pub(crate) fn suspend(self) {
+        match state::suspend(&self.head().header.state) {
+            AfterPoll::Idle => drop(self),
+            AfterPoll::Requeue => self.enqueue(Hint::Yielded),
+        }
+    }
+
+    /// Edits the control, allocating it if need be.
+    pub(crate) fn with_control<T>(&self, f: impl FnOnce(&mut Control) -> T) -> T {
+        let mut control = lock(&self.head().control);
+        let control = control.get_or_insert_with(|| {
+            let mut c = Box::<Control>::default();
+            if self.state() & state::STARTED != 0 {
+                c.record.phase = TaskPhase::Running;
+            }
+            c
+        });
+        f(control)
+    }
+
+    /// Reads the control, if there is one.
+    pub(crate) fn peek_control<T>(&self, f: impl FnOnce(&mut Control) -> T) -> Option<T> {
+        lock(&self.head().control).as_deref_mut().map(f)
+    }
+
+    pub(crate) fn name(&self) -> Name {
+        self.peek_control(|c| c.name.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn reason(&self) -> Option<Arc<CancelReason>> {
+        if !self.cancel_requested() {
+            return None;
+        }
+        self.peek_control(|c| c.record.reason.clone()).flatten()
+    }
+
+    pub(crate) fn phase(&self) -> TaskPhase {
+        let bits = self.state();
+        if bits & state::COMPLETE != 0 {
+            return TaskPhase::Completed;
+        }
+        let recorded = self.peek_control(|c| c.record.phase).unwrap_or_default();
+        let started = if bits & state::STARTED != 0 {
+            TaskPhase::Running
+        } else {
+            TaskPhase::Created
+        };
+        recorded.max(started)
+    }
+
+    /// The task reaches a checkpoint after somebody asked. `None`: go on.
+    #[cold]
+    pub(crate) fn checkpoint(&self) -> Option<Arc<CancelReason>> {
+        let outcome = self
+            .peek_control(|c| c.record.checkpoint())
+            .unwrap_or(Checkpoint::Go);
+        match outcome {
+            Checkpoint::Go => None,
+            Checkpoint::Masked => {
+                self.emit(|| Event::CancelMasked { task: self.id() });
+                None
+            }
+            Checkpoint::Stop { reason, first } => {
+                if first {
+                    self.emit(|| Event::CancelObserved { task: self.id() });
+                }
+                Some(reason)
+            }
+        }
+    }
+
+    /// The effective budget: the region's, and the task's own deadline.
+    pub(crate) fn budget(&self) -> Budget {
+        let mut budget = self.region().budget;
+        if let Some(own) = self.peek_control(|c| c.deadline).flatten() {
+            budget = budget.meet(Budget::new().with_deadline(own));
+        }
+        budget
+    }
+
+    /// Wakes the task and everything in it that waits with a waker of its own.
+    pub(crate) fn wake_for_cancel(&self) {
+        self.wake();
+        // Taken out, not cloned: cloning is a callback. Who still waits registers again.
+        let wakers = self.peek_control(|c| c.cancel_wakers.drain());
+        wakers.unwrap_or_default().into_iter().for_each(Waker::wake);
+    }
+
+    /// Whether `waker` wakes this very task.
+    #[inline]
+    pub(crate) fn is_own_waker(&self, waker: &Waker) -> bool {
+        waker.data() == self.0.as_ptr().cast_const().cast() && waker.vtable() == &WAKER
+    }
+
+    /// A waker of this task that borrows this reference.
+    pub(crate) fn borrow_waker(&self) -> BorrowedWaker<'_> {
+        // SAFETY: the vtable upholds RawWaker's contract; the waker is never
+        // dropped, so it consumes no reference, and it cannot outlive `self`.
+        let waker =
+            unsafe { Waker::from_raw(RawWaker::new(self.0.as_ptr().cast_const().cast(), &WAKER)) };
+        BorrowedWaker {
+            waker: ManuallyDrop::new(waker),
+            _task: std::marker::PhantomData,
+        }
+    }
+
+    /// A waker that rings the task's alarm: its deadline or its cleanup budget.
+    pub(crate) fn alarm_waker(&self) -> Waker {
+        let data = self.clone().into_raw();
+        // SAFETY: the vtable upholds RawWaker's contract and owns one reference.
+        unsafe { Waker::from_raw(RawWaker::new(data.as_ptr().cast_const().cast(), &ALARM)) }
+    }
+
+    pub(crate) fn emit(&self, event: impl FnOnce() -> Event) {
+        let tree = &self.region().tree;
+        if tree.records {
+            tree.world.emit(event());
+        }
+    }
+
+    /// Which lane the task belongs to now.
+    pub(crate) fn lane(&self) -> Lane {
+        if self.cancel_requested() {
+            let rank = self.head().rank.load(Ordering::Relaxed);
+            return Lane::Cancel {
+                priority: 200 + 10 * rank,
+            };
+        }
+        match self.region().budget.deadline {
+            Some(deadline) => Lane::Timed { deadline },
+            None => Lane::Ready,
+        }
+    }
+}
+
+impl Clone for TaskRef {
+    fn clone(&self) -> Self {
+        state::retain(&self.head().header.state);
+        TaskRef(self.0)
+    }
+}
+
+impl Drop for TaskRef {
+    fn drop(&mut self) {
+        // SAFETY: we own one reference and give it up here.
+        unsafe { (self.head().header.vtable.release)(self.0.cast()) }
+    }
+}
+
+impl std::fmt::Debug for TaskRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Task")
+            .field("id", &self.id())
+            .field("phase", &self.phase())
+            .finish()
+    }
+}
+
+/// A waker that costs no reference count.
+pub(crate) struct BorrowedWaker<'a> {
+    waker: ManuallyDrop<Waker>,
+    _task: std::marker::PhantomData<&'a TaskRef>,
+}
+
+impl std::ops::Deref for BorrowedWaker<'_> {
+    type Target = Waker;
+
+    fn deref(&self) -> &Waker {
+        &self.waker
+    }
+}
+
+/// # Safety
+/// `data` came from a waker made above and its reference is still owned by it.
+unsafe fn borrow(data: *const ()) -> ManuallyDrop<TaskRef> {
+    // SAFETY: such data is a non-null pointer to a live head.
+    ManuallyDrop::new(TaskRef(unsafe {
+        NonNull::new_unchecked(data.cast_mut().cast())
+    }))
+}
+
+/// # Safety
+/// As for [`borrow`], and the waker's reference is given up.
+unsafe fn own(data: *const ()) -> TaskRef {
+    // SAFETY: as the caller promises.
+    ManuallyDrop::into_inner(unsafe { borrow(data) })
+}
+
+static WAKER: RawWakerVTable = RawWakerVTable::new(
+    // SAFETY (all four): the executor calls these with the data they were made with.
+    |data| {
+        // SAFETY: the waker being cloned owns or borrows a live reference.
+        let task = unsafe { borrow(data) };
+        let _ = ManuallyDrop::new(TaskRef::clone(&task));
+        RawWaker::new(data, &WAKER)
+    },
+    // SAFETY: waking by value gives up the waker's reference.
+    |data| unsafe { own(data) }.wake_owned(),
+    // SAFETY: the waker keeps its reference.
+    |data| unsafe { borrow(data) }.wake(),
+    // SAFETY: dropping gives up the waker's reference.
+    |data| drop(unsafe { own(data) }),
+);
+
+static ALARM: RawWakerVTable = RawWakerVTable::new(
+    |data| {
+        // SAFETY: the waker being cloned owns a live reference.
+        let task = unsafe { borrow(data) };
+        let _ = ManuallyDrop::new(TaskRef::clone(&task));
+        RawWaker::new(data, &ALARM)
+    },
+    // SAFETY: waking by value gives up the waker's reference.
+    |data| super::cancel::task_alarm(&unsafe { own(data) }),
+    // SAFETY: the waker keeps its reference.
+    |data| super::cancel::task_alarm(&*unsafe { borrow(data) }),
+    // SAFETY: dropping gives up the waker's reference.
+    |data| drop(unsafe { own(data) }),
+);

@@ -1,0 +1,414 @@
+//! The life of a task, from its birth to its outcome.
+//!
+//! | phase | request | checkpoint | body ends |
+//! |---|---|---|---|
+//! | Created | → CancelRequested, body skipped | - | - |
+//! | Running | → CancelRequested | goes on | → Finalizing |
+//! | CancelRequested | strengthens | mask 0: → Cancelling and fails; mask k: goes on, k − 1 left | → Finalizing |
+//! | Cancelling | strengthens | fails | → Finalizing |
+//! | Finalizing | strengthens | - (finalizers run through the cleanup view) | - |
+//! | Completed | nothing | - | - |
+//!
+//! Invariants:
+//! 1. CANCEL-ORDER: the phase never goes back;
+//! 2. a request strengthens, cleanup limits only tighten;
+//! 3. MASK: deferrals are finite and never grow while a mask is held.
+
+use crate::types::cancel::CancelReason;
+use crate::types::time::Time;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Checkpoints that one mask can let pass.
+pub const MASK_DEFERRALS: u32 = 64;
+/// Masks that may be nested.
+pub const MASK_DEPTH: u32 = 8;
+
+/// Where a task is in its life.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub enum TaskPhase {
+    /// Admitted, not polled yet.
+    #[default]
+    Created,
+    /// Polled at least once.
+    Running,
+    /// Asked to cancel; has not seen it yet.
+    CancelRequested,
+    /// Has seen the request; cleans up.
+    Cancelling,
+    /// The body ended; deferred work runs.
+    Finalizing,
+    /// Has its outcome.
+    Completed,
+}
+
+/// How long a task that was asked to cancel may go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CleanupLimits {
+    /// From here on it is dropped at the next poll boundary.
+    pub deadline: Time,
+    /// Polls left.
+    pub polls: u32,
+}
+
+impl CleanupLimits {
+    /// No limit.
+    pub const NONE: CleanupLimits = CleanupLimits {
+        deadline: Time::MAX,
+        polls: u32::MAX,
+    };
+
+    /// What `(time, polls)` counted from `now` allows.
+    pub fn starting(now: Time, (time, polls): (Duration, u32)) -> Self {
+        CleanupLimits {
+            deadline: now + time,
+            polls,
+        }
+    }
+
+    /// Both limits at once.
+    #[must_use]
+    pub fn meet(self, o: Self) -> Self {
+        CleanupLimits {
+            deadline: self.deadline.min(o.deadline),
+            polls: self.polls.min(o.polls),
+        }
+    }
+}
+
+/// The cancellation side of a task. A task that was never asked, masked or
+/// metered has none: its phase is in its state word alone.
+#[derive(Clone, Debug)]
+pub struct TaskRecord {
+    /// Where it is.
+    pub phase: TaskPhase,
+    /// Why it was asked to cancel, strongest so far.
+    pub reason: Option<Arc<CancelReason>>,
+    /// When it was first asked.
+    pub requested: Option<Time>,
+    /// What is left for its cleanup, once asked.
+    pub limits: CleanupLimits,
+    /// Nesting depth of masks.
+    pub mask_depth: u32,
+    /// Checkpoints the masks still let pass.
+    pub deferrals: u32,
+    /// Polls left of its work budget.
+    pub poll_quota: u32,
+    /// The note of its last checkpoint.
+    pub note: Option<&'static str>,
+}
+
+impl Default for TaskRecord {
+    fn default() -> Self {
+        TaskRecord {
+            phase: TaskPhase::Created,
+            reason: None,
+            requested: None,
+            limits: CleanupLimits::NONE,
+            mask_depth: 0,
+            deferrals: 0,
+            poll_quota: u32::MAX,
+            note: None,
+        }
+    }
+}
+
+/// What a request to cancel did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use = "the shell wakes the task after a fresh request"]
+pub enum Requested {
+    /// The first request: wake the task and move it to the cancel lane.
+    Fresh,
+    /// A later one that changed the reason or tightened the limits: move it within the cancel lane.
+    Strengthened,
+    /// A later one that changed nothing.
+    Absorbed,
+    /// The task has its outcome already.
+    TooLate,
+}
+
+/// What a checkpoint says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[must_use = "a checkpoint that fails has to be obeyed"]
+pub enum Checkpoint {
+    /// Go on: nobody asked.
+    Go,
+    /// Go on: a mask let it pass.
+    Masked,
+    /// Stop. `first` when the request had not been seen before.
+    Stop {
+        /// Why.
+        reason: Arc<CancelReason>,
+        /// Whether this is the acknowledgement.
+        first: bool,
+    },
+}
+
+impl TaskRecord {
+    /// Somebody asks the task to cancel.
+    pub fn request(
+        &mut self,
+        reason: Arc<CancelReason>,
+        now: Time,
+        limits: CleanupLimits,
+    ) -> Requested {
+        if self.phase == TaskPhase::Completed {
+            return Requested::TooLate;
+        }
+        let tightened = self.limits.meet(limits);
+        let Some(old) = &self.reason else {
+            self.reason = Some(reason);
+            self.requested = Some(now);
+            self.limits = tightened;
+            if self.phase < TaskPhase::CancelRequested {
+                self.phase = TaskPhase::CancelRequested;
+            }
+            return Requested::Fresh;
+        };
+        let stronger = CancelReason::clone(old).strengthen(CancelReason::clone(&reason));
+        let changed = stronger != **old || tightened != self.limits;
+        if stronger != **old {
+            self.reason = Some(reason);
+        }
+        self.limits = tightened;
+        if changed {
+            Requested::Strengthened
+        } else {
+            Requested::Absorbed
+        }
+    }
+
+    /// The task reaches a checkpoint.
+    pub fn checkpoint(&mut self) -> Checkpoint {
+        let Some(reason) = &self.reason else {
+            return Checkpoint::Go;
+        };
+        let reason = reason.clone();
+        if self.spend_mask() {
+            return Checkpoint::Masked;
+        }
+        let first = self.phase == TaskPhase::CancelRequested;
+        if first {
+            self.phase = TaskPhase::Cancelling;
+        }
+        Checkpoint::Stop { reason, first }
+    }
+
+    /// A checkpoint asks to pass under a mask: `true` uses one deferral up.
+    pub fn spend_mask(&mut self) -> bool {
+        let masked = self.is_masked();
+        if masked {
+            self.deferrals -= 1;
+        }
+        masked
+    }
+
+    /// Whether a mask lets the next checkpoint pass.
+    pub fn is_masked(&self) -> bool {
+        self.mask_depth > 0 && self.deferrals > 0
+    }
+
+    /// A mask begins; `false` when masks are nested too deeply. Only the
+    /// outermost brings deferrals, so nesting cannot renew them.
+    pub fn mask(&mut self) -> bool {
+        if self.mask_depth == MASK_DEPTH {
+            return false;
+        }
+        if self.mask_depth == 0 {
+            self.deferrals = MASK_DEFERRALS;
+        }
+        self.mask_depth += 1;
+        true
+    }
+
+    /// A mask ends.
+    pub fn unmask(&mut self) {
+        debug_assert!(self.mask_depth > 0, "an unmask without its mask");
+        self.mask_depth -= 1;
+    }
+
+    /// The task is about to be polled. `true` when its work quota is now spent
+    /// for the first time; `Err` when its cleanup polls are.
+    pub fn polled(&mut self) -> Result<bool, CleanupSpent> {
+        if self.reason.is_some() {
+            if self.limits.polls == 0 {
+                return Err(CleanupSpent);
+            }
+            if self.limits.polls != u32::MAX {
+                self.limits.polls -= 1;
+            }
+            return Ok(false);
+        }
+        if self.poll_quota == u32::MAX {
+            return Ok(false);
+        }
+        let spent = self.poll_quota == 0;
+        self.poll_quota = self.poll_quota.saturating_sub(1);
+        Ok(spent)
+    }
+
+    /// The body ended.
+    pub fn body_ended(&mut self) {
+        self.phase = TaskPhase::Finalizing;
+    }
+
+    /// Deferred work is done and the outcome is set.
+    pub fn completed(&mut self) {
+        self.phase = TaskPhase::Completed;
+    }
+}
+
+/// The cleanup budget is used up: the future is dropped at this poll boundary.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CleanupSpent;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::cancel::CancelKind;
+    use proptest::prelude::*;
+
+    const LIMITS: CleanupLimits = CleanupLimits {
+        deadline: Time::from_nanos(100),
+        polls: 3,
+    };
+
+    fn reason(kind: CancelKind) -> Arc<CancelReason> {
+        Arc::new(CancelReason::new(kind))
+    }
+
+    #[test]
+    fn every_phase_answers_a_request_as_the_table_says() {
+        for (phase, after, fresh) in [
+            (TaskPhase::Created, TaskPhase::CancelRequested, true),
+            (TaskPhase::Running, TaskPhase::CancelRequested, true),
+            (TaskPhase::Finalizing, TaskPhase::Finalizing, true),
+            (TaskPhase::Completed, TaskPhase::Completed, false),
+        ] {
+            let mut r = TaskRecord {
+                phase,
+                ..TaskRecord::default()
+            };
+            let requested = r.request(reason(CancelKind::User), Time::ZERO, LIMITS);
+            assert_eq!(requested == Requested::Fresh, fresh, "{phase:?}");
+            assert_eq!(r.phase, after, "{phase:?}");
+        }
+    }
+
+    #[test]
+    fn a_masked_task_acknowledges_at_the_checkpoint_after_its_deferrals() {
+        let mut r = TaskRecord {
+            phase: TaskPhase::Running,
+            ..TaskRecord::default()
+        };
+        assert!(r.mask());
+        assert_eq!(
+            r.request(reason(CancelKind::User), Time::ZERO, LIMITS),
+            Requested::Fresh
+        );
+        for _ in 0..MASK_DEFERRALS {
+            assert_eq!(r.checkpoint(), Checkpoint::Masked);
+        }
+        assert!(matches!(
+            r.checkpoint(),
+            Checkpoint::Stop { first: true, .. }
+        ));
+        assert!(matches!(
+            r.checkpoint(),
+            Checkpoint::Stop { first: false, .. }
+        ));
+        assert_eq!(r.phase, TaskPhase::Cancelling);
+    }
+
+    #[test]
+    fn nested_masks_do_not_renew_deferrals() {
+        let mut r = TaskRecord::default();
+        assert!(r.mask());
+        r.deferrals = 1;
+        for _ in 1..MASK_DEPTH {
+            assert!(r.mask());
+        }
+        assert!(!r.mask(), "one deeper than allowed");
+        assert_eq!(r.deferrals, 1);
+    }
+
+    #[test]
+    fn cleanup_polls_run_out() {
+        let mut r = TaskRecord {
+            phase: TaskPhase::Running,
+            ..TaskRecord::default()
+        };
+        assert_eq!(r.polled(), Ok(false));
+        assert_eq!(
+            r.request(reason(CancelKind::User), Time::ZERO, LIMITS),
+            Requested::Fresh
+        );
+        for _ in 0..LIMITS.polls {
+            assert_eq!(r.polled(), Ok(false));
+        }
+        assert_eq!(r.polled(), Err(CleanupSpent));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Request(CancelKind, u64, u32),
+        Checkpoint,
+        Poll,
+        Mask,
+        BodyEnds,
+        Completes,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let kind = prop_oneof![
+            Just(CancelKind::User),
+            Just(CancelKind::Timeout),
+            Just(CancelKind::FailFast),
+            Just(CancelKind::Shutdown)
+        ];
+        prop_oneof![
+            (kind, 0u64..200, 0u32..9).prop_map(|(k, d, p)| Step::Request(k, d, p)),
+            Just(Step::Checkpoint),
+            Just(Step::Poll),
+            Just(Step::Mask),
+            Just(Step::BodyEnds),
+            Just(Step::Completes),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn phases_never_go_back_and_limits_never_grow(steps in prop::collection::vec(step(), 0..60)) {
+            let mut r = TaskRecord { phase: TaskPhase::Running, ..TaskRecord::default() };
+            for s in steps {
+                let before = r.clone();
+                match s {
+                    Step::Request(kind, d, polls) => {
+                        let limits = CleanupLimits { deadline: Time::from_nanos(d), polls };
+                        let done = r.request(reason(kind), Time::ZERO, limits);
+                        prop_assert_eq!(done == Requested::TooLate, before.phase == TaskPhase::Completed);
+                    }
+                    Step::Checkpoint => match r.checkpoint() {
+                        Checkpoint::Go => prop_assert!(r.reason.is_none()),
+                        Checkpoint::Masked => prop_assert!(before.is_masked()),
+                        Checkpoint::Stop { first, .. } => {
+                            prop_assert_eq!(first, before.phase == TaskPhase::CancelRequested);
+                        }
+                    },
+                    Step::Poll => drop(r.polled()),
+                    Step::Mask => drop(r.mask()),
+                    Step::BodyEnds if r.phase < TaskPhase::Finalizing => r.body_ended(),
+                    Step::Completes if r.phase == TaskPhase::Finalizing => r.completed(),
+                    Step::BodyEnds | Step::Completes => {}
+                }
+                prop_assert!(r.phase >= before.phase);
+                if before.reason.is_some() {
+                    let (old, new) = (before.reason.unwrap(), r.reason.clone().unwrap());
+                    prop_assert!(new.kind.rank() >= old.kind.rank());
+                    prop_assert!(r.limits.deadline <= before.limits.deadline);
+                    prop_assert!(r.limits.polls <= before.limits.polls);
+                }
+            }
+        }
+    }
+}

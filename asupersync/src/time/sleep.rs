@@ -1,0 +1,114 @@
+//! Sleeping until an instant.
+
+use crate::cx::{Cx, DropSafe, Interrupt};
+use crate::types::cancel::Cancelled;
+use crate::types::event::Event;
+use crate::types::time::Time;
+use crate::world::TimerKey;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+impl Cx {
+    /// Waits for `d`; virtual time in the lab.
+    ///
+    /// *Cancellation.* Ends early; the timer is removed.
+    ///
+    /// # Errors
+    /// [`Cancelled`].
+    pub fn sleep(&self, d: Duration) -> Sleep<'_> {
+        self.sleep_until(self.now() + d)
+    }
+
+    /// Waits until `due`, or not at all if that has passed.
+    ///
+    /// *Cancellation.* Ends early; the timer is removed.
+    ///
+    /// # Errors
+    /// [`Cancelled`].
+    pub fn sleep_until(&self, due: Time) -> Sleep<'_> {
+        Sleep {
+            cx: self,
+            due,
+            timer: None,
+            interrupt: Interrupt::default(),
+        }
+    }
+}
+
+/// Future of [`Cx::sleep`] and [`Cx::sleep_until`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct Sleep<'a> {
+    cx: &'a Cx,
+    due: Time,
+    timer: Option<TimerKey>,
+    interrupt: Interrupt,
+}
+
+impl Sleep<'_> {
+    /// When it ends.
+    pub fn deadline(&self) -> Time {
+        self.due
+    }
+
+    /// Ends at `due` instead.
+    pub fn reset(&mut self, due: Time) {
+        self.forget();
+        self.due = due;
+    }
+
+    fn forget(&mut self) {
+        if let Some(timer) = self.timer.take()
+            && self.cx.world().timer_cancel(timer)
+        {
+            self.emit(|due| Event::TimerCancelled { due });
+        }
+    }
+
+    fn emit(&self, event: impl FnOnce(Time) -> Event) {
+        let world = self.cx.world();
+        if world.records() {
+            world.emit(event(self.due));
+        }
+    }
+}
+
+impl Future for Sleep<'_> {
+    type Output = Result<(), Cancelled>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if let Err(cancelled) = std::task::ready!(this.interrupt.poll(this.cx, task)) {
+            this.forget();
+            return Poll::Ready(Err(cancelled));
+        }
+        let world = this.cx.world();
+        if let Some(timer) = this.timer {
+            if world.timer_update(timer, task.waker()) {
+                return Poll::Pending;
+            }
+            this.timer = None;
+            return Poll::Ready(Ok(()));
+        }
+        if world.now() >= this.due {
+            return Poll::Ready(Ok(()));
+        }
+        if this.due == Time::MAX {
+            // "Never" needs no timer.
+            return Poll::Pending;
+        }
+        this.timer = Some(world.timer_set(this.due, task.waker()));
+        this.emit(|due| Event::TimerSet { due });
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep<'_> {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
+impl DropSafe for Sleep<'_> {}
