@@ -12,3 +12,37 @@
 mod queue;
 
 pub use queue::{Left, Statistics, Ticket, Turn, WaitQueue};
+
+use std::task::Waker;
+
+/// What is left to do with a waker once the lock is released.
+#[derive(Debug)]
+#[must_use = "a waker that is not woken is a wake lost"]
+pub enum After {
+    /// Nothing.
+    Nothing,
+    /// Somebody can go on.
+    Wake(Waker),
+    /// Nobody is behind this waker any more.
+    Drop(Waker),
+}
+
+impl After {
+    /// Wakes the waker, if there is one.
+    pub fn wake(waker: Option<Waker>) -> Self {
+        waker.map_or(After::Nothing, After::Wake)
+    }
+
+    /// Drops the waker, if there is one.
+    pub fn drop(waker: Option<Waker>) -> Self {
+        waker.map_or(After::Nothing, After::Drop)
+    }
+
+    /// Does it; the caller holds no lock.
+    pub fn run(self) {
+        match self {
+            After::Nothing | After::Drop(_) => {}
+            After::Wake(waker) => waker.wake(),
+        }
+    }
+}

@@ -81,14 +81,24 @@ struct Waiter<W> {
 }
 
 enum Place {
-    Queued { waker: Option<Waker>, before: Option<Key>, behind: Option<Key> },
+    Queued {
+        waker: Option<Waker>,
+        before: Option<Key>,
+        behind: Option<Key>,
+    },
     Granted,
 }
 
 impl<W> WaitQueue<W> {
     /// An empty queue; allocates nothing.
     pub const fn new() -> Self {
-        WaitQueue { waiters: Slots::new(), front: None, back: None, waiting: 0, longest: 0 }
+        WaitQueue {
+            waiters: Slots::new(),
+            front: None,
+            back: None,
+            waiting: 0,
+            longest: 0,
+        }
     }
 
     /// Whether nobody is in line; waiters already granted do not count.
@@ -113,7 +123,11 @@ impl<W> WaitQueue<W> {
     /// Joins the end of the line.
     pub fn push(&mut self, waker: Waker, want: W) -> Ticket {
         let before = self.back;
-        let place = Place::Queued { waker: Some(waker), before, behind: None };
+        let place = Place::Queued {
+            waker: Some(waker),
+            before,
+            behind: None,
+        };
         let key = self.waiters.insert(Waiter { want, place });
         match before {
             Some(before) => *self.links(before).1 = Some(key),
@@ -149,9 +163,10 @@ impl<W> WaitQueue<W> {
                 self.waiters.remove(ticket.0);
                 Turn::Granted
             }
-            Place::Queued { waker: Some(current), .. } if current.will_wake(waker) => {
-                Turn::Queued(ticket)
-            }
+            Place::Queued {
+                waker: Some(current),
+                ..
+            } if current.will_wake(waker) => Turn::Queued(ticket),
             Place::Queued { .. } => Turn::Rebind(ticket),
         }
     }
@@ -195,7 +210,12 @@ impl<W> WaitQueue<W> {
     /// Takes a queued waiter out of the list, leaves it in `place`, and hands out its waker.
     fn unlink(&mut self, key: Key, place: Place) -> Option<Waker> {
         let old = std::mem::replace(&mut self.waiter_mut(key).place, place);
-        let Place::Queued { waker, before, behind } = old else {
+        let Place::Queued {
+            waker,
+            before,
+            behind,
+        } = old
+        else {
             unreachable!("the list holds only queued waiters");
         };
         match before {
@@ -219,11 +239,15 @@ impl<W> WaitQueue<W> {
     }
 
     fn waiter(&self, key: Key) -> &Waiter<W> {
-        self.waiters.get(key).expect("a ticket names a waiter of the queue that issued it")
+        self.waiters
+            .get(key)
+            .expect("a ticket names a waiter of the queue that issued it")
     }
 
     fn waiter_mut(&mut self, key: Key) -> &mut Waiter<W> {
-        self.waiters.get_mut(key).expect("a ticket names a waiter of the queue that issued it")
+        self.waiters
+            .get_mut(key)
+            .expect("a ticket names a waiter of the queue that issued it")
     }
 }
 
@@ -293,7 +317,10 @@ mod tests {
         let mut forward = Vec::new();
         let (mut next, mut before) = (queue.front, None);
         while let Some(key) = next {
-            let Place::Queued { before: b, behind, .. } = &queue.waiter(key).place else {
+            let Place::Queued {
+                before: b, behind, ..
+            } = &queue.waiter(key).place
+            else {
                 panic!("a granted waiter is in the list");
             };
             assert_eq!(*b, before);
@@ -404,14 +431,23 @@ mod tests {
     fn a_grown_queue_reuses_its_slots() {
         let mut queue = WaitQueue::new();
         for round in 0..1000 {
-            let tickets: Vec<_> = (0..3).map(|i| queue.push(Waker::noop().clone(), i)).collect();
+            let tickets: Vec<_> = (0..3)
+                .map(|i| queue.push(Waker::noop().clone(), i))
+                .collect();
             for t in tickets {
-                assert!(matches!(queue.leave(t), Left::Queued(Some(_))), "round {round}");
+                assert!(
+                    matches!(queue.leave(t), Left::Queued(Some(_))),
+                    "round {round}"
+                );
             }
         }
         assert_eq!(queue.waiters.entries().count(), 0);
         let key = queue.push(Waker::noop().clone(), 0).0;
-        assert!(key.slot < 3, "three slots were ever needed, this is number {}", key.slot);
+        assert!(
+            key.slot < 3,
+            "three slots were ever needed, this is number {}",
+            key.slot
+        );
     }
 
     #[test]
