@@ -51,7 +51,12 @@ pub(crate) fn expand(kind: Kind, args: TokenStream, item: TokenStream) -> TokenS
 
 fn entry(kind: Kind, args: TokenStream, function: &ItemFn) -> syn::Result<TokenStream> {
     let args = Args::parse(kind, args)?;
-    let ItemFn { attrs, vis, sig, block } = function;
+    let ItemFn {
+        attrs,
+        vis,
+        sig,
+        block,
+    } = function;
     check_signature(kind, function)?;
 
     let scope = Ident::new("__scope", Span::mixed_site());
@@ -97,7 +102,7 @@ fn entry(kind: Kind, args: TokenStream, function: &ItemFn) -> syn::Result<TokenS
                 #(#attrs)*
                 #vis fn #name() #output {
                     ::asupersync::lab::test_entry(
-                        ::core::concat!(::core::module_path!(), "::", #title),
+                        #title,
                         #seeds,
                         #body,
                     )
@@ -111,7 +116,10 @@ fn check_signature(kind: Kind, function: &ItemFn) -> syn::Result<()> {
     let attribute = kind.attribute();
     let sig = &function.sig;
     if sig.asyncness.is_none() {
-        let message = format!("{attribute} needs an `async fn`: write `async fn {}`", sig.ident);
+        let message = format!(
+            "{attribute} needs an `async fn`: write `async fn {}`",
+            sig.ident
+        );
         return Err(Error::new_spanned(sig.fn_token, message));
     }
     if !sig.generics.params.is_empty() || sig.generics.where_clause.is_some() {
@@ -126,7 +134,12 @@ fn check_signature(kind: Kind, function: &ItemFn) -> syn::Result<()> {
         return Ok(());
     }
     for attr in &function.attrs {
-        if attr.path().segments.last().is_some_and(|s| s.ident == "test") {
+        if attr
+            .path()
+            .segments
+            .last()
+            .is_some_and(|s| s.ident == "test")
+        {
             let message = format!("remove this: {attribute} makes the function a test already");
             return Err(Error::new_spanned(attr, message));
         }
@@ -138,7 +151,10 @@ fn check_signature(kind: Kind, function: &ItemFn) -> syn::Result<()> {
 fn binding(kind: Kind, function: &ItemFn, scope: &Ident) -> syn::Result<TokenStream> {
     let inputs = &function.sig.inputs;
     let usage = || {
-        format!("a function under {} takes nothing, `cx: &Cx` or `scope: Scope`", kind.attribute())
+        format!(
+            "a function under {} takes nothing, `cx: &Cx` or `scope: Scope`",
+            kind.attribute()
+        )
     };
     if let Some(second) = inputs.iter().nth(1) {
         return Err(Error::new_spanned(second, usage()));
@@ -181,7 +197,10 @@ impl Parse for Arg {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         let name: Ident = input.parse()?;
         input.parse::<Token![=]>()?;
-        Ok(Arg { name, value: input.parse()? })
+        Ok(Arg {
+            name,
+            value: input.parse()?,
+        })
     }
 }
 
@@ -193,8 +212,10 @@ impl Args {
             let key = name.to_string();
             if !kind.arguments().contains(&key.as_str()) {
                 let known = kind.arguments().join("`, `");
-                let message =
-                    format!("unknown argument `{key}`: {} takes `{known}`", kind.attribute());
+                let message = format!(
+                    "unknown argument `{key}`: {} takes `{known}`",
+                    kind.attribute()
+                );
                 return Err(Error::new_spanned(name, message));
             }
             let twice = match key.as_str() {
@@ -207,7 +228,8 @@ impl Args {
             }
         }
         if let (Some(Flavour::Current), Some(n)) = (args.flavour, &args.worker_threads) {
-            let message = "the flavor `current_thread` has no worker threads: remove one of the two";
+            let message =
+                "the flavor `current_thread` has no worker threads: remove one of the two";
             return Err(Error::new_spanned(n, message));
         }
         Ok(args)
@@ -241,7 +263,10 @@ fn flavour(value: &Expr) -> syn::Result<Flavour> {
             _ => {}
         }
     }
-    Err(Error::new_spanned(value, "the flavor is \"current_thread\" or \"multi_thread\""))
+    Err(Error::new_spanned(
+        value,
+        "the flavor is \"current_thread\" or \"multi_thread\"",
+    ))
 }
 
 fn threads(value: Expr) -> syn::Result<Expr> {
@@ -251,7 +276,10 @@ fn threads(value: Expr) -> syn::Result<Expr> {
             _ => false,
         };
         if !positive {
-            return Err(Error::new_spanned(value, "`worker_threads` is a number of at least 1"));
+            return Err(Error::new_spanned(
+                value,
+                "`worker_threads` is a number of at least 1",
+            ));
         }
     }
     Ok(value)
@@ -259,10 +287,16 @@ fn threads(value: Expr) -> syn::Result<Expr> {
 
 fn seeds(value: Expr) -> syn::Result<Expr> {
     let Expr::Range(range) = &value else {
-        return Err(Error::new_spanned(value, "`seeds` is a range, such as `0..64`"));
+        return Err(Error::new_spanned(
+            value,
+            "`seeds` is a range, such as `0..64`",
+        ));
     };
     if range.start.is_none() || range.end.is_none() {
-        return Err(Error::new_spanned(value, "`seeds` needs a beginning and an end, as in `0..64`"));
+        return Err(Error::new_spanned(
+            value,
+            "`seeds` needs a beginning and an end, as in `0..64`",
+        ));
     }
     let (start, end) = (&range.start, &range.end);
     Ok(match range.limits {

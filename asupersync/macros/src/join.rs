@@ -15,7 +15,9 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
 
 fn emit(futures: &[Expr]) -> TokenStream {
     let site = Span::mixed_site();
-    let slots: Vec<_> = (0..futures.len()).map(|i| format_ident!("__f{i}", span = site)).collect();
+    let slots: Vec<_> = (0..futures.len())
+        .map(|i| format_ident!("__f{i}", span = site))
+        .collect();
     let [task, ready, out] = ["__task", "__ready", "__out"].map(|n| syn::Ident::new(n, site));
     quote! {{
         #( let mut #slots = ::core::pin::pin!(::asupersync::combine::join::slot(#futures)); )*

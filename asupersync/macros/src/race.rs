@@ -19,7 +19,10 @@ impl Parse for Race {
         }
         let cx: Expr = input.parse()?;
         if let Expr::Closure(first) = &cx {
-            return Err(Error::new_spanned(&first.inputs, "the first argument of `race!` is the `&Cx`"));
+            return Err(Error::new_spanned(
+                &first.inputs,
+                "the first argument of `race!` is the `&Cx`",
+            ));
         }
         let mut arms = Vec::new();
         while !input.is_empty() {
@@ -62,7 +65,9 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
 fn emit(Race { cx, arms }: &Race) -> TokenStream {
     let site = Span::mixed_site();
     let n = arms.len();
-    let slots: Vec<_> = (0..n).map(|i| format_ident!("__f{i}", span = site)).collect();
+    let slots: Vec<_> = (0..n)
+        .map(|i| format_ident!("__f{i}", span = site))
+        .collect();
     let names = ["__task", "__scope", "__lanes", "__tally"].map(|n| Ident::new(n, site));
     let [task, scope, lanes, tally] = names;
     let bodies = arms.iter().map(|arm| {

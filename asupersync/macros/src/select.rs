@@ -29,7 +29,11 @@ mod keyword {
 
 impl Parse for Select {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let mut select = Select { biased: false, arms: Vec::new(), otherwise: None };
+        let mut select = Select {
+            biased: false,
+            arms: Vec::new(),
+            otherwise: None,
+        };
         if input.peek(keyword::biased) && input.peek2(Token![;]) {
             input.parse::<keyword::biased>()?;
             input.parse::<Token![;]>()?;
@@ -79,7 +83,12 @@ impl Parse for Arm {
             return Err(input.error(message));
         }
         input.parse::<Token![=>]>()?;
-        Ok(Arm { pat, future, guard, handler: handler(input)? })
+        Ok(Arm {
+            pat,
+            future,
+            guard,
+            handler: handler(input)?,
+        })
     }
 }
 
@@ -88,7 +97,11 @@ fn handler(input: ParseStream<'_>) -> syn::Result<Expr> {
     if input.peek(token::Brace) {
         let block = input.parse()?;
         input.parse::<Option<Token![,]>>()?;
-        return Ok(Expr::Block(ExprBlock { attrs: Vec::new(), label: None, block }));
+        return Ok(Expr::Block(ExprBlock {
+            attrs: Vec::new(),
+            label: None,
+            block,
+        }));
     }
     let handler = input.parse()?;
     if !input.is_empty() {
@@ -104,18 +117,35 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     }
 }
 
-fn emit(Select { biased, arms, otherwise }: &Select) -> TokenStream {
+fn emit(
+    Select {
+        biased,
+        arms,
+        otherwise,
+    }: &Select,
+) -> TokenStream {
     // Local names are resolved where the macro is defined, so they neither see
     // nor hide the user's; the enum is an item, hence its name is odd.
     let site = Span::mixed_site();
     let local = |name: &str| Ident::new(name, site);
-    let [task, turn, start, pending, value, disabled, out] =
-        ["task", "turn", "start", "pending", "value", "disabled", "out"].map(local);
+    let [task, turn, start, pending, value, disabled, out] = [
+        "task", "turn", "start", "pending", "value", "disabled", "out",
+    ]
+    .map(local);
     let n = arms.len() as u32;
     let index: Vec<u32> = (0..n).collect();
-    let slots: Vec<_> = index.iter().map(|i| format_ident!("f{i}", span = site)).collect();
-    let variants: Vec<_> = index.iter().map(|i| format_ident!("Arm{i}", span = site)).collect();
-    let types: Vec<_> = index.iter().map(|i| format_ident!("T{i}", span = site)).collect();
+    let slots: Vec<_> = index
+        .iter()
+        .map(|i| format_ident!("f{i}", span = site))
+        .collect();
+    let variants: Vec<_> = index
+        .iter()
+        .map(|i| format_ident!("Arm{i}", span = site))
+        .collect();
+    let types: Vec<_> = index
+        .iter()
+        .map(|i| format_ident!("T{i}", span = site))
+        .collect();
     let taken = local("__AsupersyncSelected");
 
     let guards = arms.iter().zip(&index).filter_map(|(arm, i)| {
