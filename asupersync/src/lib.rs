@@ -24,6 +24,7 @@ pub use cx::{Cx, Region, RegionError, Scope, TaskBuilder, TryRegionError};
 pub use exec::drive::Reported;
 pub use exec::handle::{SpawnError, TaskHandle};
 pub use exec::region::RegionOptions;
+pub use runtime::Runtime;
 pub use time::{Missed, TimeoutError};
 pub use types::{
     budget::Budget,
