@@ -10,6 +10,7 @@ pub mod exec;
 pub mod io;
 pub mod kernel;
 pub mod lab;
+pub mod math;
 pub mod net;
 pub mod runtime;
 pub mod sched;
@@ -24,6 +25,7 @@ pub use cx::{Cx, Region, RegionError, Scope, TaskBuilder, TryRegionError};
 pub use exec::drive::Reported;
 pub use exec::handle::{SpawnError, TaskHandle};
 pub use exec::region::RegionOptions;
+pub use lab::{LabConfig, LabRuntime};
 pub use runtime::Runtime;
 pub use time::{Missed, TimeoutError};
 pub use types::{
