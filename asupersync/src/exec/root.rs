@@ -188,7 +188,7 @@ where
     }
     reported.unwrap_or_else(|| {
         let report = region.report();
-        region.leave();
+        region.unlink();
         Reported {
             value: None,
             report,
