@@ -2,7 +2,7 @@
 
 use asupersync::channel::{mpsc, oneshot};
 use asupersync::types::cancel::reason_in;
-use asupersync::{CancelKind, Cx, LabConfig, LabRuntime, Outcome, Scope};
+use asupersync::{CancelKind, Cx, LabConfig, LabRuntime, Scope};
 use std::error::Error;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -409,7 +409,9 @@ fn a_cancelled_consumer_can_drain_through_the_cleanup_view() {
         for n in 0..3 {
             tx.try_send(n).unwrap();
         }
+        let (started, mut start) = oneshot::channel();
         let consumer = cx.spawn(async move |cx| {
+            started.send(()).unwrap();
             cx.cancelled().await;
             assert!(matches!(rx.recv(&cx).await, Err(mpsc::RecvError::Cancelled(_))));
             let mut drained = Vec::new();
@@ -418,17 +420,11 @@ fn a_cancelled_consumer_can_drain_through_the_cleanup_view() {
             }
             drained
         });
+        start.recv(&cx).await.unwrap();
         consumer.cancel(CancelKind::User);
-        until(&cx, || consumer.cancel_reason().is_some()).await;
         tx.send(&cx, 3).await.unwrap();
         drop(tx);
-        let drained = match consumer.await {
-            Outcome::Ok(drained) => drained,
-            // Cancelled before it ever ran: then it had nothing to drain.
-            Outcome::Cancelled(_) => return,
-            other => panic!("{other:?}"),
-        };
-        assert_eq!(drained, [0, 1, 2, 3]);
+        assert_eq!(consumer.await.into_result().unwrap(), [0, 1, 2, 3]);
     });
 }
 
@@ -437,7 +433,9 @@ fn errors_lead_to_the_reason_of_the_cancellation() {
     everywhere(async |cx: Scope| {
         let (tx, mut rx) = mpsc::channel::<u8>(1);
         let (_one, mut answer) = oneshot::channel::<u8>();
+        let (started, mut start) = oneshot::channel();
         let task = cx.spawn(async move |cx| {
+            started.send(()).unwrap();
             cx.cancelled().await;
             let recv: Box<dyn Error + Send + Sync> = rx.recv(&cx).await.unwrap_err().into();
             let send: Box<dyn Error + Send + Sync> = tx.send(&cx, 1).await.unwrap_err().into();
@@ -447,21 +445,27 @@ fn errors_lead_to_the_reason_of_the_cancellation() {
             let other = std::io::Error::other(tx.send(&cx, 1).await.unwrap_err());
             for e in [recv, send, reserve, once, io.into(), other.into()] {
                 let reason = reason_in(&*e).unwrap_or_else(|| panic!("{e:?} has no reason"));
-                assert_eq!(reason.any_cause_is(CancelKind::User), true, "{e}");
+                assert!(reason.any_cause_is(CancelKind::User), "{e}");
             }
         });
+        start.recv(&cx).await.unwrap();
         task.cancel(CancelKind::User);
-        let _ = task.await;
+        task.await.into_result().unwrap();
 
         // So a task that passes such an error on ends cancelled, not failed.
         let (_tx, mut rx) = mpsc::channel::<u8>(1);
-        let task = cx.try_spawn(async move |cx| {
-            let value = rx.recv(&cx).await?;
-            Ok::<u8, Box<dyn Error + Send + Sync>>(value)
+        let region = cx.region(async |scope| {
+            let (started, mut start) = oneshot::channel();
+            let task = scope.try_spawn(async move |cx| {
+                started.send(()).unwrap();
+                let value = rx.recv(&cx).await?;
+                Ok::<u8, Box<dyn Error + Send + Sync>>(value)
+            });
+            start.recv(&scope).await.unwrap();
+            task.cancel(CancelKind::User);
+            assert!(task.await.is_cancelled());
         });
-        cx.yield_now().await.unwrap();
-        task.cancel(CancelKind::User);
-        assert!(task.await.is_cancelled());
+        assert_eq!(region.await.unwrap_err().cancel_reason().unwrap().kind, CancelKind::User);
 
         let closed = std::io::Error::from(mpsc::SendError::Closed("value"));
         assert_eq!(closed.kind(), std::io::ErrorKind::BrokenPipe);
@@ -575,15 +579,15 @@ fn a_oneshot_recv_cancelled_or_dropped_keeps_the_value() {
             assert!(recv.as_mut().poll(&mut Context::from_waker(&wake)).is_pending());
         }
         tx.send(1).unwrap();
+        let (started, mut start) = oneshot::channel();
         let task = cx.spawn(async move |cx| {
+            started.send(()).unwrap();
             cx.cancelled().await;
             assert!(matches!(rx.recv(&cx).await, Err(oneshot::RecvError::Cancelled(_))));
             rx.recv(cx.cleanup()).await
         });
-        cx.yield_now().await.unwrap();
+        start.recv(&cx).await.unwrap();
         task.cancel(CancelKind::User);
-        if let Outcome::Ok(received) = task.await {
-            assert_eq!(received, Ok(1));
-        }
+        assert_eq!(task.await.into_result().unwrap(), Ok(1));
     });
 }

@@ -6,7 +6,7 @@ use asupersync::{LabConfig, LabRuntime, Runtime, Scope};
 const SEEDS: u64 = 50;
 
 /// Runs `body` everywhere; it must succeed in each world.
-pub fn everywhere(body: impl AsyncFn(Scope)) {
+pub(crate) fn everywhere(body: impl AsyncFn(Scope)) {
     let one = Runtime::builder().current_thread().build().unwrap();
     one.block_on(async |scope| body(scope).await).expect("current thread");
     let many = Runtime::builder().worker_threads(3).build().unwrap();
@@ -15,7 +15,7 @@ pub fn everywhere(body: impl AsyncFn(Scope)) {
 }
 
 /// Runs `body` in the lab only, under many seeds: for what needs its oracles or its clock.
-pub fn in_lab(body: impl AsyncFn(Scope)) {
+pub(crate) fn in_lab(body: impl AsyncFn(Scope)) {
     for seed in 0..SEEDS {
         LabRuntime::new(LabConfig::default().seed(seed)).run(async |scope| body(scope).await);
     }
