@@ -67,7 +67,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for BufReader<R> {
         let available = ready!(this.as_mut().poll_fill_buf(cx))?;
         let n = available.len().min(buf.len());
         buf[..n].copy_from_slice(&available[..n]);
-        this.consume(n);
+        AsyncBufRead::consume(this, n);
         Poll::Ready(Ok(n))
     }
 }
