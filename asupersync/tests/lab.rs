@@ -231,7 +231,7 @@ fn a_panic_of_the_body_or_of_a_task_fails_the_run() {
         let _ = cx.spawn(async |_: Cx| panic!("in a task"));
     });
     match result {
-        Err(LabFailure::Region(what)) => assert!(what.contains("in a task"), "{what}"),
+        Err(LabFailure::Region(r)) => assert!(r.to_string().contains("in a task"), "{r}"),
         other => panic!("{other:?}"),
     }
     let message = std::panic::catch_unwind(|| lab(5).run(async |_| panic!("on purpose")));
