@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Tests that cross crates live in `tests/`; this library is empty.

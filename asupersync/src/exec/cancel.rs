@@ -9,7 +9,7 @@ use super::lock;
 use super::region::{Child, RegionCell, signal};
 use super::state;
 use super::task::TaskRef;
-use crate::kernel::region::Sweep;
+use crate::kernel::region::{RegionState, Sweep};
 use crate::kernel::task::{CleanupLimits, Requested};
 use crate::types::cancel::{CancelKind, CancelReason};
 use crate::types::event::Event;
@@ -220,6 +220,12 @@ pub(crate) fn arm_task(task: &TaskRef, due: Time) {
     if let Some(old) = old {
         world.timer_cancel(old);
     }
+    // A task that completed in between has cancelled the alarm it knew of, not this one.
+    if task.is_complete()
+        && let Some(late) = task.with_control(|c| c.alarm.take())
+    {
+        world.timer_cancel(late);
+    }
 }
 
 /// Gives a finalizing task its budget for deferred work.
@@ -283,9 +289,15 @@ pub(crate) fn arm_region(region: &Arc<RegionCell>) {
     }
     let world = &region.tree.world;
     let fresh = world.timer_set(due, &region.clone().into());
-    let old = lock(&region.ledger).alarm.replace(fresh);
-    if let Some(old) = old {
-        world.timer_cancel(old);
+    let (old, late) = {
+        let mut ledger = lock(&region.ledger);
+        let old = ledger.alarm.replace(fresh);
+        // A region that closed in between has cancelled the alarm it knew of, not this one.
+        let closed = ledger.record.state == RegionState::Closed;
+        (old, closed.then(|| ledger.alarm.take()).flatten())
+    };
+    for timer in [old, late].into_iter().flatten() {
+        world.timer_cancel(timer);
     }
 }
 

@@ -140,6 +140,9 @@ impl<B, T> PinnedDrop for Drive<B, T> {
             };
             region.body_ended(failure);
         }
+        if let Some(timer) = this.rest.timer.take() {
+            region.tree.world.timer_cancel(timer);
+        }
         region.emit(|| Event::RegionHandedOver { region: region.id });
         hand_over(region.clone(), this.rest.finalizer.take());
     }

@@ -12,7 +12,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -51,6 +51,8 @@ enum Inner {
     Task(TaskRef),
     Refused(SpawnError),
     Taken(TaskRef),
+    /// Between two of the others, within one call.
+    Moving,
 }
 
 impl<T, E> TaskHandle<T, E> {
@@ -90,7 +92,7 @@ impl<T, E> TaskHandle<T, E> {
     pub fn refused(&self) -> Option<&SpawnError> {
         match &self.inner {
             Inner::Refused(e) => Some(e),
-            Inner::Task(_) | Inner::Taken(_) => None,
+            Inner::Task(_) | Inner::Taken(_) | Inner::Moving => None,
         }
     }
 
@@ -107,7 +109,7 @@ impl<T, E> TaskHandle<T, E> {
     fn task(&self) -> Option<&TaskRef> {
         match &self.inner {
             Inner::Task(task) | Inner::Taken(task) => Some(task),
-            Inner::Refused(_) => None,
+            Inner::Refused(_) | Inner::Moving => None,
         }
     }
 }
@@ -122,7 +124,7 @@ impl<T, E> Future for TaskHandle<T, E> {
                 let reason = CancelReason::new(CancelKind::RegionEnd).with_message("spawn refused");
                 return Poll::Ready(Outcome::Cancelled(reason));
             }
-            Inner::Taken(_) => panic!("a task handle was polled after it resolved"),
+            Inner::Taken(_) | Inner::Moving => panic!("a task handle was polled after it resolved"),
         };
         if !task.is_complete() {
             let waker = cx.waker().clone();
@@ -141,8 +143,9 @@ impl<T, E> Future for TaskHandle<T, E> {
             (task.head().header.vtable.take)(task.as_raw(), outcome.as_mut_ptr().cast());
             outcome.assume_init()
         };
-        let task = task.clone();
-        // The old reference is dropped as a plain one: HANDLE is cleared already.
+        let Inner::Task(task) = std::mem::replace(&mut self.inner, Inner::Moving) else {
+            unreachable!("matched above");
+        };
         self.inner = Inner::Taken(task);
         Poll::Ready(outcome)
     }
@@ -150,10 +153,8 @@ impl<T, E> Future for TaskHandle<T, E> {
 
 impl<T, E> Drop for TaskHandle<T, E> {
     fn drop(&mut self) {
-        if let Inner::Task(task) = &self.inner {
-            let task = ManuallyDrop::new(task.clone());
-            // `release_handle` consumes one reference; the field drops its own.
-            release_handle(ManuallyDrop::into_inner(task));
+        if let Inner::Task(task) = std::mem::replace(&mut self.inner, Inner::Moving) {
+            release_handle(task);
         }
     }
 }
@@ -167,6 +168,7 @@ impl<T, E> fmt::Debug for TaskHandle<T, E> {
                 f.debug_tuple("TaskHandle").field(task).finish()
             }
             Inner::Refused(e) => f.debug_tuple("TaskHandle").field(e).finish(),
+            Inner::Moving => f.write_str("TaskHandle"),
         }
     }
 }

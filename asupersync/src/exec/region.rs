@@ -395,6 +395,11 @@ impl RegionCell {
     /// Leaves the tree; the region is Closed. Its report has been taken.
     pub(crate) fn leave(self: &Arc<Self>) {
         self.emit(|| Event::RegionClosed { region: self.id });
+        self.unlink();
+    }
+
+    /// Gives up the region's place in the tree, and its opener.
+    pub(crate) fn unlink(self: &Arc<Self>) {
         let (seat, opened) = {
             let mut ledger = lock(&self.ledger);
             (ledger.seat.take(), ledger.opened.take())

@@ -12,9 +12,11 @@ use super::state;
 use super::task::{Head, TaskRef};
 use super::{cancel, lock};
 use crate::kernel::region::Role;
+use crate::kernel::task::TaskPhase;
 use crate::types::cancel::{CancelKind, CancelReason};
 use crate::types::event::Event;
 use crate::types::id::{RegionId, TaskId};
+use crate::types::policy::Name;
 use crate::types::slots::Key;
 use crate::world::runnable::Header;
 use crate::world::{Hint, World};
@@ -58,9 +60,10 @@ impl RootRef {
     }
 
     /// Asks a live task of the run to cancel and drops its future at its next
-    /// poll, which is now due; `false` when there is none of this id.
+    /// poll, which is now due; `false` when there is none of this id. The root
+    /// itself cannot be dropped: its future is the caller's.
     pub fn drop_task(&self, task: TaskId) -> bool {
-        let found = self.find(task);
+        let found = self.find(task).filter(|t| !t.is_root());
         if let Some(task) = &found {
             let reason = CancelReason::new(CancelKind::User).with_message("dropped on purpose");
             cancel::cancel_task(task, reason);
@@ -75,10 +78,17 @@ impl RootRef {
         cancel::abandon_tree(self.task.region());
     }
 
-    /// Names and ids of everything alive, by walking the tree.
-    pub fn live_tasks(&self) -> Vec<(TaskId, crate::types::policy::Name)> {
+    /// Everything alive, by walking the tree.
+    pub fn live_tasks(&self) -> Vec<LiveTask> {
         let mut live = Vec::new();
-        self.walk(&mut |task| live.push((task.id(), task.name())));
+        self.walk(&mut |task| {
+            live.push(LiveTask {
+                id: task.id(),
+                name: task.name(),
+                phase: task.phase(),
+                last_checkpoint: task.peek_control(|c| c.record.note).flatten(),
+            });
+        });
         live
     }
 
@@ -116,6 +126,19 @@ impl RootRef {
                 .for_each(&mut *each);
         }
     }
+}
+
+/// A task that has no outcome yet.
+#[derive(Clone, Debug)]
+pub struct LiveTask {
+    /// Which.
+    pub id: TaskId,
+    /// Its name.
+    pub name: Name,
+    /// Where it is in its life.
+    pub phase: TaskPhase,
+    /// The note of its last checkpoint.
+    pub last_checkpoint: Option<&'static str>,
 }
 
 /// Runs `body` in the root region of `world`.
@@ -165,7 +188,7 @@ where
     }
     reported.unwrap_or_else(|| {
         let report = region.report();
-        region.leave();
+        region.unlink();
         Reported {
             value: None,
             report,
@@ -251,7 +274,7 @@ fn root_task(
         header: Header {
             // One reference for the region, one for the caller, and one that the
             // first `enqueue` turns into the Runnable is cloned by the caller.
-            state: AtomicUsize::new(state::SCHEDULED | 2 * state::REF),
+            state: AtomicUsize::new(state::SCHEDULED | state::PINNED | 2 * state::REF),
             vtable: Root::VTABLE,
             next: UnsafeCell::new(None),
             id,

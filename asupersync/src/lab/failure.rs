@@ -111,7 +111,7 @@ impl WaitReport {
 
 impl SpinReport {
     pub(super) fn new(steps: u64, at: Time, run: &[super::TraceEvent], root: &RootRef) -> Self {
-        let names: BTreeMap<TaskId, Name> = root.live_tasks().into_iter().collect();
+        let names: BTreeMap<TaskId, Name> = root.live_tasks().into_iter().map(|t| (t.id, t.name)).collect();
         let polled = run.iter().rev().filter_map(|e| match e.event {
             Event::TaskPolled { task } => Some(task),
             _ => None,
@@ -149,7 +149,7 @@ fn waiting(run: &[super::TraceEvent], root: &RootRef) -> Vec<Waiting> {
     live.extend(
         root.live_tasks()
             .into_iter()
-            .map(|(task, name)| (task, new(task, name))),
+            .map(|t| (t.id, new(t.id, t.name))),
     );
     let mut promises: BTreeMap<(TaskId, u32), ObligationKind> = BTreeMap::new();
     for e in run {

@@ -99,6 +99,8 @@ impl LabRuntime {
             self.lock().failure.is_none(),
             "this lab has failed; make another one for another run"
         );
+        // `select!` draws from its thread, not from the world.
+        crate::combine::select::reseed(self.config.seed_in_use());
         let world: Arc<dyn World> = self.world.clone();
         let mut driven = Ok(());
         let reported = run_root(

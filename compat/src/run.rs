@@ -1,0 +1,1 @@
+//! A whole program in one boundary's context.

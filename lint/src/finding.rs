@@ -1,0 +1,101 @@
+//! What the linter reports: findings, and problems that kept it from looking everywhere.
+
+use crate::rules::Rule;
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// How serious a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Not reported.
+    Allow,
+    /// Reported.
+    Warn,
+    /// Reported, and the run fails.
+    Deny,
+}
+
+impl Level {
+    /// `allow`, `warn` or `deny`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Level::Allow => "allow",
+            Level::Warn => "warn",
+            Level::Deny => "deny",
+        }
+    }
+
+    /// The level of a word; `off` is `allow`, `error` is `deny`.
+    pub fn parse(word: &str) -> Option<Level> {
+        match word {
+            "allow" | "off" => Some(Level::Allow),
+            "warn" => Some(Level::Warn),
+            "deny" | "error" => Some(Level::Deny),
+            _ => None,
+        }
+    }
+}
+
+/// One finding.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// The rule.
+    pub rule: &'static Rule,
+    /// How serious it is here.
+    pub level: Level,
+    /// The file, absolute where it was read from disk.
+    pub path: PathBuf,
+    /// The bytes of the file it points at.
+    pub span: Range<usize>,
+    /// Line of the start, from 1.
+    pub line: usize,
+    /// Column of the start in characters, from 1.
+    pub column: usize,
+    /// Line of the end.
+    pub end_line: usize,
+    /// Column of the end.
+    pub end_column: usize,
+    /// The first line.
+    pub message: String,
+    /// What stands under the marked code.
+    pub label: String,
+    /// What goes wrong.
+    pub why: String,
+    /// What to do.
+    pub help: String,
+    /// The compiler did not confirm what is called: code behind a `cfg`, a crate that does not compile, or a run without it.
+    pub unresolved_types: bool,
+    /// The package the file belongs to.
+    pub package: String,
+    /// Its manifest; none for a lone file.
+    pub manifest: Option<PathBuf>,
+    /// The lines of the enclosing statement, for suppressions that stand before or behind it.
+    pub(crate) statement_lines: (usize, usize),
+}
+
+/// Something that could not be looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong and what to do, in lower case.
+    pub message: String,
+}
+
+/// The result of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// The findings by file and position, suppressed and allowed ones left out.
+    pub findings: Vec<Finding>,
+    /// What could not be looked at.
+    pub problems: Vec<Problem>,
+    /// How many findings a suppression hid.
+    pub suppressed: usize,
+    /// How many files were looked at.
+    pub files: usize,
+}
+
+impl Report {
+    /// Whether a finding is at deny.
+    pub fn denied(&self) -> bool {
+        self.findings.iter().any(|one| one.level == Level::Deny)
+    }
+}

@@ -1,0 +1,168 @@
+//! Findings as text: as rustc prints them, one per line, or as cargo's `compiler-message` lines for editors.
+
+use crate::finding::{Finding, Level, Report};
+use annotate_snippets::{AnnotationKind, Level as Title, Renderer, Snippet};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// The path as it is printed: relative to the given directory where it lies in it.
+fn shown(path: &Path, base: &Path) -> String {
+    path.strip_prefix(base)
+        .unwrap_or(path)
+        .display()
+        .to_string()
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Deny => "error",
+        _ => "warning",
+    }
+}
+
+/// One finding as rustc prints it, with the source it points at.
+pub fn full(finding: &Finding, source: &str, base: &Path, colour: bool) -> String {
+    let path = shown(&finding.path, base);
+    let title = match finding.level {
+        Level::Deny => Title::ERROR,
+        _ => Title::WARNING,
+    };
+    let snippet = Snippet::source(source).path(path.as_str()).annotation(
+        AnnotationKind::Primary
+            .span(finding.span.clone())
+            .label(finding.label.as_str()),
+    );
+    let name = format!("asupersync::{}: {}", finding.rule.name, finding.message);
+    let mut group = title
+        .primary_title(name)
+        .id(finding.rule.code)
+        .element(snippet)
+        .element(Title::NOTE.with_name("why").message(finding.why.as_str()))
+        .element(Title::HELP.message(finding.help.as_str()));
+    if finding.unresolved_types {
+        group = group.element(
+            Title::NOTE.message("unresolved-types: found by syntax, not confirmed by the compiler"),
+        );
+    }
+    let renderer = if colour {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
+    renderer.render(&[group])
+}
+
+/// One finding on one line.
+pub fn concise(finding: &Finding, base: &Path) -> String {
+    let mark = if finding.unresolved_types {
+        " (unresolved-types)"
+    } else {
+        ""
+    };
+    format!(
+        "{}:{}:{}: {}[{}] asupersync::{}: {}{mark}",
+        shown(&finding.path, base),
+        finding.line,
+        finding.column,
+        word(finding.level),
+        finding.rule.code,
+        finding.rule.name,
+        finding.message,
+    )
+}
+
+/// One finding as a line of `cargo check --message-format=json`.
+pub fn json(finding: &Finding, source: &str, base: &Path) -> Value {
+    let line_text = source.lines().nth(finding.line - 1).unwrap_or_default();
+    let highlight_end = if finding.line == finding.end_line {
+        finding.end_column
+    } else {
+        line_text.chars().count() + 1
+    };
+    let span = json!({
+        "file_name": shown(&finding.path, base),
+        "byte_start": finding.span.start,
+        "byte_end": finding.span.end,
+        "line_start": finding.line,
+        "line_end": finding.end_line,
+        "column_start": finding.column,
+        "column_end": finding.end_column,
+        "is_primary": true,
+        "text": [{
+            "text": line_text,
+            "highlight_start": finding.column,
+            "highlight_end": highlight_end,
+        }],
+        "label": finding.label,
+        "suggested_replacement": null,
+        "suggestion_applicability": null,
+        "expansion": null,
+    });
+    let child = |level: &str, text: &str| {
+        json!({ "message": text, "code": null, "level": level, "spans": [], "children": [], "rendered": null })
+    };
+    let mut children = vec![
+        child("note", &format!("why: {}", finding.why)),
+        child("help", &finding.help),
+    ];
+    if finding.unresolved_types {
+        children.push(child("note", "unresolved-types: found by syntax, not confirmed by the compiler"));
+    }
+    let manifest = finding
+        .manifest
+        .as_ref()
+        .map(|path| path.display().to_string())
+        .unwrap_or_default();
+    json!({
+        "reason": "compiler-message",
+        "package_id": finding.package,
+        "manifest_path": manifest,
+        "target": {
+            "kind": ["lib"],
+            "crate_types": ["lib"],
+            "name": finding.package.replace('-', "_"),
+            "src_path": finding.path.display().to_string(),
+            "edition": "2024",
+            "doc": true,
+            "doctest": true,
+            "test": true,
+        },
+        "message": {
+            "$message_type": "diagnostic",
+            "message": finding.message,
+            "code": {
+                "code": format!("asupersync::{}", finding.rule.name),
+                "explanation": finding.rule.code,
+            },
+            "level": word(finding.level),
+            "spans": [span],
+            "children": children,
+            "rendered": format!("{}\n", full(finding, source, base, false)),
+        },
+    })
+}
+
+/// How often each rule fired.
+pub fn statistics(report: &Report) -> String {
+    let mut counts: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
+    for finding in &report.findings {
+        counts
+            .entry(finding.rule.code)
+            .or_insert((0, finding.rule.name))
+            .0 += 1;
+    }
+    let mut text = String::new();
+    for (code, (count, name)) in counts {
+        let _ = writeln!(text, "{count:>6}  {code}  {name}");
+    }
+    let _ = writeln!(
+        text,
+        "{:>6}  findings in {} files, {} suppressed",
+        report.findings.len(),
+        report.files,
+        report.suppressed
+    );
+    text
+}

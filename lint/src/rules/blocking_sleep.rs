@@ -1,0 +1,47 @@
+//! AS401 `blocking_sleep`: a sleep that holds the executor.
+
+use super::{Rule, Verdict};
+use crate::facts::BLOCKING_SLEEPS;
+use crate::finding::Level;
+use crate::site::{Runs, Site};
+
+pub(super) static RULE: Rule = Rule {
+    code: "AS401",
+    name: "blocking_sleep",
+    level: Level::Deny,
+    summary: "`thread::sleep` in async code outside `spawn_blocking`",
+    what: "Flags `std::thread::sleep` in an async function, block or closure, also in a closure that is called in place there. Closures that run elsewhere, such as that of `spawn_blocking`, are left alone.",
+    why: "The sleep holds the executor's thread. Every other task of that worker waits with it, timers fire late and cancellation is not seen.",
+    example: r#"use std::time::Duration;
+
+async fn retry() {
+    for _ in 0..3 {
+        std::thread::sleep(Duration::from_secs(1));
+    }
+}"#,
+    instead: r#"use asupersync::{Cancelled, Cx};
+use std::time::Duration;
+
+async fn retry(cx: &Cx) -> Result<(), Cancelled> {
+    for _ in 0..3 {
+        cx.sleep(Duration::from_secs(1)).await?;
+    }
+    Ok(())
+}"#,
+    watches: || BLOCKING_SLEEPS.to_vec(),
+    check: check,
+};
+
+fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
+    if site.runs() != Runs::Async {
+        return None;
+    }
+    Some(Verdict {
+        message: "`thread::sleep` blocks the executor's thread".to_owned(),
+        label: "sleeps in async code".to_owned(),
+        why: "every other task on this thread waits too, and cancellation is not seen meanwhile"
+            .to_owned(),
+        help: "await the runtime's own sleep, or move the blocking work into `spawn_blocking`"
+            .to_owned(),
+    })
+}

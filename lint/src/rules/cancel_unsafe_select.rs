@@ -1,0 +1,52 @@
+//! AS201 `cancel_unsafe_select`: work lost when another branch wins.
+
+use super::{Rule, Verdict};
+use crate::facts::{Loss, operation_at, operations_with};
+use crate::finding::Level;
+use crate::site::Site;
+
+pub(super) static RULE: Rule = Rule {
+    code: "AS201",
+    name: "cancel_unsafe_select",
+    level: Level::Deny,
+    summary: "an operation that loses work when dropped (`read_exact`, `read_line`, `write_all`, ..) in a `select!` branch",
+    what: "Flags operations that are not cancel safe in the future of a `select!` branch, directly, inside an async block, or bound to a name that the branch takes by value.",
+    why: "`select!` drops the futures of the branches that lose. An operation that was half done then leaves bytes read and lost, or written and not accounted for, and the stream is out of step.",
+    example: r#"use tokio::io::AsyncReadExt;
+
+async fn pump(mut stream: tokio::net::TcpStream, mut stop: tokio::sync::mpsc::Receiver<()>) {
+    let mut header = [0; 16];
+    loop {
+        tokio::select! {
+            read = stream.read_exact(&mut header) => drop(read),
+            _ = stop.recv() => println!("asked to stop"),
+        }
+    }
+}"#,
+    instead: r#"use bytes::BytesMut;
+use tokio::io::AsyncReadExt;
+
+async fn pump(mut stream: tokio::net::TcpStream, mut stop: tokio::sync::mpsc::Receiver<()>) {
+    let mut buffer = BytesMut::with_capacity(4096);
+    loop {
+        tokio::select! {
+            read = stream.read_buf(&mut buffer) => drop(read),
+            _ = stop.recv() => println!("asked to stop"),
+        }
+    }
+}"#,
+    watches: || operations_with(&[Loss::Partial]),
+    check: check,
+};
+
+fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
+    let operation = operation_at(site.callee, &[Loss::Partial])?;
+    site.select()?;
+    let name = site.last_name();
+    Some(Verdict {
+        message: format!("`{name}` in a `select!` branch is not cancel safe"),
+        label: "dropped half done when another branch wins".to_owned(),
+        why: operation.lost.to_owned(),
+        help: operation.instead.to_owned(),
+    })
+}
