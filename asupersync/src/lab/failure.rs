@@ -9,6 +9,7 @@ use crate::types::id::{RegionId, TaskId};
 use crate::types::obligation::ObligationKind;
 use crate::types::outcome::PanicPayload;
 use crate::types::policy::Name;
+use crate::types::report::RegionReport;
 use crate::types::time::Time;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,9 +35,9 @@ pub enum LabFailure {
     /// The body of the run panicked.
     #[error("the body panicked: {0}")]
     BodyPanic(PanicPayload),
-    /// The root region ended badly.
-    #[error("{0}")]
-    Region(String),
+    /// A task of the root region failed or panicked, or the body was dropped.
+    #[error("the run ended badly: {0}")]
+    Region(Box<RegionReport>),
     /// A replay did something else than the recorded run.
     #[error("{0}")]
     NonDeterminism(Divergence),
