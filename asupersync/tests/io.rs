@@ -13,7 +13,12 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
 fn run<T, Fut: Future<Output = T>>(body: impl FnOnce(Scope) -> Fut) -> T {
-    Runtime::builder().current_thread().build().unwrap().block_on(body).unwrap()
+    Runtime::builder()
+        .current_thread()
+        .build()
+        .unwrap()
+        .block_on(body)
+        .unwrap()
 }
 
 #[derive(Clone, Debug)]
@@ -36,12 +41,19 @@ struct Script {
 
 impl Script {
     fn new(steps: impl IntoIterator<Item = Step>) -> Self {
-        Script { steps: steps.into_iter().collect(), ..Script::default() }
+        Script {
+            steps: steps.into_iter().collect(),
+            ..Script::default()
+        }
     }
 
     /// The text one piece at a time, with a wait before each.
     fn text(pieces: &[&str]) -> Self {
-        Script::new(pieces.iter().flat_map(|p| [Step::Wait, Step::Bytes(p.as_bytes().to_vec())]))
+        Script::new(
+            pieces
+                .iter()
+                .flat_map(|p| [Step::Wait, Step::Bytes(p.as_bytes().to_vec())]),
+        )
     }
 
     /// Room for `n` bytes at a time, with a wait before each.
@@ -140,13 +152,21 @@ fn a_dropped_read_takes_nothing() {
             let got = at_most(polls, script.read(&cx, &mut buf)).await;
             let n = got.map_or(0, Result::unwrap);
             let seen = String::from_utf8(buf[..n].to_vec()).unwrap();
-            assert_eq!(seen + &rest(&cx, &mut script).await, all(), "after {polls} polls");
+            assert_eq!(
+                seen + &rest(&cx, &mut script).await,
+                all(),
+                "after {polls} polls"
+            );
 
             let mut script = Script::text(PIECES);
             let mut buf = Vec::new();
             at_most(polls, script.read_buf(&cx, &mut buf)).await;
             let seen = String::from_utf8(buf).unwrap();
-            assert_eq!(seen + &rest(&cx, &mut script).await, all(), "after {polls} polls");
+            assert_eq!(
+                seen + &rest(&cx, &mut script).await,
+                all(),
+                "after {polls} polls"
+            );
         }
     });
 }
@@ -159,13 +179,21 @@ fn resumable_operations_keep_what_they_read() {
             let mut buf = Vec::new();
             at_most(polls, script.read_to_end(&cx, &mut buf)).await;
             let seen = String::from_utf8(buf).unwrap();
-            assert_eq!(seen + &rest(&cx, &mut script).await, all(), "after {polls} polls");
+            assert_eq!(
+                seen + &rest(&cx, &mut script).await,
+                all(),
+                "after {polls} polls"
+            );
 
             let mut reader = BufReader::with_capacity(2, Script::text(PIECES));
             let mut buf = Vec::new();
             at_most(polls, reader.read_until(&cx, b'g', &mut buf)).await;
             reader.read_to_end(&cx, &mut buf).await.unwrap();
-            assert_eq!(String::from_utf8(buf).unwrap(), all(), "after {polls} polls");
+            assert_eq!(
+                String::from_utf8(buf).unwrap(),
+                all(),
+                "after {polls} polls"
+            );
         }
     });
 }
@@ -199,7 +227,9 @@ fn a_dropped_write_has_written_nothing() {
     run(async |cx: Scope| {
         for polls in 0..3 {
             let mut script = Script::room(2, 4);
-            let n = at_most(polls, script.write(&cx, b"abcdef")).await.map_or(0, Result::unwrap);
+            let n = at_most(polls, script.write(&cx, b"abcdef"))
+                .await
+                .map_or(0, Result::unwrap);
             assert_eq!(script.written, b"abcdef"[..n], "after {polls} polls");
         }
     });
@@ -212,7 +242,11 @@ fn lossy_operations_write_a_prefix() {
             let mut script = Script::room(2, 4);
             let done = at_most(polls, script.write_all(&cx, b"abcdef")).await;
             assert!(b"abcdef".starts_with(&script.written[..]));
-            assert_eq!(done.is_some(), script.written.len() == 6, "after {polls} polls");
+            assert_eq!(
+                done.is_some(),
+                script.written.len() == 6,
+                "after {polls} polls"
+            );
         }
     });
 }
@@ -243,7 +277,11 @@ fn a_cancelled_read_says_so_and_loses_nothing() {
             }
             seen + &rest(cx.cleanup(), &mut script).await
         });
-        assert_eq!(reported.value.as_deref(), Some(&*all()), "cancelled at step {steps}");
+        assert_eq!(
+            reported.value.as_deref(),
+            Some(&*all()),
+            "cancelled at step {steps}"
+        );
         assert!(reported.report.leaks.is_empty());
     }
 }
@@ -309,12 +347,23 @@ fn errors_of_the_stream_pass_through() {
         let broken = || Script::new([Step::Wait, Step::Fail(io::ErrorKind::ConnectionReset)]);
         let kinds = [
             broken().read(&cx, &mut [0]).await.unwrap_err().kind(),
-            broken().read_to_end(&cx, &mut Vec::new()).await.unwrap_err().kind(),
+            broken()
+                .read_to_end(&cx, &mut Vec::new())
+                .await
+                .unwrap_err()
+                .kind(),
             broken().write_all(&cx, b"x").await.unwrap_err().kind(),
-            BufReader::new(broken()).read_line(&cx, &mut String::new()).await.unwrap_err().kind(),
+            BufReader::new(broken())
+                .read_line(&cx, &mut String::new())
+                .await
+                .unwrap_err()
+                .kind(),
         ];
         assert_eq!(kinds, [io::ErrorKind::ConnectionReset; 4]);
-        let full = Script::new([Step::Bytes(vec![])]).write_all(&cx, b"x").await.unwrap_err();
+        let full = Script::new([Step::Bytes(vec![])])
+            .write_all(&cx, b"x")
+            .await
+            .unwrap_err();
         assert_eq!(full.kind(), io::ErrorKind::WriteZero);
     });
 }
@@ -331,7 +380,13 @@ fn lines_are_read_by_either_way() {
         assert_eq!(line, "defg\r\n");
         line.clear();
         reader.read_line(&cx, &mut line).await.unwrap();
-        assert_eq!((&*line, reader.read_line(&cx, &mut String::new()).await.unwrap()), ("hij", 0));
+        assert_eq!(
+            (
+                &*line,
+                reader.read_line(&cx, &mut String::new()).await.unwrap()
+            ),
+            ("hij", 0)
+        );
     });
 }
 
@@ -340,14 +395,23 @@ fn bad_lines_are_refused() {
     run(async |cx: Scope| {
         let bytes = |b: &[u8]| BufReader::with_capacity(4, Script::new([Step::Bytes(b.to_vec())]));
         let mut line = "kept".to_owned();
-        let refused = bytes(b"\xff\xfe\n").read_line(&cx, &mut line).await.unwrap_err();
-        assert_eq!((refused.kind(), &*line), (io::ErrorKind::InvalidData, "kept"));
+        let refused = bytes(b"\xff\xfe\n")
+            .read_line(&cx, &mut line)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (refused.kind(), &*line),
+            (io::ErrorKind::InvalidData, "kept")
+        );
         let refused = bytes(b"\xff\n").lines().next_line(&cx).await.unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::InvalidData);
         let mut lines = bytes(b"1234\n123456789\n").lines().max_len(8);
         assert_eq!(lines.next_line(&cx).await.unwrap().as_deref(), Some("1234"));
         let refused = lines.next_line(&cx).await.unwrap_err();
-        assert!(refused.to_string().contains("longer than 8 bytes"), "{refused}");
+        assert!(
+            refused.to_string().contains("longer than 8 bytes"),
+            "{refused}"
+        );
     });
 }
 
@@ -358,7 +422,11 @@ fn a_buffered_writer_collects_and_passes_on() {
         for piece in [&b"a"[..], b"bc", b"de", b"fghijk"] {
             writer.write_all(&cx, piece).await.unwrap();
         }
-        assert_eq!(writer.get_ref().written, b"abcdefghijk", "larger than the buffer goes through");
+        assert_eq!(
+            writer.get_ref().written,
+            b"abcdefghijk",
+            "larger than the buffer goes through"
+        );
         writer.write_all(&cx, b"xyz").await.unwrap();
         assert_eq!(writer.buffer(), b"xyz");
         writer.shutdown(&cx).await.unwrap();
@@ -411,7 +479,12 @@ fn the_table_of_classes_names_each_operation_once() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), listed);
-    let class = |name| CANCEL_CLASS.iter().find(|(n, _)| *n == name).map(|(_, class)| *class);
+    let class = |name| {
+        CANCEL_CLASS
+            .iter()
+            .find(|(n, _)| *n == name)
+            .map(|(_, class)| *class)
+    };
     assert_eq!(class("read"), Some(CancelClass::Safe));
     assert_eq!(class("read_exact"), Some(CancelClass::Lossy));
 }

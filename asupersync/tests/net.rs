@@ -12,7 +12,10 @@ const LOCAL: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 
 /// Runs the body on both flavours and checks that it ends well.
 fn run<Fut: Future<Output = ()>>(body: impl Fn(Scope) -> Fut) {
-    let builders = [Runtime::builder().current_thread(), Runtime::builder().worker_threads(2)];
+    let builders = [
+        Runtime::builder().current_thread(),
+        Runtime::builder().worker_threads(2),
+    ];
     for builder in builders {
         builder.build().unwrap().block_on(&body).unwrap();
     }
@@ -171,7 +174,8 @@ fn a_cancelled_accept_loses_no_connection() {
         // Dropped after a poll, with a connection on its way.
         for _ in 0..100 {
             let mut accept = Box::pin(listener.accept(&scope));
-            let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(accept.as_mut().poll(cx))).await;
+            let polled =
+                std::future::poll_fn(|cx| std::task::Poll::Ready(accept.as_mut().poll(cx))).await;
             assert!(polled.is_pending());
             let client = TcpStream::connect(&scope, addr).await.unwrap();
             drop(accept);
@@ -186,7 +190,9 @@ fn a_cancelled_accept_loses_no_connection() {
 fn a_cancelled_read_leaves_the_bytes_for_the_next() {
     run(async |scope: Scope| {
         let listener = TcpListener::bind(&scope, LOCAL).await.unwrap();
-        let mut client = TcpStream::connect(&scope, listener.local_addr().unwrap()).await.unwrap();
+        let mut client = TcpStream::connect(&scope, listener.local_addr().unwrap())
+            .await
+            .unwrap();
         let (mut served, _) = listener.accept(&scope).await.unwrap();
         let mut sent = 0u8;
         let mut seen = Vec::new();
@@ -194,7 +200,8 @@ fn a_cancelled_read_leaves_the_bytes_for_the_next() {
             // A read that is dropped after one poll, with data arriving around it.
             let mut buf = [0; 3];
             let mut read = Box::pin(served.read(&scope, &mut buf));
-            let polled = std::future::poll_fn(|cx| std::task::Poll::Ready(read.as_mut().poll(cx))).await;
+            let polled =
+                std::future::poll_fn(|cx| std::task::Poll::Ready(read.as_mut().poll(cx))).await;
             drop(read);
             if let std::task::Poll::Ready(n) = polled {
                 seen.extend_from_slice(&buf[..n.unwrap()]);
@@ -212,7 +219,9 @@ fn a_cancelled_read_leaves_the_bytes_for_the_next() {
 fn a_blocked_writer_is_cancelled_and_what_it_wrote_is_a_prefix() {
     run(async |scope: Scope| {
         let listener = TcpListener::bind(&scope, LOCAL).await.unwrap();
-        let mut client = TcpStream::connect(&scope, listener.local_addr().unwrap()).await.unwrap();
+        let mut client = TcpStream::connect(&scope, listener.local_addr().unwrap())
+            .await
+            .unwrap();
         let (mut served, _) = listener.accept(&scope).await.unwrap();
         let writer = scope.spawn(async move |cx: Cx| {
             let data: Vec<u8> = (0..64 << 20).map(|i| (i % 251) as u8).collect();
@@ -252,7 +261,9 @@ fn errors_name_the_address() {
         let refused = TcpStream::connect(&scope, addr).await.unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
         assert!(refused.to_string().contains(&addr.to_string()), "{refused}");
-        let nothing = TcpStream::connect(&scope, Vec::<SocketAddr>::new()).await.unwrap_err();
+        let nothing = TcpStream::connect(&scope, Vec::<SocketAddr>::new())
+            .await
+            .unwrap_err();
         assert_eq!(nothing.kind(), io::ErrorKind::InvalidInput);
     });
 }
@@ -266,7 +277,9 @@ fn addresses_are_tried_in_order() {
         };
         let listener = TcpListener::bind(&scope, LOCAL).await.unwrap();
         let live = listener.local_addr().unwrap();
-        let stream = TcpStream::connect(&scope, [dead, live].as_slice()).await.unwrap();
+        let stream = TcpStream::connect(&scope, [dead, live].as_slice())
+            .await
+            .unwrap();
         assert_eq!(stream.peer_addr().unwrap(), live);
     });
 }
@@ -276,7 +289,9 @@ fn host_names_are_looked_up() {
     run(async |scope: Scope| {
         let listener = TcpListener::bind(&scope, "127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let stream = TcpStream::connect(&scope, ("localhost", port)).await.unwrap();
+        let stream = TcpStream::connect(&scope, ("localhost", port))
+            .await
+            .unwrap();
         assert_eq!(stream.peer_addr().unwrap().port(), port);
     });
 }

@@ -8,10 +8,22 @@ use std::time::{Duration, Instant};
 /// Both flavours, under a name for messages.
 fn flavours() -> Vec<(&'static str, Runtime)> {
     vec![
-        ("current thread", Runtime::builder().current_thread().build().unwrap()),
-        ("one worker", Runtime::builder().worker_threads(1).build().unwrap()),
-        ("two workers", Runtime::builder().worker_threads(2).build().unwrap()),
-        ("four workers", Runtime::builder().worker_threads(4).build().unwrap()),
+        (
+            "current thread",
+            Runtime::builder().current_thread().build().unwrap(),
+        ),
+        (
+            "one worker",
+            Runtime::builder().worker_threads(1).build().unwrap(),
+        ),
+        (
+            "two workers",
+            Runtime::builder().worker_threads(2).build().unwrap(),
+        ),
+        (
+            "four workers",
+            Runtime::builder().worker_threads(4).build().unwrap(),
+        ),
     ]
 }
 
@@ -19,7 +31,9 @@ fn flavours() -> Vec<(&'static str, Runtime)> {
 fn spawned_tasks_all_run() {
     for (name, runtime) in flavours() {
         let sum = runtime.block_on(async |scope: Scope| {
-            let tasks: Vec<_> = (0..10_000usize).map(|i| scope.spawn(async move |_cx| i)).collect();
+            let tasks: Vec<_> = (0..10_000usize)
+                .map(|i| scope.spawn(async move |_cx| i))
+                .collect();
             let mut sum = 0;
             for task in tasks {
                 sum += task.await.into_result().unwrap();
@@ -275,10 +289,14 @@ fn two_threads_share_a_runtime() {
                     let doubled = runtime.block_on(async |scope: Scope| {
                         let mut last = 0;
                         for _ in 0..200 {
-                            last = scope.spawn(async move |cx: Cx| {
-                                cx.yield_now().await.unwrap();
-                                2 * i
-                            }).await.into_result().unwrap();
+                            last = scope
+                                .spawn(async move |cx: Cx| {
+                                    cx.yield_now().await.unwrap();
+                                    2 * i
+                                })
+                                .await
+                                .into_result()
+                                .unwrap();
                         }
                         last
                     });
@@ -293,7 +311,9 @@ fn two_threads_share_a_runtime() {
 fn the_body_may_borrow_and_its_panic_is_raised() {
     let runtime = Runtime::builder().current_thread().build().unwrap();
     let mut seen = vec![1];
-    runtime.block_on(async |_scope: Scope| seen.push(2)).unwrap();
+    runtime
+        .block_on(async |_scope: Scope| seen.push(2))
+        .unwrap();
     assert_eq!(seen, [1, 2]);
     let raised = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         runtime.block_on(async |_scope: Scope| std::panic::resume_unwind(Box::new("up")))
@@ -325,7 +345,9 @@ fn another_runtime_may_be_used_inside() {
     let sum = outer.block_on(async |scope: Scope| {
         let task = scope.spawn(async |_cx| {
             let inner = Runtime::builder().current_thread().build().unwrap();
-            inner.block_on(async |scope: Scope| scope.spawn(async |_cx| 4).await.into_result().unwrap())
+            inner.block_on(async |scope: Scope| {
+                scope.spawn(async |_cx| 4).await.into_result().unwrap()
+            })
         });
         task.await.into_result().unwrap().unwrap()
     });
@@ -342,23 +364,42 @@ fn hooks_run_on_every_worker() {
             .on_worker_start(move || _ = a[0].fetch_add(1, Ordering::SeqCst))
             .on_worker_stop(move || _ = b[1].fetch_add(1, Ordering::SeqCst))
     };
-    let read = || (counts[0].load(Ordering::SeqCst), counts[1].load(Ordering::SeqCst));
+    let read = || {
+        (
+            counts[0].load(Ordering::SeqCst),
+            counts[1].load(Ordering::SeqCst),
+        )
+    };
     drop(hooked().worker_threads(3).build().unwrap());
     assert_eq!(read(), (3, 3));
     let runtime = hooked().current_thread().build().unwrap();
     assert_eq!(read(), (3, 3), "nobody works outside block_on");
     let seen = counts.clone();
-    runtime.block_on(async |_scope: Scope| assert_eq!(seen[0].load(Ordering::SeqCst), 4)).unwrap();
+    runtime
+        .block_on(async |_scope: Scope| assert_eq!(seen[0].load(Ordering::SeqCst), 4))
+        .unwrap();
     assert_eq!(read(), (4, 4));
 }
 
 #[test]
 fn a_builder_refuses_what_cannot_work() {
     let refused = |b: asupersync::runtime::Builder| b.build().unwrap_err();
-    assert_eq!(refused(Runtime::builder().worker_threads(0)).kind(), ErrorKind::Config);
-    assert_eq!(refused(Runtime::builder().worker_threads(1 << 20)).kind(), ErrorKind::Config);
-    assert_eq!(refused(Runtime::builder().blocking_threads(0)).kind(), ErrorKind::Config);
-    assert_eq!(refused(Runtime::builder().thread_name("a\0b")).kind(), ErrorKind::Config);
+    assert_eq!(
+        refused(Runtime::builder().worker_threads(0)).kind(),
+        ErrorKind::Config
+    );
+    assert_eq!(
+        refused(Runtime::builder().worker_threads(1 << 20)).kind(),
+        ErrorKind::Config
+    );
+    assert_eq!(
+        refused(Runtime::builder().blocking_threads(0)).kind(),
+        ErrorKind::Config
+    );
+    assert_eq!(
+        refused(Runtime::builder().thread_name("a\0b")).kind(),
+        ErrorKind::Config
+    );
 }
 
 #[test]
@@ -387,7 +428,9 @@ fn a_runtime_may_be_dropped_on_its_own_worker() {
 #[test]
 fn shutdown_reports_nothing_when_nothing_is_stuck() {
     for (name, runtime) in flavours() {
-        runtime.block_on(async |scope: Scope| drop(scope.spawn_blocking(|_cx| ()).await)).unwrap();
+        runtime
+            .block_on(async |scope: Scope| drop(scope.spawn_blocking(|_cx| ()).await))
+            .unwrap();
         let report = runtime.shutdown_timeout(Duration::from_secs(5));
         assert!(report.is_clean(), "{name}: {report:?}");
         assert_eq!(report.discarded_tasks, 0);
@@ -400,9 +443,14 @@ fn threads(prefix: &str) -> Vec<(String, u64)> {
     let mut threads = Vec::new();
     for task in std::fs::read_dir("/proc/self/task").unwrap().flatten() {
         // A thread may end between the listing and the reading.
-        let Ok(status) = std::fs::read_to_string(task.path().join("status")) else { continue };
+        let Ok(status) = std::fs::read_to_string(task.path().join("status")) else {
+            continue;
+        };
         let field = |name: &str| {
-            let line = status.lines().find_map(|l| l.strip_prefix(name)).unwrap_or("");
+            let line = status
+                .lines()
+                .find_map(|l| l.strip_prefix(name))
+                .unwrap_or("");
             line.trim().to_owned()
         };
         let name = field("Name:");
@@ -417,7 +465,11 @@ fn threads(prefix: &str) -> Vec<(String, u64)> {
 #[cfg(target_os = "linux")]
 #[test]
 fn no_thread_is_left_and_none_wakes_when_idle() {
-    let runtime = Runtime::builder().worker_threads(3).thread_name("idler").build().unwrap();
+    let runtime = Runtime::builder()
+        .worker_threads(3)
+        .thread_name("idler")
+        .build()
+        .unwrap();
     runtime
         .block_on(async |scope: Scope| {
             for _ in 0..100 {
@@ -436,7 +488,11 @@ fn no_thread_is_left_and_none_wakes_when_idle() {
         }
         before = now;
     }
-    assert_eq!(before.len(), 4, "three workers and a blocking thread: {before:?}");
+    assert_eq!(
+        before.len(),
+        4,
+        "three workers and a blocking thread: {before:?}"
+    );
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(threads("idler"), before, "an idle runtime wakes nobody");
     drop(runtime);

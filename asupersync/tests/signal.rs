@@ -24,7 +24,10 @@ fn child(case: &str, signals: &[i32]) -> (Option<i32>, String) {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     for signal in signals {
         // The harness prints lines of its own first.
-        let said = lines.by_ref().map(Result::unwrap).find(|l| l.ends_with("ready"));
+        let said = lines
+            .by_ref()
+            .map(Result::unwrap)
+            .find(|l| l.ends_with("ready"));
         assert!(said.is_some(), "{case} ended early");
         let pid = i32::try_from(child.id()).unwrap();
         // SAFETY: a plain system call on a child that was not waited for yet.
@@ -32,16 +35,25 @@ fn child(case: &str, signals: &[i32]) -> (Option<i32>, String) {
     }
     lines.for_each(drop);
     let mut stderr = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut stderr)
+        .unwrap();
     (child.wait().unwrap().code(), stderr)
 }
 
 /// Not a test: what the children run.
 #[test]
 fn the_child() {
-    let Ok(case) = std::env::var(CASE) else { return };
+    let Ok(case) = std::env::var(CASE) else {
+        return;
+    };
     let current = Flavour::CurrentThread;
-    let multi = Flavour::MultiThread { worker_threads: Some(2) };
+    let multi = Flavour::MultiThread {
+        worker_threads: Some(2),
+    };
     let code = match &*case {
         "listens" => main_entry(multi, async |scope: Scope| {
             let server = scope.spawn(async |cx: Cx| {
@@ -64,19 +76,22 @@ fn the_child() {
             println!("ready");
             scope.sleep(Duration::from_secs(60)).await
         }),
-        "twice" => main_entry(multi, async |scope: Scope| -> Result<(), Box<dyn std::error::Error>> {
-            {
-                let mut signal = std::pin::pin!(scope.shutdown_signal());
-                std::future::poll_fn(|task| {
-                    let polled = signal.as_mut().poll(task);
-                    println!("ready");
-                    polled
-                })
-                .await;
-            }
-            scope.sleep(Duration::from_secs(60)).await?;
-            Ok(())
-        }),
+        "twice" => main_entry(
+            multi,
+            async |scope: Scope| -> Result<(), Box<dyn std::error::Error>> {
+                {
+                    let mut signal = std::pin::pin!(scope.shutdown_signal());
+                    std::future::poll_fn(|task| {
+                        let polled = signal.as_mut().poll(task);
+                        println!("ready");
+                        polled
+                    })
+                    .await;
+                }
+                scope.sleep(Duration::from_secs(60)).await?;
+                Ok(())
+            },
+        ),
         "fails" => main_entry(current, async |_scope: Scope| -> Result<(), &'static str> {
             Err("no luck")
         }),
@@ -97,7 +112,10 @@ fn the_first_signal_resolves_who_listens() {
     for signal in [libc::SIGTERM, libc::SIGINT] {
         let (code, stderr) = child("listens", &[signal]);
         assert_eq!(code, Some(0), "{stderr}");
-        assert!(stderr.contains(r#""severity":"ok""#) && stderr.contains(r#""orphans":0"#), "{stderr}");
+        assert!(
+            stderr.contains(r#""severity":"ok""#) && stderr.contains(r#""orphans":0"#),
+            "{stderr}"
+        );
     }
 }
 
@@ -118,7 +136,12 @@ fn the_second_signal_cancels_in_any_case() {
 
 #[test]
 fn exit_codes_tell_how_it_ended() {
-    let cases = [("fails", 1, "Error: \"no luck\""), ("child fails", 1, "Error: the region ended badly: T1"), ("panics", 101, "no luck"), ("chooses", 7, "")];
+    let cases = [
+        ("fails", 1, "Error: \"no luck\""),
+        ("child fails", 1, "Error: the region ended badly: T1"),
+        ("panics", 101, "no luck"),
+        ("chooses", 7, ""),
+    ];
     for (case, expected, said) in cases {
         let (code, stderr) = child(case, &[]);
         assert_eq!(code, Some(expected), "{case}: {stderr}");

@@ -79,7 +79,12 @@ impl Runtime {
 
     fn assemble(shared: Arc<Shared>, hooks: Hooks) -> Self {
         let world: Arc<dyn World> = Arc::clone(&shared) as _;
-        Runtime { shared, world, hooks, crew: Crew::default() }
+        Runtime {
+            shared,
+            world,
+            hooks,
+            crew: Crew::default(),
+        }
     }
 
     /// Runs `body` as the root region and returns once the region is quiescent.
@@ -178,7 +183,10 @@ impl Runtime {
              await the future, or open a region for it"
         );
         let seat = Seat::new();
-        let _seated = Seated { shared: &self.shared, seat: &seat };
+        let _seated = Seated {
+            shared: &self.shared,
+            seat: &seat,
+        };
         let context = Context::new(&self.shared, None, Some(Arc::clone(&seat)));
         let _entered = context.enter();
         call(&self.world, &|done| match self.shared.flavour {
