@@ -53,7 +53,7 @@ fn tasks_spawned_by_tasks_all_run() {
         }
         for _ in 0..2 {
             let leaves = leaves.clone();
-            let _ = cx.spawn(async move |cx| tree(cx, depth - 1, leaves));
+            cx.spawn(async move |cx| tree(cx, depth - 1, leaves));
         }
     }
     for (name, runtime) in flavours() {
@@ -61,7 +61,7 @@ fn tasks_spawned_by_tasks_all_run() {
         let counted = leaves.clone();
         runtime
             .block_on(async |scope: Scope| {
-                let _ = scope.spawn(async move |cx| tree(cx, 12, counted));
+                scope.spawn(async move |cx| tree(cx, 12, counted));
             })
             .unwrap();
         assert_eq!(leaves.load(Ordering::Relaxed), 1 << 12, "{name}");
@@ -110,7 +110,7 @@ fn no_wake_up_is_lost_in_ping_pong() {
             .block_on(async |scope: Scope| {
                 for side in 0..2 {
                     let turn = t.clone();
-                    let _ = scope.spawn(async move |_cx| {
+                    scope.spawn(async move |_cx| {
                         for _ in 0..ROUNDS {
                             turn.wait(side).await;
                             turn.pass();
@@ -132,7 +132,7 @@ fn no_wake_up_is_lost_between_the_root_and_a_task() {
         runtime
             .block_on(async |scope: Scope| {
                 let theirs = t.clone();
-                let _ = scope.spawn(async move |_cx| {
+                scope.spawn(async move |_cx| {
                     for _ in 0..ROUNDS {
                         theirs.wait(1).await;
                         theirs.pass();
@@ -166,7 +166,7 @@ fn a_foreign_thread_wakes_tasks() {
         });
         runtime
             .block_on(async |scope: Scope| {
-                let _ = scope.spawn(async move |_cx| {
+                scope.spawn(async move |_cx| {
                     for _ in 0..2_000 {
                         turn.wait(0).await;
                         turn.pass();
@@ -188,7 +188,7 @@ fn timers_fire_in_order_and_on_time() {
             .block_on(async |scope: Scope| {
                 for ms in [30u64, 10, 20] {
                     let o = o.clone();
-                    let _ = scope.spawn(async move |cx| {
+                    scope.spawn(async move |cx| {
                         cx.sleep(Duration::from_millis(ms)).await.unwrap();
                         o.lock().unwrap().push(ms);
                     });
@@ -211,7 +211,7 @@ fn a_busy_loop_of_yields_starves_neither_timers_nor_tasks() {
             .block_on(async |scope: Scope| {
                 for _ in 0..8 {
                     let s = s.clone();
-                    let _ = scope.spawn(async move |cx: Cx| {
+                    scope.spawn(async move |cx: Cx| {
                         while s.load(Ordering::Relaxed) == 0 {
                             cx.yield_now().await.unwrap();
                         }
@@ -232,7 +232,7 @@ fn cancelling_many_tasks_drains_them_all() {
             let r = cx
                 .region_report(asupersync::RegionOptions::named("crowd"), async |scope| {
                     for _ in 0..2_000 {
-                        let _ = scope.spawn(async |cx: Cx| cx.cancelled().await);
+                        scope.spawn(async |cx: Cx| cx.cancelled().await);
                     }
                     scope.close();
                 })
@@ -253,7 +253,7 @@ fn a_panicking_task_leaves_the_worker_alive() {
         for _ in 0..500 {
             let r = cx
                 .region(async |scope| {
-                    let _ = scope.spawn(async |_cx| panic!("on purpose"));
+                    scope.spawn(async |_cx| panic!("on purpose"));
                 })
                 .await;
             assert!(matches!(r, Err(RegionError::Ended(r)) if r.severity == Severity::Panicked));
@@ -272,7 +272,7 @@ fn blocking_work_leaves_the_workers_free() {
                 let (tx, rx) = mpsc::channel();
                 let blocked = scope.spawn_blocking(move |_cx| rx.recv().unwrap());
                 // With one thread only the pool can be waiting while this task runs.
-                let _ = scope.spawn(async move |_cx| tx.send(7).unwrap());
+                scope.spawn(async move |_cx| tx.send(7).unwrap());
                 assert_eq!(blocked.await.into_result().unwrap(), 7);
             })
             .unwrap();
@@ -412,7 +412,7 @@ fn a_runtime_may_be_dropped_on_its_own_worker() {
     let (gone_tx, gone_rx) = mpsc::channel::<()>();
     runtime
         .block_on(async move |scope: Scope| {
-            let _ = scope.spawn_blocking(move |_cx| {
+            scope.spawn_blocking(move |_cx| {
                 // The last owner is this job, on a thread of the runtime.
                 gone_rx.recv().ok();
                 drop(last);
@@ -473,7 +473,7 @@ fn no_thread_is_left_and_none_wakes_when_idle() {
     runtime
         .block_on(async |scope: Scope| {
             for _ in 0..100 {
-                let _ = scope.spawn(async |cx: Cx| cx.sleep(Duration::from_millis(1)).await);
+                scope.spawn(async |cx: Cx| cx.sleep(Duration::from_millis(1)).await);
             }
             drop(scope.spawn_blocking(|_cx| ()).await);
         })
