@@ -104,7 +104,7 @@ fn an_exchange_survives_every_injection() {
     for mode in [Inject::Protocol, Inject::Root, Inject::Drop] {
         let report = inject(mode, Points::All, exchange);
         assert!(report.is_ok(), "{report}");
-        assert!(report.points >= 10 && report.runs > 8, "{report}");
+        assert!(report.points >= 10 && report.runs > 4, "{report}");
     }
 }
 
