@@ -25,7 +25,7 @@ mod site;
 mod suppress;
 
 pub use config::ConfigError;
-pub use finding::{Finding, Level, Problem, Report};
+pub use finding::{Finding, Level, Problem, Report, TargetRef};
 
 use asupersync_source::load::{self, FileId, LoadError, Project, Selection};
 use config::Config;
@@ -283,10 +283,10 @@ fn judge(
     found: Vec<Finding>,
     report: &mut Report,
 ) {
-    let mut owners: BTreeMap<FileId, usize> = BTreeMap::new();
+    let mut owners: BTreeMap<FileId, &load::Target> = BTreeMap::new();
     for target in &project.targets {
         for module in &target.modules {
-            owners.entry(module.file).or_insert(target.package);
+            owners.entry(module.file).or_insert(target);
         }
     }
     let mut by_file: BTreeMap<PathBuf, Vec<Finding>> = BTreeMap::new();
@@ -295,8 +295,8 @@ fn judge(
     }
     for (id, owner) in owners {
         let file = project.file(id);
-        let package = &project.packages[owner];
-        let config = &configs[owner];
+        let package = project.package_of(owner);
+        let config = &configs[owner.package];
         let relative = |base: &Path| {
             let path = file.path.strip_prefix(base).ok()?;
             Some(path.to_string_lossy().replace('\\', "/"))
@@ -328,7 +328,8 @@ fn judge(
             report.suppressed += usize::from(hidden);
             !hidden
         });
-        findings.extend(about_suppressions(file, package, &suppressions, config));
+        let target = TargetRef::of(project, owner);
+        findings.extend(about_suppressions(file, package, &target, &suppressions, config));
         for mut finding in findings {
             finding.level = config.level(finding.rule);
             if finding.level != Level::Allow {
@@ -341,6 +342,7 @@ fn judge(
 fn about_suppressions(
     file: &load::SourceFile,
     package: &load::Package,
+    target: &TargetRef,
     suppressions: &[Suppression],
     config: &Config,
 ) -> Vec<Finding> {
@@ -365,6 +367,7 @@ fn about_suppressions(
             unresolved_types: false,
             package: package.name.clone(),
             manifest: package.manifest.clone(),
+            target: target.clone(),
             statement_lines: (line, end_line),
         });
     };

@@ -25,7 +25,11 @@ impl<R> BufReader<R> {
 
     /// With a buffer of `capacity` bytes, at least one.
     pub fn with_capacity(capacity: usize, io: R) -> Self {
-        BufReader { io, buf: vec![0; capacity.max(1)].into(), pending: 0..0 }
+        BufReader {
+            io,
+            buf: vec![0; capacity.max(1)].into(),
+            pending: 0..0,
+        }
     }
 
     /// What was read ahead.
@@ -63,7 +67,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for BufReader<R> {
         let available = ready!(this.as_mut().poll_fill_buf(cx))?;
         let n = available.len().min(buf.len());
         buf[..n].copy_from_slice(&available[..n]);
-        this.consume(n);
+        AsyncBufRead::consume(this, n);
         Poll::Ready(Ok(n))
     }
 }
@@ -123,7 +127,12 @@ impl<W> BufWriter<W> {
 
     /// With a buffer of `capacity` bytes.
     pub fn with_capacity(capacity: usize, io: W) -> Self {
-        BufWriter { io, buf: Vec::with_capacity(capacity), capacity, written: 0 }
+        BufWriter {
+            io,
+            buf: Vec::with_capacity(capacity),
+            capacity,
+            written: 0,
+        }
     }
 
     /// What was not passed on yet.

@@ -23,7 +23,11 @@ pub struct Lines<R> {
 
 impl<R: AsyncBufRead + Unpin> Lines<R> {
     pub(super) fn new(io: R) -> Self {
-        Lines { io, partial: Vec::new(), max: MAX_LEN }
+        Lines {
+            io,
+            partial: Vec::new(),
+            max: MAX_LEN,
+        }
     }
 
     /// Refuses lines of more than `max` bytes, their ends included; 16 MiB by default.
@@ -41,7 +45,11 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
     /// `InvalidData` for a line that is too long or not UTF-8, the stream's, or
     /// one that wraps [`Cancelled`](crate::Cancelled).
     pub fn next_line<'a>(&'a mut self, cx: &'a Cx) -> NextLine<'a, R> {
-        NextLine { lines: self, cx, operation: Operation::default() }
+        NextLine {
+            lines: self,
+            cx,
+            operation: Operation::default(),
+        }
     }
 
     /// The reader.
@@ -73,7 +81,11 @@ impl<R: AsyncBufRead + Unpin> Future for NextLine<'_, R> {
     type Output = io::Result<Option<String>>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let NextLine { lines, cx, operation } = self.get_mut();
+        let NextLine {
+            lines,
+            cx,
+            operation,
+        } = self.get_mut();
         let Lines { io, partial, max } = &mut **lines;
         ready!(operation.poll(cx, task, |task| poll_until(io, task, b'\n', partial, *max)))?;
         if partial.is_empty() {

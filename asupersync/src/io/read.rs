@@ -44,7 +44,12 @@ pub trait ReadExt: AsyncRead {
     where
         Self: Unpin,
     {
-        Read { io: self, cx, buf, operation: Operation::default() }
+        Read {
+            io: self,
+            cx,
+            buf,
+            operation: Operation::default(),
+        }
     }
 
     /// Reads some bytes to the end of `buf`, which grows if it can; 0 is the
@@ -62,7 +67,12 @@ pub trait ReadExt: AsyncRead {
     where
         Self: Unpin,
     {
-        ReadBuf { io: self, cx, buf, operation: Operation::default() }
+        ReadBuf {
+            io: self,
+            cx,
+            buf,
+            operation: Operation::default(),
+        }
     }
 
     /// Fills `buf`.
@@ -76,7 +86,13 @@ pub trait ReadExt: AsyncRead {
     where
         Self: Unpin,
     {
-        ReadExact { io: self, cx, buf, filled: 0, operation: Operation::default() }
+        ReadExact {
+            io: self,
+            cx,
+            buf,
+            filled: 0,
+            operation: Operation::default(),
+        }
     }
 
     /// Appends everything up to the end to `buf`; returns how much that was.
@@ -89,7 +105,14 @@ pub trait ReadExt: AsyncRead {
     where
         Self: Unpin,
     {
-        ReadToEnd { io: self, cx, buf, read: 0, room: *GROW.start(), operation: Operation::default() }
+        ReadToEnd {
+            io: self,
+            cx,
+            buf,
+            read: 0,
+            room: *GROW.start(),
+            operation: Operation::default(),
+        }
     }
 
     /// Appends everything up to the end, which must be UTF-8, to `text`;
@@ -105,7 +128,14 @@ pub trait ReadExt: AsyncRead {
         Self: Unpin,
     {
         let (bytes, room) = (Vec::new(), *GROW.start());
-        ReadToString { io: self, cx, text, bytes, room, operation: Operation::default() }
+        ReadToString {
+            io: self,
+            cx,
+            text,
+            bytes,
+            room,
+            operation: Operation::default(),
+        }
     }
 
     numbers! {
@@ -142,7 +172,12 @@ impl<R: AsyncRead + Unpin + ?Sized> Future for Read<'_, R> {
     type Output = io::Result<usize>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let Read { io, cx, buf, operation } = self.get_mut();
+        let Read {
+            io,
+            cx,
+            buf,
+            operation,
+        } = self.get_mut();
         operation.poll(cx, task, |task| Pin::new(&mut **io).poll_read(task, buf))
     }
 }
@@ -163,7 +198,12 @@ impl<R: AsyncRead + Unpin + ?Sized, B: BufMut + ?Sized> Future for ReadBuf<'_, R
     type Output = io::Result<usize>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let ReadBuf { io, cx, buf, operation } = self.get_mut();
+        let ReadBuf {
+            io,
+            cx,
+            buf,
+            operation,
+        } = self.get_mut();
         operation.poll(cx, task, |task| {
             if !buf.has_remaining_mut() {
                 return Poll::Ready(Ok(0));
@@ -218,7 +258,13 @@ impl<R: AsyncRead + Unpin + ?Sized> Future for ReadExact<'_, R> {
     type Output = io::Result<usize>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let ReadExact { io, cx, buf, filled, operation } = self.get_mut();
+        let ReadExact {
+            io,
+            cx,
+            buf,
+            filled,
+            operation,
+        } = self.get_mut();
         ready!(operation.poll(cx, task, |task| poll_fill(&mut **io, task, buf, filled)))?;
         Poll::Ready(Ok(*filled))
     }
@@ -240,7 +286,14 @@ impl<R: AsyncRead + Unpin + ?Sized, T, const N: usize> Future for ReadNumber<'_,
     type Output = io::Result<T>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let ReadNumber { io, cx, bytes, filled, convert, operation } = self.get_mut();
+        let ReadNumber {
+            io,
+            cx,
+            bytes,
+            filled,
+            convert,
+            operation,
+        } = self.get_mut();
         ready!(operation.poll(cx, task, |task| poll_fill(&mut **io, task, bytes, filled)))?;
         Poll::Ready(Ok(convert(*bytes)))
     }
@@ -292,8 +345,17 @@ impl<R: AsyncRead + Unpin + ?Sized> Future for ReadToEnd<'_, R> {
     type Output = io::Result<usize>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let ReadToEnd { io, cx, buf, room, read, operation } = self.get_mut();
-        ready!(operation.poll(cx, task, |task| poll_to_end(&mut **io, task, buf, room, read)))?;
+        let ReadToEnd {
+            io,
+            cx,
+            buf,
+            room,
+            read,
+            operation,
+        } = self.get_mut();
+        ready!(operation.poll(cx, task, |task| poll_to_end(
+            &mut **io, task, buf, room, read
+        )))?;
         Poll::Ready(Ok(*read))
     }
 }
@@ -314,7 +376,14 @@ impl<R: AsyncRead + Unpin + ?Sized> Future for ReadToString<'_, R> {
     type Output = io::Result<usize>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let ReadToString { io, cx, text, bytes, room, operation } = self.get_mut();
+        let ReadToString {
+            io,
+            cx,
+            text,
+            bytes,
+            room,
+            operation,
+        } = self.get_mut();
         let step = |task: &mut Context<'_>| poll_to_end(&mut **io, task, bytes, room, &mut 0);
         ready!(operation.poll(cx, task, step))?;
         text.push_str(super::read_buffered::utf8(bytes)?);

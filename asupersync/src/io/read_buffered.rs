@@ -26,7 +26,14 @@ pub trait BufReadExt: AsyncBufRead {
     where
         Self: Unpin,
     {
-        ReadUntil { io: self, cx, delimiter, buf, read: 0, operation: Operation::default() }
+        ReadUntil {
+            io: self,
+            cx,
+            delimiter,
+            buf,
+            read: 0,
+            operation: Operation::default(),
+        }
     }
 
     /// Appends the next line with its end, or the rest of the stream, to
@@ -42,7 +49,13 @@ pub trait BufReadExt: AsyncBufRead {
     where
         Self: Unpin,
     {
-        ReadLine { io: self, cx, line, bytes: Vec::new(), operation: Operation::default() }
+        ReadLine {
+            io: self,
+            cx,
+            line,
+            bytes: Vec::new(),
+            operation: Operation::default(),
+        }
     }
 
     /// The stream as lines without their ends; a line in progress is kept across cancellation.
@@ -72,7 +85,8 @@ pub(super) fn poll_until<R: AsyncBufRead + Unpin + ?Sized>(
             None => (available.len(), available.is_empty()),
         };
         if buf.len() + taken > max {
-            let message = format!("a line is longer than {max} bytes; raise the limit with `Lines::max_len`");
+            let message =
+                format!("a line is longer than {max} bytes; raise the limit with `Lines::max_len`");
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, message)));
         }
         buf.extend_from_slice(&available[..taken]);
@@ -107,9 +121,17 @@ impl<R: AsyncBufRead + Unpin + ?Sized> Future for ReadUntil<'_, R> {
     type Output = io::Result<usize>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let ReadUntil { io, cx, delimiter, buf, read, operation } = self.get_mut();
+        let ReadUntil {
+            io,
+            cx,
+            delimiter,
+            buf,
+            read,
+            operation,
+        } = self.get_mut();
         let before = buf.len();
-        let step = |task: &mut Context<'_>| poll_until(&mut **io, task, *delimiter, buf, usize::MAX);
+        let step =
+            |task: &mut Context<'_>| poll_until(&mut **io, task, *delimiter, buf, usize::MAX);
         let polled = operation.poll(cx, task, step);
         *read += buf.len() - before;
         ready!(polled)?;
@@ -134,7 +156,13 @@ impl<R: AsyncBufRead + Unpin + ?Sized> Future for ReadLine<'_, R> {
     type Output = io::Result<usize>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let ReadLine { io, cx, line, bytes, operation } = self.get_mut();
+        let ReadLine {
+            io,
+            cx,
+            line,
+            bytes,
+            operation,
+        } = self.get_mut();
         let step = |task: &mut Context<'_>| poll_until(&mut **io, task, b'\n', bytes, usize::MAX);
         ready!(operation.poll(cx, task, step))?;
         line.push_str(utf8(bytes)?);

@@ -40,7 +40,12 @@ pub trait WriteExt: AsyncWrite {
     where
         Self: Unpin,
     {
-        Write { io: self, cx, buf, operation: Operation::default() }
+        Write {
+            io: self,
+            cx,
+            buf,
+            operation: Operation::default(),
+        }
     }
 
     /// Writes all of `buf`.
@@ -54,7 +59,12 @@ pub trait WriteExt: AsyncWrite {
     where
         Self: Unpin,
     {
-        WriteAll { io: self, cx, buf, operation: Operation::default() }
+        WriteAll {
+            io: self,
+            cx,
+            buf,
+            operation: Operation::default(),
+        }
     }
 
     /// Passes on what is buffered.
@@ -67,7 +77,11 @@ pub trait WriteExt: AsyncWrite {
     where
         Self: Unpin,
     {
-        Flush { io: self, cx, operation: Operation::default() }
+        Flush {
+            io: self,
+            cx,
+            operation: Operation::default(),
+        }
     }
 
     /// Passes on what is buffered and ends the writing direction.
@@ -80,7 +94,11 @@ pub trait WriteExt: AsyncWrite {
     where
         Self: Unpin,
     {
-        Shutdown { io: self, cx, operation: Operation::default() }
+        Shutdown {
+            io: self,
+            cx,
+            operation: Operation::default(),
+        }
     }
 
     numbers! {
@@ -117,7 +135,12 @@ impl<W: AsyncWrite + Unpin + ?Sized> Future for Write<'_, W> {
     type Output = io::Result<usize>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let Write { io, cx, buf, operation } = self.get_mut();
+        let Write {
+            io,
+            cx,
+            buf,
+            operation,
+        } = self.get_mut();
         operation.poll(cx, task, |task| Pin::new(&mut **io).poll_write(task, buf))
     }
 }
@@ -153,7 +176,12 @@ impl<W: AsyncWrite + Unpin + ?Sized> Future for WriteAll<'_, W> {
     type Output = io::Result<()>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let WriteAll { io, cx, buf, operation } = self.get_mut();
+        let WriteAll {
+            io,
+            cx,
+            buf,
+            operation,
+        } = self.get_mut();
         operation.poll(cx, task, |task| poll_write_all(&mut **io, task, buf))
     }
 }
@@ -173,7 +201,13 @@ impl<W: AsyncWrite + Unpin + ?Sized, const N: usize> Future for WriteNumber<'_, 
     type Output = io::Result<()>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let WriteNumber { io, cx, bytes, written, operation } = self.get_mut();
+        let WriteNumber {
+            io,
+            cx,
+            bytes,
+            written,
+            operation,
+        } = self.get_mut();
         operation.poll(cx, task, |task| {
             let mut rest = &bytes[*written..];
             let polled = poll_write_all(&mut **io, task, &mut rest);

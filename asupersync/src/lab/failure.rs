@@ -111,7 +111,11 @@ impl WaitReport {
 
 impl SpinReport {
     pub(super) fn new(steps: u64, at: Time, run: &[super::TraceEvent], root: &RootRef) -> Self {
-        let names: BTreeMap<TaskId, Name> = root.live_tasks().into_iter().map(|t| (t.id, t.name)).collect();
+        let names: BTreeMap<TaskId, Name> = root
+            .live_tasks()
+            .into_iter()
+            .map(|t| (t.id, t.name))
+            .collect();
         let polled = run.iter().rev().filter_map(|e| match e.event {
             Event::TaskPolled { task } => Some(task),
             _ => None,

@@ -1,7 +1,7 @@
 //! The syntactic engine: walks the source, places every watched call in its context and asks the rules.
 
 use crate::engine::resolved::Hits;
-use crate::finding::{Finding, Level};
+use crate::finding::{Finding, Level, TargetRef};
 use crate::rules::{RULES, Rule, Verdict};
 use crate::site::{self, Evidence, Fate, Site, Subject};
 use asupersync_source::load::{FileId, Project};
@@ -228,6 +228,7 @@ fn finding(rule: &'static Rule, site: &Site<'_, '_, '_>, verdict: Verdict, evide
         unresolved_types: evidence != Evidence::Compiler,
         package: package.name.clone(),
         manifest: package.manifest.clone(),
+        target: TargetRef::of(site.cursor.index().project, site.cursor.target()),
         statement_lines: (
             file.line_column(statement.start).0,
             file.line_column(statement.end).0,
