@@ -1,5 +1,42 @@
-//! asupersync: structured concurrency for Rust.
-#![allow(missing_docs, dead_code, unreachable_pub)]
+//! Structured concurrency for Rust: tasks that cannot be orphaned, cancellation
+//! that cannot lose work, and a laboratory that can replay both.
+//!
+//! * Every task belongs to a [`Region`]; a region closes only once everything in
+//!   it has ended.
+//! * Cancellation is a protocol: a request, a drain under a budget, finalizers.
+//!   It never drops a future half-way unless the budget is spent, and then the
+//!   report names what was dropped.
+//! * Every wait takes a [`Cx`] and ends when its task is asked to cancel.
+//! * Effects are reserved, then committed: `tx.reserve(cx).await?.send(v)` loses
+//!   nothing, whenever it is cancelled.
+//! * The same program runs in production ([`Runtime`]) and in a deterministic
+//!   lab ([`LabRuntime`]) with virtual time and an in-memory network.
+//!
+//! ```
+//! use asupersync::{Cx, Runtime, Scope, channel::mpsc};
+//!
+//! let runtime = Runtime::builder().current_thread().build().unwrap();
+//! let sum = runtime
+//!     .block_on(async |cx: Scope| {
+//!         let (tx, mut rx) = mpsc::channel(4);
+//!         cx.region(async |scope| {
+//!             for n in 1..=3u64 {
+//!                 let tx = tx.clone();
+//!                 scope.spawn(async move |cx: Cx| tx.send(&cx, n).await);
+//!             }
+//!         })
+//!         .await?; // all three have ended here
+//!         drop(tx);
+//!         let mut sum = 0;
+//!         while let Ok(n) = rx.recv(&cx).await {
+//!             sum += n;
+//!         }
+//!         Ok::<_, asupersync::RegionError>(sum)
+//!     })
+//!     .unwrap();
+//! assert_eq!(sum.unwrap(), 6);
+//! ```
+
 // So that the macros name this crate the same way inside and outside of it.
 extern crate self as asupersync;
 

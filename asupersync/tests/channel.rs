@@ -54,7 +54,7 @@ fn values_arrive_once_and_in_the_order_of_each_sender() {
             let (tx, mut rx) = mpsc::channel(capacity);
             for sender in 0..SENDERS {
                 let tx = tx.clone();
-                let _ = cx.spawn(async move |cx| {
+                cx.spawn(async move |cx| {
                     for n in 0..EACH {
                         // All the ways to send.
                         match (sender + n) % 4 {
@@ -192,9 +192,16 @@ fn futures_dropped_in_any_state_lose_nothing_and_wake_exactly() {
         let mut second = tx.reserve(&cx);
         assert!(poll(&mut first, &wake_a).is_pending());
         assert!(poll(&mut second, &wake_b).is_pending());
-        assert!(matches!(tx.try_reserve(&cx), Err(mpsc::TryReserveError::Full)), "no barging");
+        assert!(
+            matches!(tx.try_reserve(&cx), Err(mpsc::TryReserveError::Full)),
+            "no barging"
+        );
         held.abort();
-        assert_eq!((a.get(), b.get()), (1, 0), "only the first in line is woken");
+        assert_eq!(
+            (a.get(), b.get()),
+            (1, 0),
+            "only the first in line is woken"
+        );
         drop(first);
         assert_eq!((a.get(), b.get()), (1, 1), "its grant goes to the next");
         let Poll::Ready(Ok(permit)) = poll(&mut second, &wake_b) else {
@@ -228,7 +235,11 @@ fn futures_dropped_in_any_state_lose_nothing_and_wake_exactly() {
         assert!(matches!(tx.try_send(5), Err(mpsc::TrySendError::Full(5))));
         assert_eq!(count.get(), 1);
         drop(recv);
-        assert_eq!(rx.try_recv(), Ok(4), "a recv dropped after its wake loses nothing");
+        assert_eq!(
+            rx.try_recv(),
+            Ok(4),
+            "a recv dropped after its wake loses nothing"
+        );
     });
 }
 
@@ -262,7 +273,9 @@ fn a_permit_gives_its_place_back() {
 
 /// Whether a run in which a running task drops a permit is reported.
 fn lab_accepts(body: impl AsyncFnOnce(Scope)) -> bool {
-    LabRuntime::new(LabConfig::default().seed(1)).try_run(body).is_ok()
+    LabRuntime::new(LabConfig::default().seed(1))
+        .try_run(body)
+        .is_ok()
 }
 
 #[test]
@@ -321,15 +334,25 @@ fn closing_wakes_everyone_and_hands_values_back() {
         assert!(!tx.is_closed());
         rx.close();
         assert!(tx.is_closed() && rx.is_closed());
-        assert_eq!(sending.await.into_result().unwrap(), Err(mpsc::SendError::Closed(2)));
+        assert_eq!(
+            sending.await.into_result().unwrap(),
+            Err(mpsc::SendError::Closed(2))
+        );
         assert_eq!(watching.await.into_result().unwrap(), Ok(()));
         assert_eq!(tx.try_send(3), Err(mpsc::TrySendError::Closed(3)));
-        assert!(matches!(tx.reserve(&cx).await, Err(mpsc::ReserveError::Closed)));
+        assert!(matches!(
+            tx.reserve(&cx).await,
+            Err(mpsc::ReserveError::Closed)
+        ));
         assert_eq!(tx.send(&cx, 4).await, Err(mpsc::SendError::Closed(4)));
 
         // What was queued or reserved before still arrives; then it is over.
         assert_eq!(rx.recv(&cx).await, Ok(1));
-        assert_eq!(rx.try_recv(), Err(mpsc::TryRecvError::Empty), "the permit may still send");
+        assert_eq!(
+            rx.try_recv(),
+            Err(mpsc::TryRecvError::Empty),
+            "the permit may still send"
+        );
         permit.send(5).unwrap();
         assert_eq!(rx.recv(&cx).await, Ok(5));
         assert_eq!(rx.recv(&cx).await, Err(mpsc::RecvError::Closed));
@@ -347,7 +370,10 @@ fn an_aborted_last_permit_ends_a_closed_channel() {
         });
         until(&cx, || tx.is_closed()).await;
         drop(permit.abort());
-        assert_eq!(receiver.await.into_result().unwrap(), Err(mpsc::RecvError::Closed));
+        assert_eq!(
+            receiver.await.into_result().unwrap(),
+            Err(mpsc::RecvError::Closed)
+        );
     });
 }
 
@@ -368,8 +394,14 @@ fn a_dropped_receiver_drops_what_is_queued_and_refuses_the_rest() {
         let Err(mpsc::SendError::Closed(_)) = waiter.await.into_result().unwrap() else {
             panic!("the waiter is told");
         };
-        let Err(e) = permit.send(value.clone()) else { panic!("the permit is told") };
-        assert_eq!(Arc::strong_count(&value), 2, "here and in the error: nothing leaks");
+        let Err(e) = permit.send(value.clone()) else {
+            panic!("the permit is told")
+        };
+        assert_eq!(
+            Arc::strong_count(&value),
+            2,
+            "here and in the error: nothing leaks"
+        );
         drop(e.into_inner());
         assert_eq!(Arc::strong_count(&value), 1);
     });
@@ -413,7 +445,10 @@ fn a_cancelled_consumer_can_drain_through_the_cleanup_view() {
         let consumer = cx.spawn(async move |cx| {
             started.send(()).unwrap();
             cx.cancelled().await;
-            assert!(matches!(rx.recv(&cx).await, Err(mpsc::RecvError::Cancelled(_))));
+            assert!(matches!(
+                rx.recv(&cx).await,
+                Err(mpsc::RecvError::Cancelled(_))
+            ));
             let mut drained = Vec::new();
             while let Ok(n) = rx.recv(cx.cleanup()).await {
                 drained.push(n);
@@ -465,7 +500,10 @@ fn errors_lead_to_the_reason_of_the_cancellation() {
             task.cancel(CancelKind::User);
             assert!(task.await.is_cancelled());
         });
-        assert_eq!(region.await.unwrap_err().cancel_reason().unwrap().kind, CancelKind::User);
+        assert_eq!(
+            region.await.unwrap_err().cancel_reason().unwrap().kind,
+            CancelKind::User
+        );
 
         let closed = std::io::Error::from(mpsc::SendError::Closed("value"));
         assert_eq!(closed.kind(), std::io::ErrorKind::BrokenPipe);
@@ -515,14 +553,22 @@ fn oneshot_table() {
                     None
                 }
             };
-            let expected = if sends { Ok(1) } else { Err(oneshot::RecvError::Closed) };
+            let expected = if sends {
+                Ok(1)
+            } else {
+                Err(oneshot::RecvError::Closed)
+            };
 
             // Before, and while, the receiver waits.
             let (tx, mut rx) = oneshot::channel();
             assert_eq!(rx.try_recv(), Err(oneshot::TryRecvError::Empty));
             assert!(go(tx, &cx).is_none_or(|sent| sent == Ok(())));
             assert_eq!(rx.recv(&cx).await, expected, "{act:?}");
-            assert_eq!(rx.recv(&cx).await, Err(oneshot::RecvError::Closed), "{act:?} again");
+            assert_eq!(
+                rx.recv(&cx).await,
+                Err(oneshot::RecvError::Closed),
+                "{act:?} again"
+            );
 
             let (tx, mut rx) = oneshot::channel();
             let (count, wake) = Count::new();
@@ -537,10 +583,16 @@ fn oneshot_table() {
             assert!(!tx.is_closed());
             drop(rx);
             assert!(tx.is_closed());
-            assert!(go(tx, &cx).is_none_or(|sent| sent == Err(1)), "{act:?} comes back");
+            assert!(
+                go(tx, &cx).is_none_or(|sent| sent == Err(1)),
+                "{act:?} comes back"
+            );
             let (tx, mut rx) = oneshot::channel();
             rx.close();
-            assert!(go(tx, &cx).is_none_or(|sent| sent == Err(1)), "{act:?} comes back");
+            assert!(
+                go(tx, &cx).is_none_or(|sent| sent == Err(1)),
+                "{act:?} comes back"
+            );
             assert_eq!(rx.try_recv(), Err(oneshot::TryRecvError::Closed));
         }
 
@@ -576,14 +628,21 @@ fn a_oneshot_recv_cancelled_or_dropped_keeps_the_value() {
         {
             let mut recv = pin!(rx.recv(&cx));
             let (_, wake) = Count::new();
-            assert!(recv.as_mut().poll(&mut Context::from_waker(&wake)).is_pending());
+            assert!(
+                recv.as_mut()
+                    .poll(&mut Context::from_waker(&wake))
+                    .is_pending()
+            );
         }
         tx.send(1).unwrap();
         let (started, mut start) = oneshot::channel();
         let task = cx.spawn(async move |cx| {
             started.send(()).unwrap();
             cx.cancelled().await;
-            assert!(matches!(rx.recv(&cx).await, Err(oneshot::RecvError::Cancelled(_))));
+            assert!(matches!(
+                rx.recv(&cx).await,
+                Err(oneshot::RecvError::Cancelled(_))
+            ));
             rx.recv(cx.cleanup()).await
         });
         start.recv(&cx).await.unwrap();

@@ -8,10 +8,22 @@ use std::time::{Duration, Instant};
 /// Both flavours, under a name for messages.
 fn flavours() -> Vec<(&'static str, Runtime)> {
     vec![
-        ("current thread", Runtime::builder().current_thread().build().unwrap()),
-        ("one worker", Runtime::builder().worker_threads(1).build().unwrap()),
-        ("two workers", Runtime::builder().worker_threads(2).build().unwrap()),
-        ("four workers", Runtime::builder().worker_threads(4).build().unwrap()),
+        (
+            "current thread",
+            Runtime::builder().current_thread().build().unwrap(),
+        ),
+        (
+            "one worker",
+            Runtime::builder().worker_threads(1).build().unwrap(),
+        ),
+        (
+            "two workers",
+            Runtime::builder().worker_threads(2).build().unwrap(),
+        ),
+        (
+            "four workers",
+            Runtime::builder().worker_threads(4).build().unwrap(),
+        ),
     ]
 }
 
@@ -19,7 +31,9 @@ fn flavours() -> Vec<(&'static str, Runtime)> {
 fn spawned_tasks_all_run() {
     for (name, runtime) in flavours() {
         let sum = runtime.block_on(async |scope: Scope| {
-            let tasks: Vec<_> = (0..10_000usize).map(|i| scope.spawn(async move |_cx| i)).collect();
+            let tasks: Vec<_> = (0..10_000usize)
+                .map(|i| scope.spawn(async move |_cx| i))
+                .collect();
             let mut sum = 0;
             for task in tasks {
                 sum += task.await.into_result().unwrap();
@@ -39,7 +53,7 @@ fn tasks_spawned_by_tasks_all_run() {
         }
         for _ in 0..2 {
             let leaves = leaves.clone();
-            let _ = cx.spawn(async move |cx| tree(cx, depth - 1, leaves));
+            cx.spawn(async move |cx| tree(cx, depth - 1, leaves));
         }
     }
     for (name, runtime) in flavours() {
@@ -47,7 +61,7 @@ fn tasks_spawned_by_tasks_all_run() {
         let counted = leaves.clone();
         runtime
             .block_on(async |scope: Scope| {
-                let _ = scope.spawn(async move |cx| tree(cx, 12, counted));
+                scope.spawn(async move |cx| tree(cx, 12, counted));
             })
             .unwrap();
         assert_eq!(leaves.load(Ordering::Relaxed), 1 << 12, "{name}");
@@ -96,7 +110,7 @@ fn no_wake_up_is_lost_in_ping_pong() {
             .block_on(async |scope: Scope| {
                 for side in 0..2 {
                     let turn = t.clone();
-                    let _ = scope.spawn(async move |_cx| {
+                    scope.spawn(async move |_cx| {
                         for _ in 0..ROUNDS {
                             turn.wait(side).await;
                             turn.pass();
@@ -118,7 +132,7 @@ fn no_wake_up_is_lost_between_the_root_and_a_task() {
         runtime
             .block_on(async |scope: Scope| {
                 let theirs = t.clone();
-                let _ = scope.spawn(async move |_cx| {
+                scope.spawn(async move |_cx| {
                     for _ in 0..ROUNDS {
                         theirs.wait(1).await;
                         theirs.pass();
@@ -152,7 +166,7 @@ fn a_foreign_thread_wakes_tasks() {
         });
         runtime
             .block_on(async |scope: Scope| {
-                let _ = scope.spawn(async move |_cx| {
+                scope.spawn(async move |_cx| {
                     for _ in 0..2_000 {
                         turn.wait(0).await;
                         turn.pass();
@@ -174,7 +188,7 @@ fn timers_fire_in_order_and_on_time() {
             .block_on(async |scope: Scope| {
                 for ms in [30u64, 10, 20] {
                     let o = o.clone();
-                    let _ = scope.spawn(async move |cx| {
+                    scope.spawn(async move |cx| {
                         cx.sleep(Duration::from_millis(ms)).await.unwrap();
                         o.lock().unwrap().push(ms);
                     });
@@ -197,7 +211,7 @@ fn a_busy_loop_of_yields_starves_neither_timers_nor_tasks() {
             .block_on(async |scope: Scope| {
                 for _ in 0..8 {
                     let s = s.clone();
-                    let _ = scope.spawn(async move |cx: Cx| {
+                    scope.spawn(async move |cx: Cx| {
                         while s.load(Ordering::Relaxed) == 0 {
                             cx.yield_now().await.unwrap();
                         }
@@ -218,7 +232,7 @@ fn cancelling_many_tasks_drains_them_all() {
             let r = cx
                 .region_report(asupersync::RegionOptions::named("crowd"), async |scope| {
                     for _ in 0..2_000 {
-                        let _ = scope.spawn(async |cx: Cx| cx.cancelled().await);
+                        scope.spawn(async |cx: Cx| cx.cancelled().await);
                     }
                     scope.close();
                 })
@@ -239,7 +253,7 @@ fn a_panicking_task_leaves_the_worker_alive() {
         for _ in 0..500 {
             let r = cx
                 .region(async |scope| {
-                    let _ = scope.spawn(async |_cx| panic!("on purpose"));
+                    scope.spawn(async |_cx| panic!("on purpose"));
                 })
                 .await;
             assert!(matches!(r, Err(RegionError::Ended(r)) if r.severity == Severity::Panicked));
@@ -258,7 +272,7 @@ fn blocking_work_leaves_the_workers_free() {
                 let (tx, rx) = mpsc::channel();
                 let blocked = scope.spawn_blocking(move |_cx| rx.recv().unwrap());
                 // With one thread only the pool can be waiting while this task runs.
-                let _ = scope.spawn(async move |_cx| tx.send(7).unwrap());
+                scope.spawn(async move |_cx| tx.send(7).unwrap());
                 assert_eq!(blocked.await.into_result().unwrap(), 7);
             })
             .unwrap();
@@ -275,10 +289,14 @@ fn two_threads_share_a_runtime() {
                     let doubled = runtime.block_on(async |scope: Scope| {
                         let mut last = 0;
                         for _ in 0..200 {
-                            last = scope.spawn(async move |cx: Cx| {
-                                cx.yield_now().await.unwrap();
-                                2 * i
-                            }).await.into_result().unwrap();
+                            last = scope
+                                .spawn(async move |cx: Cx| {
+                                    cx.yield_now().await.unwrap();
+                                    2 * i
+                                })
+                                .await
+                                .into_result()
+                                .unwrap();
                         }
                         last
                     });
@@ -293,7 +311,9 @@ fn two_threads_share_a_runtime() {
 fn the_body_may_borrow_and_its_panic_is_raised() {
     let runtime = Runtime::builder().current_thread().build().unwrap();
     let mut seen = vec![1];
-    runtime.block_on(async |_scope: Scope| seen.push(2)).unwrap();
+    runtime
+        .block_on(async |_scope: Scope| seen.push(2))
+        .unwrap();
     assert_eq!(seen, [1, 2]);
     let raised = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         runtime.block_on(async |_scope: Scope| std::panic::resume_unwind(Box::new("up")))
@@ -325,7 +345,9 @@ fn another_runtime_may_be_used_inside() {
     let sum = outer.block_on(async |scope: Scope| {
         let task = scope.spawn(async |_cx| {
             let inner = Runtime::builder().current_thread().build().unwrap();
-            inner.block_on(async |scope: Scope| scope.spawn(async |_cx| 4).await.into_result().unwrap())
+            inner.block_on(async |scope: Scope| {
+                scope.spawn(async |_cx| 4).await.into_result().unwrap()
+            })
         });
         task.await.into_result().unwrap().unwrap()
     });
@@ -342,23 +364,42 @@ fn hooks_run_on_every_worker() {
             .on_worker_start(move || _ = a[0].fetch_add(1, Ordering::SeqCst))
             .on_worker_stop(move || _ = b[1].fetch_add(1, Ordering::SeqCst))
     };
-    let read = || (counts[0].load(Ordering::SeqCst), counts[1].load(Ordering::SeqCst));
+    let read = || {
+        (
+            counts[0].load(Ordering::SeqCst),
+            counts[1].load(Ordering::SeqCst),
+        )
+    };
     drop(hooked().worker_threads(3).build().unwrap());
     assert_eq!(read(), (3, 3));
     let runtime = hooked().current_thread().build().unwrap();
     assert_eq!(read(), (3, 3), "nobody works outside block_on");
     let seen = counts.clone();
-    runtime.block_on(async |_scope: Scope| assert_eq!(seen[0].load(Ordering::SeqCst), 4)).unwrap();
+    runtime
+        .block_on(async |_scope: Scope| assert_eq!(seen[0].load(Ordering::SeqCst), 4))
+        .unwrap();
     assert_eq!(read(), (4, 4));
 }
 
 #[test]
 fn a_builder_refuses_what_cannot_work() {
     let refused = |b: asupersync::runtime::Builder| b.build().unwrap_err();
-    assert_eq!(refused(Runtime::builder().worker_threads(0)).kind(), ErrorKind::Config);
-    assert_eq!(refused(Runtime::builder().worker_threads(1 << 20)).kind(), ErrorKind::Config);
-    assert_eq!(refused(Runtime::builder().blocking_threads(0)).kind(), ErrorKind::Config);
-    assert_eq!(refused(Runtime::builder().thread_name("a\0b")).kind(), ErrorKind::Config);
+    assert_eq!(
+        refused(Runtime::builder().worker_threads(0)).kind(),
+        ErrorKind::Config
+    );
+    assert_eq!(
+        refused(Runtime::builder().worker_threads(1 << 20)).kind(),
+        ErrorKind::Config
+    );
+    assert_eq!(
+        refused(Runtime::builder().blocking_threads(0)).kind(),
+        ErrorKind::Config
+    );
+    assert_eq!(
+        refused(Runtime::builder().thread_name("a\0b")).kind(),
+        ErrorKind::Config
+    );
 }
 
 #[test]
@@ -371,7 +412,7 @@ fn a_runtime_may_be_dropped_on_its_own_worker() {
     let (gone_tx, gone_rx) = mpsc::channel::<()>();
     runtime
         .block_on(async move |scope: Scope| {
-            let _ = scope.spawn_blocking(move |_cx| {
+            scope.spawn_blocking(move |_cx| {
                 // The last owner is this job, on a thread of the runtime.
                 gone_rx.recv().ok();
                 drop(last);
@@ -387,7 +428,9 @@ fn a_runtime_may_be_dropped_on_its_own_worker() {
 #[test]
 fn shutdown_reports_nothing_when_nothing_is_stuck() {
     for (name, runtime) in flavours() {
-        runtime.block_on(async |scope: Scope| drop(scope.spawn_blocking(|_cx| ()).await)).unwrap();
+        runtime
+            .block_on(async |scope: Scope| drop(scope.spawn_blocking(|_cx| ()).await))
+            .unwrap();
         let report = runtime.shutdown_timeout(Duration::from_secs(5));
         assert!(report.is_clean(), "{name}: {report:?}");
         assert_eq!(report.discarded_tasks, 0);
@@ -400,9 +443,14 @@ fn threads(prefix: &str) -> Vec<(String, u64)> {
     let mut threads = Vec::new();
     for task in std::fs::read_dir("/proc/self/task").unwrap().flatten() {
         // A thread may end between the listing and the reading.
-        let Ok(status) = std::fs::read_to_string(task.path().join("status")) else { continue };
+        let Ok(status) = std::fs::read_to_string(task.path().join("status")) else {
+            continue;
+        };
         let field = |name: &str| {
-            let line = status.lines().find_map(|l| l.strip_prefix(name)).unwrap_or("");
+            let line = status
+                .lines()
+                .find_map(|l| l.strip_prefix(name))
+                .unwrap_or("");
             line.trim().to_owned()
         };
         let name = field("Name:");
@@ -417,11 +465,15 @@ fn threads(prefix: &str) -> Vec<(String, u64)> {
 #[cfg(target_os = "linux")]
 #[test]
 fn no_thread_is_left_and_none_wakes_when_idle() {
-    let runtime = Runtime::builder().worker_threads(3).thread_name("idler").build().unwrap();
+    let runtime = Runtime::builder()
+        .worker_threads(3)
+        .thread_name("idler")
+        .build()
+        .unwrap();
     runtime
         .block_on(async |scope: Scope| {
             for _ in 0..100 {
-                let _ = scope.spawn(async |cx: Cx| cx.sleep(Duration::from_millis(1)).await);
+                scope.spawn(async |cx: Cx| cx.sleep(Duration::from_millis(1)).await);
             }
             drop(scope.spawn_blocking(|_cx| ()).await);
         })
@@ -436,7 +488,11 @@ fn no_thread_is_left_and_none_wakes_when_idle() {
         }
         before = now;
     }
-    assert_eq!(before.len(), 4, "three workers and a blocking thread: {before:?}");
+    assert_eq!(
+        before.len(),
+        4,
+        "three workers and a blocking thread: {before:?}"
+    );
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(threads("idler"), before, "an idle runtime wakes nobody");
     drop(runtime);

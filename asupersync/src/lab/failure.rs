@@ -9,6 +9,7 @@ use crate::types::id::{RegionId, TaskId};
 use crate::types::obligation::ObligationKind;
 use crate::types::outcome::PanicPayload;
 use crate::types::policy::Name;
+use crate::types::report::RegionReport;
 use crate::types::time::Time;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,9 +35,9 @@ pub enum LabFailure {
     /// The body of the run panicked.
     #[error("the body panicked: {0}")]
     BodyPanic(PanicPayload),
-    /// The root region ended badly.
-    #[error("{0}")]
-    Region(String),
+    /// A task of the root region failed or panicked, or the body was dropped.
+    #[error("the run ended badly: {0}")]
+    Region(Box<RegionReport>),
     /// A replay did something else than the recorded run.
     #[error("{0}")]
     NonDeterminism(Divergence),
@@ -110,7 +111,11 @@ impl WaitReport {
 
 impl SpinReport {
     pub(super) fn new(steps: u64, at: Time, run: &[super::TraceEvent], root: &RootRef) -> Self {
-        let names: BTreeMap<TaskId, Name> = root.live_tasks().into_iter().map(|t| (t.id, t.name)).collect();
+        let names: BTreeMap<TaskId, Name> = root
+            .live_tasks()
+            .into_iter()
+            .map(|t| (t.id, t.name))
+            .collect();
         let polled = run.iter().rev().filter_map(|e| match e.event {
             Event::TaskPolled { task } => Some(task),
             _ => None,

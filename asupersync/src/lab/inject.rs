@@ -164,19 +164,13 @@ impl Injector {
 
     /// What is wrong with a run into which something was injected.
     fn fault(&self, lab: &LabRuntime, failure: Option<LabFailure>) -> Option<String> {
-        let region = lab.report().region;
         match failure {
-            // That something of the program was cancelled is what we asked for.
-            Some(LabFailure::Region(what)) => {
-                let severity = region.as_ref().map_or(Severity::Panicked, |r| r.severity);
-                (severity == Severity::Panicked).then_some(what)
-            }
+            // That something of the program ended early is what we asked for.
+            Some(LabFailure::Region(report)) => (report.severity == Severity::Panicked).then(|| report.to_string()),
             Some(failure) => Some(failure.to_string()),
             None => {
-                let abandoned = region.filter(|_| self.mode != Inject::Drop)?.abandoned;
-                abandoned
-                    .first()
-                    .map(|a| format!("did not react to the request: {a}"))
+                let region = lab.report().region.filter(|_| self.mode != Inject::Drop)?;
+                region.abandoned.first().map(|a| format!("did not react to the request: {a}"))
             }
         }
     }

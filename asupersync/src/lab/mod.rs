@@ -25,6 +25,8 @@ pub mod pick;
 mod replay;
 mod report;
 mod run;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod world;
 

@@ -8,10 +8,12 @@ use super::report::{LabReport, repro};
 use super::trace::Trace;
 use super::world::{LabWorld, Step};
 use crate::cx::{Scope, run_root};
+use crate::exec::drive::Reported;
 use crate::exec::region::RegionOptions;
 use crate::exec::root::RootRef;
 use crate::types::event::Event;
 use crate::types::id::TaskId;
+use crate::types::outcome::Severity;
 use crate::types::report::RegionReport;
 use crate::types::time::Time;
 use crate::world::World;
@@ -66,6 +68,9 @@ impl LabRuntime {
 
     /// Runs a program to quiescence.
     ///
+    /// A task that ended `Cancelled` is no failure of the run; one that returned
+    /// an error to its region or panicked is.
+    ///
     /// # Panics
     /// With the report when the run fails in any way that [`LabFailure`] names.
     #[track_caller]
@@ -110,19 +115,16 @@ impl LabRuntime {
             },
         );
         self.world.clear();
-        self.lock().region = Some(reported.report.clone());
-        let result = match (driven, reported.panic.clone()) {
-            (Err(failure), _) => Err(failure),
-            (Ok(()), Some(panic)) => Err(LabFailure::BodyPanic(panic)),
-            (Ok(()), None) => match reported.into_result() {
-                Err(e) => Err(LabFailure::Region(e.to_string())),
-                Ok(value) => self
-                    .world
-                    .end()
-                    .map(|()| value)
-                    .map_err(LabFailure::Violation),
-            },
+        let Reported { value, report, panic } = reported;
+        let result = match (driven, panic, value) {
+            (Err(failure), ..) => Err(failure),
+            (Ok(()), Some(panic), _) => Err(LabFailure::BodyPanic(panic)),
+            (Ok(()), None, Some(value)) if is_survived(&report) => {
+                self.world.end().map(|()| value).map_err(LabFailure::Violation)
+            }
+            (Ok(()), None, _) => Err(LabFailure::Region(Box::new(report.clone()))),
         };
+        self.lock().region = Some(report);
         if let Err(failure) = &result {
             self.world.fail();
             self.lock().failure = Some(failure.clone());
@@ -260,4 +262,10 @@ impl LabRuntime {
     fn lock(&self) -> std::sync::MutexGuard<'_, Last> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether nothing in the root region failed. A cancellation is no failure
+/// here: programs under test provoke it, and judge it themselves.
+fn is_survived(report: &RegionReport) -> bool {
+    matches!(report.severity, Severity::Ok | Severity::Cancelled)
 }

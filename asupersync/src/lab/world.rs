@@ -201,15 +201,12 @@ impl LabWorld {
 
     /// Drops everything that waits here, which breaks the circles between tasks and world.
     pub(super) fn clear(&self) {
-        if let Some(Frozen {
-            now,
-            steps,
-            choices,
-        }) = self.core.lock().failed
         {
             let mut state = self.core.lock();
-            (state.now, state.steps) = (now, steps);
-            state.trace.choices.truncate(choices);
+            if let Some(Frozen { now, steps, choices }) = state.failed {
+                (state.now, state.steps) = (now, steps);
+                state.trace.choices.truncate(choices);
+            }
         }
         // A dropped task may enqueue others, each of which is dropped in its
         // turn; the bound only guards against one that does so for ever.

@@ -79,7 +79,9 @@ impl Blocking {
         state.spawned += 1;
         let name = format!("{}{}", self.name, state.spawned);
         let pool = Arc::clone(self);
-        let thread = std::thread::Builder::new().name(name).spawn(move || pool.serve());
+        let thread = std::thread::Builder::new()
+            .name(name)
+            .spawn(move || pool.serve());
         let mut refused = None;
         match thread {
             Ok(handle) => state.handles.push(handle),
@@ -140,7 +142,10 @@ impl Blocking {
         let mut state = lock(&self.state);
         while state.threads > 0 {
             state = match deadline {
-                None => self.ended.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .ended
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
@@ -201,7 +206,9 @@ mod tests {
     #[test]
     fn a_panicking_job_takes_nothing_with_it() {
         let pool = Blocking::new(1, "t");
-        pool.run(Box::new(|| std::panic::resume_unwind(Box::new("contained"))));
+        pool.run(Box::new(|| {
+            std::panic::resume_unwind(Box::new("contained"))
+        }));
         let (tx, rx) = mpsc::channel();
         pool.run(Box::new(move || tx.send(7).unwrap()));
         assert_eq!(rx.recv(), Ok(7));
@@ -218,7 +225,10 @@ mod tests {
         pool.run(Box::new(move || tx.send(wait.recv().is_ok()).unwrap()));
         pool.run(Box::new(move || last.send(true).unwrap()));
         pool.close();
-        assert_eq!(pool.join(Some(Instant::now() + Duration::from_millis(5))), 1);
+        assert_eq!(
+            pool.join(Some(Instant::now() + Duration::from_millis(5))),
+            1
+        );
         release.send(()).unwrap();
         assert_eq!(rx.iter().collect::<Vec<_>>(), [true, true]);
         assert_eq!(pool.join(None), 0);

@@ -40,8 +40,13 @@ impl Shard {
 
 impl Clock {
     pub(super) fn new(workers: usize) -> Self {
-        let shard = |_| Shard { queue: Mutex::new(Timers::new()), next: AtomicU64::new(u64::MAX) };
-        Clock { shards: (0..=workers).map(shard).collect() }
+        let shard = |_| Shard {
+            queue: Mutex::new(Timers::new()),
+            next: AtomicU64::new(u64::MAX),
+        };
+        Clock {
+            shards: (0..=workers).map(shard).collect(),
+        }
     }
 
     /// The shard of threads that are no workers.
@@ -52,7 +57,10 @@ impl Clock {
     pub(super) fn set(&self, shard: usize, due: Time, waker: &Waker) -> TimerKey {
         let waker = waker.clone();
         let key = self.shards[shard].with(|timers| timers.set(due, waker));
-        TimerKey { shard: shard as u32, key }
+        TimerKey {
+            shard: shard as u32,
+            key,
+        }
     }
 
     pub(super) fn update(&self, key: TimerKey, waker: &Waker) -> bool {

@@ -50,7 +50,11 @@ impl Local {
 
 impl Context {
     pub(super) fn new(shared: &Shared, local: Option<Local>, seat: Option<Arc<Seat>>) -> Rc<Self> {
-        Rc::new(Context { runtime: identity(shared), local, seat })
+        Rc::new(Context {
+            runtime: identity(shared),
+            local,
+            seat,
+        })
     }
 
     /// Runs `f` with the context of this thread, if it serves `shared` now.
@@ -116,7 +120,12 @@ impl Seat {
         let parker = Parker::new();
         parker.adopt();
         let ready = AtomicBool::new(false);
-        Arc::new(Seat { address: AtomicUsize::new(0), task: Mutex::new(None), ready, parker })
+        Arc::new(Seat {
+            address: AtomicUsize::new(0),
+            task: Mutex::new(None),
+            ready,
+            parker,
+        })
     }
 
     pub(super) fn address(&self) -> usize {

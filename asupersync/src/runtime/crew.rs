@@ -66,7 +66,11 @@ pub(super) fn hire(runtime: &mut Runtime, index: usize, name: &str) -> io::Resul
         let _signed_on = signed_on;
         work(&shared, index, &hooks);
     };
-    runtime.crew.handles.push(std::thread::Builder::new().name(format!("{name}-w{index}")).spawn(body)?);
+    runtime.crew.handles.push(
+        std::thread::Builder::new()
+            .name(format!("{name}-w{index}"))
+            .spawn(body)?,
+    );
     Ok(())
 }
 
@@ -96,11 +100,19 @@ impl Crew {
                 self.join(&shared, None);
             };
             // Without a thread to join them, the others end all the same.
-            let _ = std::thread::Builder::new().name("reaper".into()).spawn(reap);
-            return ShutdownReport { took: start.elapsed(), ..ShutdownReport::default() };
+            let _ = std::thread::Builder::new()
+                .name("reaper".into())
+                .spawn(reap);
+            return ShutdownReport {
+                took: start.elapsed(),
+                ..ShutdownReport::default()
+            };
         }
         let report = self.join(shared, deadline);
-        ShutdownReport { took: start.elapsed(), ..report }
+        ShutdownReport {
+            took: start.elapsed(),
+            ..report
+        }
     }
 
     fn join(self, shared: &Shared, deadline: Option<Instant>) -> ShutdownReport {
@@ -113,7 +125,12 @@ impl Crew {
         }
         let stuck_blocking = shared.blocking.join(deadline);
         let discarded_tasks = shared.discard_tasks();
-        ShutdownReport { stuck_workers, stuck_blocking, discarded_tasks, took: Duration::ZERO }
+        ShutdownReport {
+            stuck_workers,
+            stuck_blocking,
+            discarded_tasks,
+            took: Duration::ZERO,
+        }
     }
 }
 
@@ -123,7 +140,10 @@ impl Roll {
         let mut present = lock(&self.present);
         while *present > 0 {
             present = match deadline {
-                None => self.left.wait(present).unwrap_or_else(PoisonError::into_inner),
+                None => self
+                    .left
+                    .wait(present)
+                    .unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {

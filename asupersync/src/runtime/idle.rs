@@ -44,7 +44,11 @@ fn sleeping(counts: u64) -> u64 {
 impl Idle {
     pub(super) fn new(workers: usize) -> Self {
         let sleepers = Mutex::new(Vec::with_capacity(workers));
-        Idle { workers, counts: AtomicU64::new(0), sleepers }
+        Idle {
+            workers,
+            counts: AtomicU64::new(0),
+            sleepers,
+        }
     }
 
     /// A sleeping worker to wake for work just published; it starts as a searcher.
@@ -58,7 +62,10 @@ impl Idle {
         if !due(self.counts.load(Ordering::SeqCst)) {
             return None;
         }
-        let place = sleepers.iter().rposition(|s| !s.drives).unwrap_or(sleepers.len() - 1);
+        let place = sleepers
+            .iter()
+            .rposition(|s| !s.drives)
+            .unwrap_or(sleepers.len() - 1);
         let sleeper = sleepers.remove(place);
         self.counts.fetch_sub(SLEEPER - SEARCHER, Ordering::SeqCst);
         Some(sleeper.worker)
@@ -75,7 +82,9 @@ impl Idle {
     /// Ends a sleep; `true` when a producer picked the worker, which hence searches.
     pub(super) fn retract(&self, worker: usize) -> bool {
         let mut sleepers = lock(&self.sleepers);
-        let Some(place) = sleepers.iter().position(|s| s.worker == worker) else { return true };
+        let Some(place) = sleepers.iter().position(|s| s.worker == worker) else {
+            return true;
+        };
         sleepers.swap_remove(place);
         self.counts.fetch_sub(SLEEPER, Ordering::SeqCst);
         false

@@ -12,16 +12,19 @@
 //! | [`reactor`], [`sockets`] | readiness of sockets, and the network over it |
 //! | [`blocking`] | threads for work that may block |
 //! | [`crew`], [`hooks`] | the worker threads and what the program runs on them |
+//! | [`entry`], [`account`] | what the attribute macros call, and the report they print |
 //!
 //! Invariants: no global lock on spawn, wake, poll or complete; nothing runs
 //! when nothing is to be done; no thread outlives the [`Runtime`], unless it is
 //! dropped on one of its own threads or a shutdown's time runs out.
 
+mod account;
 mod blocking;
 mod builder;
 mod clock;
 mod context;
 mod crew;
+mod entry;
 mod hooks;
 mod idle;
 mod park;
@@ -35,6 +38,7 @@ mod tests;
 
 pub use builder::Builder;
 pub use crew::ShutdownReport;
+pub use entry::{End, Flavour, Termination, main_entry, test_entry};
 
 use crate::cx::run_root;
 use crate::exec::region::RegionOptions;
@@ -78,7 +82,12 @@ impl Runtime {
 
     fn assemble(shared: Arc<Shared>, hooks: Hooks) -> Self {
         let world: Arc<dyn World> = Arc::clone(&shared) as _;
-        Runtime { shared, world, hooks, crew: Crew::default() }
+        Runtime {
+            shared,
+            world,
+            hooks,
+            crew: Crew::default(),
+        }
     }
 
     /// Runs `body` as the root region and returns once the region is quiescent.
@@ -138,9 +147,23 @@ impl Runtime {
         F: FnOnce(Scope) -> Fut,
         Fut: Future<Output = T>,
     {
-        self.host(|world, drive| {
-            run_root(world, options, body, |root| drive(&|| root.is_complete()))
-        })
+        self.run(options, body).0
+    }
+
+    /// Also counts the tasks that are alive after the root region has closed.
+    fn run<T, F, Fut>(&self, options: RegionOptions, body: F) -> (Reported<T>, usize)
+    where
+        F: FnOnce(Scope) -> Fut,
+        Fut: Future<Output = T>,
+    {
+        let mut live = 0;
+        let reported = self.host(|world, drive| {
+            run_root(world, options, body, |root| {
+                drive(&|| root.is_complete());
+                live = root.count_live();
+            })
+        });
+        (reported, live)
     }
 
     /// Ends the runtime's threads and waits for them no longer than `d`.
@@ -163,7 +186,10 @@ impl Runtime {
              await the future, or open a region for it"
         );
         let seat = Seat::new();
-        let _seated = Seated { shared: &self.shared, seat: &seat };
+        let _seated = Seated {
+            shared: &self.shared,
+            seat: &seat,
+        };
         let context = Context::new(&self.shared, None, Some(Arc::clone(&seat)));
         let _entered = context.enter();
         call(&self.world, &|done| match self.shared.flavour {

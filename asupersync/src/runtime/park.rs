@@ -40,7 +40,10 @@ pub(super) struct Parker {
 
 impl Parker {
     pub(super) fn new() -> Self {
-        Parker { state: AtomicU8::new(AWAKE), thread: Mutex::new(None) }
+        Parker {
+            state: AtomicU8::new(AWAKE),
+            thread: Mutex::new(None),
+        }
     }
 
     /// Makes the calling thread the one that sleeps here.

@@ -85,7 +85,10 @@ pub(super) struct Lanes {
 
 impl Lanes {
     fn new() -> Self {
-        Lanes { lanes: Mutex::new(Urgent::new()), len: AtomicUsize::new(0) }
+        Lanes {
+            lanes: Mutex::new(Urgent::new()),
+            len: AtomicUsize::new(0),
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -122,7 +125,11 @@ impl Lanes {
     pub(super) fn take_from(&self, other: &Lanes, all: bool) -> bool {
         let mut moved = Vec::new();
         other.with(|lanes| {
-            let share = if all { lanes.len() } else { lanes.len().div_ceil(2) };
+            let share = if all {
+                lanes.len()
+            } else {
+                lanes.len().div_ceil(2)
+            };
             moved.extend(std::iter::from_fn(|| lanes.pop()).take(share.min(URGENT_BATCH)));
         });
         let found = !moved.is_empty();
@@ -149,7 +156,11 @@ impl Shared {
     ) -> std::io::Result<Arc<Self>> {
         let reactor = Reactor::new()?;
         // Nobody steals from a current-thread runtime, whose ready lane is local.
-        let capacity = if flavour == Flavour::MultiThread { QUEUE } else { 1 };
+        let capacity = if flavour == Flavour::MultiThread {
+            QUEUE
+        } else {
+            1
+        };
         let remote = |_| Remote {
             queue: ArrayQueue::new(capacity),
             urgent: Lanes::new(),
@@ -235,7 +246,9 @@ impl Shared {
 
     /// Adds a task to a worker's queue, half of which goes to the injector when it is full.
     pub(super) fn push_ready(&self, remote: &Remote, task: Runnable) {
-        let Err(task) = remote.queue.push(task) else { return };
+        let Err(task) = remote.queue.push(task) else {
+            return;
+        };
         for _ in 0..QUEUE / 2 {
             match remote.queue.pop() {
                 Some(task) => self.injector.push(task),
@@ -248,7 +261,14 @@ impl Shared {
     fn push_root(&self, task: Runnable) {
         let address = task.address();
         let rest = Context::with(self, |context| {
-            let Some(Context { seat: Some(seat), local, .. }) = context else { return Some(task) };
+            let Some(Context {
+                seat: Some(seat),
+                local,
+                ..
+            }) = context
+            else {
+                return Some(task);
+            };
             if seat.address() == 0 {
                 seat.set_address(address);
                 lock(&self.seats).push(Arc::clone(seat));
@@ -266,7 +286,10 @@ impl Shared {
         let Some(task) = rest else { return };
         // As in `push_outside`.
         let _held = self.me.upgrade();
-        let seat = lock(&self.seats).iter().find(|s| s.address() == address).cloned();
+        let seat = lock(&self.seats)
+            .iter()
+            .find(|s| s.address() == address)
+            .cloned();
         // Without a seat its call has returned, and the task is dropped here.
         if let Some(seat) = seat {
             seat.put(task);
@@ -290,7 +313,11 @@ impl Shared {
         loop {
             let queues = self.workers.iter().find_map(|w| w.queue.pop());
             let urgent = || {
-                let mut shards = self.workers.iter().map(|w| &w.urgent).chain([&self.outside]);
+                let mut shards = self
+                    .workers
+                    .iter()
+                    .map(|w| &w.urgent)
+                    .chain([&self.outside]);
                 shards.find_map(|lanes| lanes.with(Urgent::pop))
             };
             let Some(task) = queues.or_else(urgent).or_else(|| self.injector.pop()) else {
@@ -320,7 +347,9 @@ impl World for Shared {
             let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             z ^ (z >> 31)
         };
-        STATE.try_with(step).unwrap_or_else(|_| RandomState::new().hash_one(0x5eed_u64))
+        STATE
+            .try_with(step)
+            .unwrap_or_else(|_| RandomState::new().hash_one(0x5eed_u64))
     }
 
     fn enqueue(&self, task: Runnable, hint: Hint) {
@@ -328,7 +357,9 @@ impl World for Shared {
             return self.push_root(task);
         }
         let rest = Context::with(self, |context| match context {
-            Some(Context { local: Some(local), .. }) => {
+            Some(Context {
+                local: Some(local), ..
+            }) => {
                 self.push_local(local, task, hint);
                 None
             }
@@ -341,7 +372,9 @@ impl World for Shared {
 
     fn timer_set(&self, due: Time, waker: &Waker) -> TimerKey {
         let worker = Context::with(self, |c| c.and_then(|c| c.local.as_ref()).map(|l| l.index));
-        let key = self.clock.set(worker.unwrap_or(self.clock.outside()), due, waker);
+        let key = self
+            .clock
+            .set(worker.unwrap_or(self.clock.outside()), due, waker);
         if worker.is_none() {
             self.shorten_wait(due);
         }

@@ -36,7 +36,10 @@ impl Net for Sockets {
         socket.bind(&addr.into())?;
         socket.listen(BACKLOG)?;
         let socket = self.reactor.register(TcpListener::from(socket))?;
-        Ok(Arc::new(SystemListener { socket, reactor: Arc::clone(&self.reactor) }))
+        Ok(Arc::new(SystemListener {
+            socket,
+            reactor: Arc::clone(&self.reactor),
+        }))
     }
 
     fn tcp_connect(&self, addr: SocketAddr) -> io::Result<Arc<dyn Stream>> {
@@ -105,12 +108,16 @@ impl Stream for SystemStream {
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut socket = self.socket.socket();
         let room = buf.len();
-        self.socket.read().poll_io(cx, || socket.read(buf), |n| 0 < *n && *n < room)
+        self.socket
+            .read()
+            .poll_io(cx, || socket.read(buf), |n| 0 < *n && *n < room)
     }
 
     fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let mut socket = self.socket.socket();
-        self.socket.write().poll_io(cx, || socket.write(buf), |n| 0 < *n && *n < buf.len())
+        self.socket
+            .write()
+            .poll_io(cx, || socket.write(buf), |n| 0 < *n && *n < buf.len())
     }
 
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {

@@ -51,7 +51,11 @@ pub(super) struct Worker<'a> {
 impl<'a> Worker<'a> {
     /// The calling thread as worker of `context`, which must have a local part and be entered.
     pub(super) fn new(shared: &'a Arc<Shared>, context: Rc<Context>) -> Self {
-        let index = context.local.as_ref().expect("a worker has a local part").index;
+        let index = context
+            .local
+            .as_ref()
+            .expect("a worker has a local part")
+            .index;
         shared.workers[index].parker.adopt();
         Worker {
             shared,
@@ -87,7 +91,10 @@ impl<'a> Worker<'a> {
     }
 
     fn local(&self) -> &Local {
-        self.context.local.as_ref().expect("a worker has a local part")
+        self.context
+            .local
+            .as_ref()
+            .expect("a worker has a local part")
     }
 
     fn remote(&self) -> &'a Remote {
@@ -101,7 +108,9 @@ impl<'a> Worker<'a> {
     /// Fires timers and asks the reactor, in between tasks.
     fn look_around(&mut self) {
         let (shared, clock) = (self.shared, &self.shared.clock);
-        let due = clock.next_due(self.index).min(clock.next_due(clock.outside()));
+        let due = clock
+            .next_due(self.index)
+            .min(clock.next_due(clock.outside()));
         let sockets = shared.reactor.registered() > 0;
         if due == Time::MAX && !sockets {
             return;
@@ -110,13 +119,17 @@ impl<'a> Worker<'a> {
         if due <= now {
             self.fire_timers(now);
         }
-        let unasked = now.as_nanos().saturating_sub(shared.last_drive.load(Ordering::Relaxed));
+        let unasked = now
+            .as_nanos()
+            .saturating_sub(shared.last_drive.load(Ordering::Relaxed));
         if sockets
             && unasked >= DRIVE_NS
             && let Some(mut driver) = shared.reactor.take_driver()
         {
             // A broken poller shows up where a worker sleeps in it.
-            let _ = shared.reactor.wait(&mut driver, Some(Duration::ZERO), &mut self.wakers);
+            let _ = shared
+                .reactor
+                .wait(&mut driver, Some(Duration::ZERO), &mut self.wakers);
             shared.reactor.return_driver(driver);
             shared.last_drive.store(now.as_nanos(), Ordering::Relaxed);
             self.wake_all();
@@ -142,7 +155,11 @@ impl<'a> Worker<'a> {
         let fairness = &mut self.fairness;
         let urgent = remote.urgent.with(|lanes| {
             let (cancel, timed) = (lanes.cancels() > 0, lanes.timeds() > 0);
-            match fairness.choose(Waiting { cancel, timed, ready }) {
+            match fairness.choose(Waiting {
+                cancel,
+                timed,
+                ready,
+            }) {
                 Some(Pick::Cancel) => lanes.pop_cancel(),
                 Some(Pick::Timed) => lanes.pop_timed(),
                 Some(Pick::Ready) | None => None,
@@ -156,8 +173,7 @@ impl<'a> Worker<'a> {
         let kept = local.lifo.take();
         let lifo = kept.is_some();
         local.lifo.set(kept);
-        lifo
-            || !self.remote().queue.is_empty()
+        lifo || !self.remote().queue.is_empty()
             || !local.ready.borrow().is_empty()
             || !self.shared.injector.is_empty()
     }
@@ -192,7 +208,10 @@ impl<'a> Worker<'a> {
             return None;
         }
         let first = injector.pop()?;
-        let share = injector.len().div_ceil(self.shared.workers.len()).min(INJECTOR_BATCH);
+        let share = injector
+            .len()
+            .div_ceil(self.shared.workers.len())
+            .min(INJECTOR_BATCH);
         if self.single() {
             let mut ready = self.local().ready.borrow_mut();
             ready.extend(std::iter::from_fn(|| injector.pop()).take(share));
@@ -251,7 +270,11 @@ impl<'a> Worker<'a> {
     fn sleep(&mut self, done: &impl Fn() -> bool) {
         let shared = self.shared;
         let mut driver = shared.reactor.take_driver();
-        let place = if driver.is_some() { Place::Reactor } else { Place::Lot };
+        let place = if driver.is_some() {
+            Place::Reactor
+        } else {
+            Place::Lot
+        };
         let searched = std::mem::take(&mut self.searching);
         if !self.single() {
             shared.idle.announce(self.index, searched, driver.is_some());
@@ -281,15 +304,21 @@ impl<'a> Worker<'a> {
     fn wait_in_reactor(&mut self, driver: &mut super::reactor::Driver) {
         let shared = self.shared;
         let clock = &shared.clock;
-        let due = clock.next_due(self.index).min(clock.next_due(clock.outside()));
+        let due = clock
+            .next_due(self.index)
+            .min(clock.next_due(clock.outside()));
         // 0 stands for nobody waiting, so a wait until the epoch says 1.
-        shared.waits_until.store(due.as_nanos().max(1), Ordering::SeqCst);
+        shared
+            .waits_until
+            .store(due.as_nanos().max(1), Ordering::SeqCst);
         // A timer set between the look and the store has not seen the store.
         let due = due.min(clock.next_due(clock.outside()));
         let timeout = self.until(due);
         let waited = shared.reactor.wait(driver, timeout, &mut self.wakers);
         shared.waits_until.store(0, Ordering::SeqCst);
-        shared.last_drive.store(shared.now().as_nanos(), Ordering::Relaxed);
+        shared
+            .last_drive
+            .store(shared.now().as_nanos(), Ordering::Relaxed);
         waited.expect("the system's poller waits");
     }
 
@@ -304,7 +333,9 @@ impl<'a> Worker<'a> {
 
     fn fire_due_timers(&mut self) {
         let clock = &self.shared.clock;
-        let due = clock.next_due(self.index).min(clock.next_due(clock.outside()));
+        let due = clock
+            .next_due(self.index)
+            .min(clock.next_due(clock.outside()));
         if due != Time::MAX {
             let now = self.shared.now();
             if due <= now {
@@ -341,11 +372,18 @@ impl<'a> Worker<'a> {
     /// Whether anything is left to run, here or at a peer.
     fn has_work(&self) -> bool {
         let shared = self.shared;
-        let seated = self.context.seat.as_ref().is_some_and(|seat| seat.is_ready());
+        let seated = self
+            .context
+            .seat
+            .as_ref()
+            .is_some_and(|seat| seat.is_ready());
         seated
             || !shared.injector.is_empty()
             || !shared.outside.is_empty()
-            || shared.workers.iter().any(|w| !w.queue.is_empty() || !w.urgent.is_empty())
+            || shared
+                .workers
+                .iter()
+                .any(|w| !w.queue.is_empty() || !w.urgent.is_empty())
     }
 }
 

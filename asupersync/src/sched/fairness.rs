@@ -98,7 +98,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn waiting(bits: u8) -> Waiting {
-        Waiting { cancel: bits & 1 != 0, timed: bits & 2 != 0, ready: bits & 4 != 0 }
+        Waiting {
+            cancel: bits & 1 != 0,
+            timed: bits & 2 != 0,
+            ready: bits & 4 != 0,
+        }
     }
 
     proptest! {
@@ -139,9 +143,14 @@ mod tests {
     #[test]
     fn floods_above_leave_exactly_the_promised_share() {
         let mut fairness = Fairness::new();
-        let picks: Vec<_> = (0..81).filter_map(|_| fairness.choose(waiting(7))).collect();
+        let picks: Vec<_> = (0..81)
+            .filter_map(|_| fairness.choose(waiting(7)))
+            .collect();
         let count = |lane| picks.iter().filter(|p| **p == lane).count();
-        assert_eq!((count(Pick::Cancel), count(Pick::Timed), count(Pick::Ready)), (72, 8, 1));
+        assert_eq!(
+            (count(Pick::Cancel), count(Pick::Timed), count(Pick::Ready)),
+            (72, 8, 1)
+        );
     }
 
     #[test]

@@ -54,7 +54,12 @@ impl<T> Eq for Due<T> {}
 impl<T> Urgent<T> {
     /// Two empty lanes; allocates nothing.
     pub const fn new() -> Self {
-        Urgent { cancel: Vec::new(), cancels: 0, timed: BinaryHeap::new(), sequence: 0 }
+        Urgent {
+            cancel: Vec::new(),
+            cancels: 0,
+            timed: BinaryHeap::new(),
+            sequence: 0,
+        }
     }
 
     /// Entries in both lanes.
@@ -79,7 +84,9 @@ impl<T> Urgent<T> {
 
     /// Adds a task to the cancel lane.
     pub fn push_cancel(&mut self, priority: u8, task: T) {
-        let place = self.cancel.binary_search_by_key(&Reverse(priority), |(p, _)| Reverse(*p));
+        let place = self
+            .cancel
+            .binary_search_by_key(&Reverse(priority), |(p, _)| Reverse(*p));
         let place = place.unwrap_or_else(|place| {
             self.cancel.insert(place, (priority, VecDeque::new()));
             place
@@ -92,12 +99,19 @@ impl<T> Urgent<T> {
     pub fn push_timed(&mut self, deadline: Time, task: T) {
         let sequence = self.sequence;
         self.sequence += 1;
-        self.timed.push(Reverse(Due { deadline, sequence, task }));
+        self.timed.push(Reverse(Due {
+            deadline,
+            sequence,
+            task,
+        }));
     }
 
     /// Takes the most urgent task of the cancel lane.
     pub fn pop_cancel(&mut self) -> Option<T> {
-        let task = self.cancel.iter_mut().find_map(|(_, bucket)| bucket.pop_front())?;
+        let task = self
+            .cancel
+            .iter_mut()
+            .find_map(|(_, bucket)| bucket.pop_front())?;
         self.cancels -= 1;
         Some(task)
     }
@@ -129,7 +143,11 @@ pub struct Lanes<T> {
 impl<T> Lanes<T> {
     /// Empty lanes with the default fairness.
     pub const fn new() -> Self {
-        Lanes { urgent: Urgent::new(), ready: VecDeque::new(), fairness: Fairness::new() }
+        Lanes {
+            urgent: Urgent::new(),
+            ready: VecDeque::new(),
+            fairness: Fairness::new(),
+        }
     }
 
     /// Entries in all lanes.
@@ -180,8 +198,12 @@ mod tests {
 
     fn lane() -> impl Strategy<Value = Lane> {
         prop_oneof![
-            (0u8..6).prop_map(|rank| Lane::Cancel { priority: 200 + 10 * rank }),
-            (0u64..9).prop_map(|t| Lane::Timed { deadline: Time::from_nanos(t) }),
+            (0u8..6).prop_map(|rank| Lane::Cancel {
+                priority: 200 + 10 * rank
+            }),
+            (0u64..9).prop_map(|t| Lane::Timed {
+                deadline: Time::from_nanos(t)
+            }),
             Just(Lane::Ready),
         ]
     }

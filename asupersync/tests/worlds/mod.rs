@@ -9,9 +9,11 @@ const SEEDS: u64 = 50;
 /// Runs `body` everywhere; it must succeed in each world.
 pub(crate) fn everywhere(body: impl AsyncFn(Scope)) {
     let one = Runtime::builder().current_thread().build().unwrap();
-    one.block_on(async |scope| body(scope).await).expect("current thread");
+    one.block_on(async |scope| body(scope).await)
+        .expect("current thread");
     let many = Runtime::builder().worker_threads(3).build().unwrap();
-    many.block_on(async |scope| body(scope).await).expect("three workers");
+    many.block_on(async |scope| body(scope).await)
+        .expect("three workers");
     in_lab(body);
 }
 

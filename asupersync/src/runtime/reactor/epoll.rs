@@ -36,13 +36,22 @@ impl Poller {
         // Edge-triggered, so a wake needs no read: every write is a new edge.
         let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
         epoll::add(&epoll, &wake, epoll::EventData::new_u64(WAKE), flags)?;
-        Ok(Poller { epoll, wake, coarse: AtomicBool::new(false) })
+        Ok(Poller {
+            epoll,
+            wake,
+            coarse: AtomicBool::new(false),
+        })
     }
 
     pub(super) fn add(&self, socket: &impl Pollable, key: usize) -> io::Result<()> {
         use epoll::EventFlags as F;
         let flags = F::IN | F::OUT | F::RDHUP | F::ET;
-        Ok(epoll::add(&self.epoll, socket.as_fd(), epoll::EventData::new_u64(key as u64), flags)?)
+        Ok(epoll::add(
+            &self.epoll,
+            socket.as_fd(),
+            epoll::EventData::new_u64(key as u64),
+            flags,
+        )?)
     }
 
     pub(super) fn delete(&self, socket: &impl Pollable) -> io::Result<()> {
@@ -51,7 +60,13 @@ impl Poller {
 
     pub(super) fn wait(&self, reports: &mut Reports, timeout: Option<Duration>) -> io::Result<()> {
         reports.0.clear();
-        let timeout = timeout.map(|t| if self.coarse.load(Ordering::Relaxed) { whole_millis(t) } else { t });
+        let timeout = timeout.map(|t| {
+            if self.coarse.load(Ordering::Relaxed) {
+                whole_millis(t)
+            } else {
+                t
+            }
+        });
         match self.wait_once(reports, timeout) {
             Err(Errno::NOSYS) => {
                 self.coarse.store(true, Ordering::Relaxed);
@@ -67,7 +82,11 @@ impl Poller {
     fn wait_once(&self, reports: &mut Reports, timeout: Option<Duration>) -> Result<(), Errno> {
         // A timeout too long for the kernel's clock is none.
         let timeout = timeout.and_then(|t| Timespec::try_from(t).ok());
-        epoll::wait(&self.epoll, spare_capacity(&mut reports.0), timeout.as_ref())?;
+        epoll::wait(
+            &self.epoll,
+            spare_capacity(&mut reports.0),
+            timeout.as_ref(),
+        )?;
         Ok(())
     }
 
@@ -96,15 +115,18 @@ impl Reports {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = Report> {
         use epoll::EventFlags as F;
-        self.0.iter().filter(|event| event.data.u64() != WAKE).map(|event| {
-            let flags = event.flags;
-            Report {
-                key: event.data.u64() as usize,
-                readable: flags.intersects(F::IN | F::ERR | F::HUP | F::RDHUP),
-                writable: flags.intersects(F::OUT | F::ERR | F::HUP),
-                read_closed: flags.intersects(F::RDHUP | F::HUP),
-                write_closed: flags.intersects(F::HUP),
-            }
-        })
+        self.0
+            .iter()
+            .filter(|event| event.data.u64() != WAKE)
+            .map(|event| {
+                let flags = event.flags;
+                Report {
+                    key: event.data.u64() as usize,
+                    readable: flags.intersects(F::IN | F::ERR | F::HUP | F::RDHUP),
+                    writable: flags.intersects(F::OUT | F::ERR | F::HUP),
+                    read_closed: flags.intersects(F::RDHUP | F::HUP),
+                    write_closed: flags.intersects(F::HUP),
+                }
+            })
     }
 }

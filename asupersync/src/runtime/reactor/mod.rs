@@ -69,7 +69,10 @@ pub(crate) struct Driver {
 
 impl Reactor {
     pub(crate) fn new() -> io::Result<Arc<Self>> {
-        let driver = Driver { reports: system::Reports::new(), hits: Vec::new() };
+        let driver = Driver {
+            reports: system::Reports::new(),
+            hits: Vec::new(),
+        };
         Ok(Arc::new(Reactor {
             poller: system::Poller::new()?,
             sources: Mutex::new(Slots::new()),
@@ -80,18 +83,23 @@ impl Reactor {
     }
 
     /// Registers a socket, which must be non-blocking.
-    pub(crate) fn register<S: Pollable>(
-        self: &Arc<Self>,
-        socket: S,
-    ) -> io::Result<Registered<S>> {
-        let source = Arc::new(Source { read: Direction::new(), write: Direction::new() });
+    pub(crate) fn register<S: Pollable>(self: &Arc<Self>, socket: S) -> io::Result<Registered<S>> {
+        let source = Arc::new(Source {
+            read: Direction::new(),
+            write: Direction::new(),
+        });
         let key = lock(&self.sources).insert(Arc::clone(&source));
         self.registered.fetch_add(1, Ordering::Relaxed);
         if let Err(e) = self.poller.add(&socket, pack(key)) {
             self.forget(key);
             return Err(e);
         }
-        Ok(Registered { socket, source, key, reactor: Arc::clone(self) })
+        Ok(Registered {
+            socket,
+            source,
+            key,
+            reactor: Arc::clone(self),
+        })
     }
 
     fn forget(&self, key: Key) {
@@ -231,14 +239,19 @@ const TICK: usize = 4;
 impl Direction {
     /// Assumed ready: the first operation finds out.
     fn new() -> Self {
-        Direction { word: AtomicUsize::new(READY), waker: Mutex::new(None) }
+        Direction {
+            word: AtomicUsize::new(READY),
+            waker: Mutex::new(None),
+        }
     }
 
     /// Notes an event and hands out who waits for it.
     fn mark(&self, closed: bool) -> Option<Waker> {
         let flags = if closed { READY | CLOSED } else { READY };
         let marked = |word: usize| Some((word | flags).wrapping_add(TICK));
-        let _ = self.word.fetch_update(Ordering::AcqRel, Ordering::Relaxed, marked);
+        let _ = self
+            .word
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, marked);
         lock(&self.waker).take()
     }
 
@@ -282,11 +295,16 @@ impl Direction {
     /// Clears readiness unless an event came after `seen`.
     fn clear(&self, seen: usize) {
         let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
-        let _ = self.word.compare_exchange(seen, seen & !READY, success, failure);
+        let _ = self
+            .word
+            .compare_exchange(seen, seen & !READY, success, failure);
     }
 
     fn remember(&self, waker: &Waker) {
-        if lock(&self.waker).as_ref().is_some_and(|known| known.will_wake(waker)) {
+        if lock(&self.waker)
+            .as_ref()
+            .is_some_and(|known| known.will_wake(waker))
+        {
             return;
         }
         let fresh = waker.clone();

@@ -35,7 +35,10 @@ impl Poller {
         let source = std::os::windows::io::AsRawSocket::as_raw_socket(&socket.as_socket());
         // SAFETY: `Registered` owns the socket and deletes it from the poller
         // before closing it.
-        unsafe { self.0.add_with_mode(source, interest, polling::PollMode::Edge) }
+        unsafe {
+            self.0
+                .add_with_mode(source, interest, polling::PollMode::Edge)
+        }
     }
 
     pub(super) fn delete(&self, socket: &impl Pollable) -> io::Result<()> {

@@ -20,7 +20,10 @@ struct Probe {
 impl Probe {
     fn new() -> Self {
         let wakes = Arc::new(Wakes(Count::new(0)));
-        Probe { waker: Waker::from(Arc::clone(&wakes)), wakes }
+        Probe {
+            waker: Waker::from(Arc::clone(&wakes)),
+            wakes,
+        }
     }
 
     fn context(&self) -> Context<'_> {
@@ -45,7 +48,9 @@ fn pair() -> (TcpStream, TcpStream) {
 fn drive(reactor: &Reactor) {
     let mut driver = reactor.take_driver().unwrap();
     let mut wakers = Vec::new();
-    reactor.wait(&mut driver, Some(Duration::from_secs(5)), &mut wakers).unwrap();
+    reactor
+        .wait(&mut driver, Some(Duration::from_secs(5)), &mut wakers)
+        .unwrap();
     reactor.return_driver(driver);
     wakers.into_iter().for_each(Waker::wake);
 }
@@ -82,7 +87,11 @@ fn a_reader_is_woken_by_data_and_by_the_end() {
         drive(&reactor);
     }
     assert_eq!(read(&probe, &server, 8), Poll::Ready(vec![]));
-    assert_eq!(read(&probe, &server, 8), Poll::Ready(vec![]), "the end stays");
+    assert_eq!(
+        read(&probe, &server, 8),
+        Poll::Ready(vec![]),
+        "the end stays"
+    );
 }
 
 #[test]
@@ -175,7 +184,10 @@ fn ten_thousand_sockets_leave_nothing_behind() {
 fn a_wake_from_another_thread_ends_the_wait() {
     let reactor = Reactor::new().unwrap();
     let mut driver = reactor.take_driver().unwrap();
-    assert!(reactor.take_driver().is_none(), "one thread waits at a time");
+    assert!(
+        reactor.take_driver().is_none(),
+        "one thread waits at a time"
+    );
     std::thread::scope(|s| {
         s.spawn(|| reactor.wake());
         reactor.wait(&mut driver, None, &mut Vec::new()).unwrap();
@@ -190,7 +202,13 @@ fn timeouts_below_a_millisecond_are_kept() {
     let reactor = Reactor::new().unwrap();
     let mut driver = reactor.take_driver().unwrap();
     let start = std::time::Instant::now();
-    reactor.wait(&mut driver, Some(Duration::from_micros(300)), &mut Vec::new()).unwrap();
+    reactor
+        .wait(
+            &mut driver,
+            Some(Duration::from_micros(300)),
+            &mut Vec::new(),
+        )
+        .unwrap();
     assert!(start.elapsed() >= Duration::from_micros(300));
 }
 
