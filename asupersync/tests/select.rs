@@ -95,7 +95,9 @@ fn the_lab_replays_the_random_starts() {
         lab.run(async |_cx: Scope| {
             let mut taken = Vec::new();
             for _ in 0..64 {
-                taken.push(select! { () = ready(()) => 0, () = ready(()) => 1, () = ready(()) => 2 });
+                taken.push(
+                    select! { () = ready(()) => 0, () = ready(()) => 1, () = ready(()) => 2 },
+                );
             }
             taken
         })
@@ -141,7 +143,10 @@ fn patterns_that_do_not_match_disable_their_arm() {
         };
         assert_eq!(taken, 9);
         // All kinds of patterns, by value and by reference.
-        struct Point { x: u8, y: (u8, String) }
+        struct Point {
+            x: u8,
+            y: (u8, String),
+        }
         let text = select! {
             Point { x: 1, .. } = ready(Point { x: 0, y: (1, "a".into()) }) => "one".to_owned(),
             Point { x: _, y: (0 | 1, mut s) } = ready(Point { x: 0, y: (1, "b".into()) }) => {
@@ -212,7 +217,8 @@ fn handlers_may_use_control_flow_and_await() {
 #[test]
 fn names_of_the_macro_and_of_the_user_do_not_meet() {
     everywhere(async |_cx: Scope| {
-        let (out, f0, f1, value, disabled, pending, task, turn, start) = (1, 2, 3, 4, 5, 6, 7, 8, 9);
+        let (out, f0, f1, value, disabled, pending, task, turn, start) =
+            (1, 2, 3, 4, 5, 6, 7, 8, 9);
         let _0 = 10;
         let sum = select! {
             scope = ready(out + f0) => scope + f1 + value + disabled + pending + task + turn + start + _0,
