@@ -38,6 +38,7 @@ pub use report::{
     Census, EscalationReport, FutureKind, FutureName, HeldGuest, MAX_NAMED, PanicRecord, Stage,
     StageTimes,
 };
+pub use run::{Program, run, run_main};
 pub use scoped::{Bounded, RunError, boundary, boundary_report, boundary_with};
 pub use token::{cancel_with, token_from};
 pub use tokio_util::sync::CancellationToken;
