@@ -1,5 +1,45 @@
-//! asupersync: structured concurrency for Rust.
-#![allow(missing_docs, dead_code, unreachable_pub)]
+//! Structured concurrency for Rust: tasks that cannot be orphaned, cancellation
+//! that cannot lose work, and a laboratory that can replay both.
+//!
+//! * Every task belongs to a [`Region`]; a region closes only once everything in
+//!   it has ended.
+//! * Cancellation is a protocol: a request, a drain under a budget, finalizers.
+//!   It never drops a future half-way unless the budget is spent, and then the
+//!   report names what was dropped.
+//! * Every wait takes a [`Cx`] and ends when its task is asked to cancel.
+//! * Effects are reserved, then committed: `tx.reserve(cx).await?.send(v)` loses
+//!   nothing, whenever it is cancelled.
+//! * The same program runs in production ([`Runtime`]) and in a deterministic
+//!   lab ([`LabRuntime`]) with virtual time and an in-memory network.
+//!
+//! ```
+//! use asupersync::{Cx, Runtime, Scope, channel::mpsc};
+//!
+//! let runtime = Runtime::builder().current_thread().build().unwrap();
+//! let sum = runtime
+//!     .block_on(async |cx: Scope| {
+//!         let (tx, mut rx) = mpsc::channel(4);
+//!         cx.region(async |scope| {
+//!             for n in 1..=3u64 {
+//!                 let tx = tx.clone();
+//!                 scope.spawn(async move |cx: Cx| tx.send(&cx, n).await);
+//!             }
+//!         })
+//!         .await?; // all three have ended here
+//!         drop(tx);
+//!         let mut sum = 0;
+//!         while let Ok(n) = rx.recv(&cx).await {
+//!             sum += n;
+//!         }
+//!         Ok::<_, asupersync::RegionError>(sum)
+//!     })
+//!     .unwrap();
+//! assert_eq!(sum.unwrap(), 6);
+//! ```
+
+// So that the macros name this crate the same way inside and outside of it.
+extern crate self as asupersync;
+
 pub mod channel;
 pub mod combine;
 pub mod cx;
@@ -7,6 +47,7 @@ pub mod exec;
 pub mod io;
 pub mod kernel;
 pub mod lab;
+pub mod math;
 pub mod net;
 pub mod runtime;
 pub mod sched;
@@ -16,10 +57,13 @@ pub mod types;
 pub mod wait;
 pub mod world;
 
+pub use asupersync_macros::{join, lab_test, main, race, select, test};
 pub use cx::{Cx, Region, RegionError, Scope, TaskBuilder, TryRegionError};
 pub use exec::drive::Reported;
 pub use exec::handle::{SpawnError, TaskHandle};
 pub use exec::region::RegionOptions;
+pub use lab::{LabConfig, LabRuntime};
+pub use runtime::Runtime;
 pub use time::{Missed, TimeoutError};
 pub use types::{
     budget::Budget,

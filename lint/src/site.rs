@@ -430,7 +430,7 @@ fn climb<'p>(
     while let Some(node) = nodes.next() {
         match node {
             Node::Expr(parent) => {
-                match through(cursor, parent, child) {
+                match through(parent, child) {
                     Some(fate) => return fate,
                     None => child = parent,
                 };
@@ -441,7 +441,7 @@ fn climb<'p>(
                     Stmt::Expr(_, Some(_)) => return Fate::Dropped("statement"),
                     Stmt::Expr(_, None) if rest.is_empty() => return after_block(cursor, nodes),
                     Stmt::Expr(_, None) => return Fate::Dropped("statement"),
-                    Stmt::Local(local) => return bound(cursor, local, child, rest),
+                    Stmt::Local(local) => return bound(cursor, local, start, child, rest),
                     Stmt::Macro(statement) => {
                         let is_tail = rest.is_empty() && statement.semi_token.is_none();
                         return if is_tail {
@@ -473,7 +473,7 @@ fn climb<'p>(
 }
 
 /// What an enclosing expression does with its child; none where the child's value is still to be followed.
-fn through(cursor: &Cursor<'_, '_>, parent: &Expr, child: &Expr) -> Option<Fate> {
+fn through(parent: &Expr, child: &Expr) -> Option<Fate> {
     let is = |expr: &Expr| ptr::eq(expr, child);
     match parent {
         Expr::Paren(_)
@@ -531,7 +531,6 @@ fn through(cursor: &Cursor<'_, '_>, parent: &Expr, child: &Expr) -> Option<Fate>
             if matches!(*assign.left, Expr::Infer(_)) {
                 return Some(Fate::Dropped("let _"));
             }
-            let _ = cursor;
             Some(Fate::Kept)
         }
         Expr::Closure(_) => Some(Fate::Kept),
@@ -540,14 +539,21 @@ fn through(cursor: &Cursor<'_, '_>, parent: &Expr, child: &Expr) -> Option<Fate>
 }
 
 /// A `let`: dropped at once, dropped with the scope, or given away by what follows.
-fn bound(cursor: &Cursor<'_, '_>, local: &syn::Local, child: &Expr, rest: &[Stmt]) -> Fate {
+fn bound(
+    cursor: &Cursor<'_, '_>,
+    local: &syn::Local,
+    start: &Expr,
+    child: &Expr,
+    rest: &[Stmt],
+) -> Fate {
     if let Some(init) = &local.init
         && let Some((_, diverge)) = &init.diverge
         && ptr::eq(&**diverge, child)
     {
         return Fate::Kept;
     }
-    match element_pattern(&local.pat, local.init.as_ref().map(|init| &*init.expr), child) {
+    let init = local.init.as_ref().map(|init| &*init.expr);
+    match element_pattern(&local.pat, init, start) {
         Some(Pat::Wild(_)) => Fate::Dropped("let _"),
         Some(Pat::Ident(ident)) => {
             let name = ident.ident.to_string();
@@ -568,8 +574,10 @@ fn element_pattern<'a>(pat: &'a Pat, init: Option<&Expr>, child: &Expr) -> Optio
             let Some(Expr::Tuple(values)) = init.map(bare) else {
                 return None;
             };
-            let range = |expr: &Expr| expr as *const Expr;
-            let at = values.elems.iter().position(|value| contains(value, range(child)))?;
+            let at = values
+                .elems
+                .iter()
+                .position(|value| contains(value, child))?;
             let rest = patterns.elems.iter().any(|part| matches!(part, Pat::Rest(_)));
             if rest {
                 return None;
@@ -580,18 +588,23 @@ fn element_pattern<'a>(pat: &'a Pat, init: Option<&Expr>, child: &Expr) -> Optio
     }
 }
 
-fn contains(tree: &Expr, wanted: *const Expr) -> bool {
-    struct Find(*const Expr, bool);
-    impl<'ast> Visit<'ast> for Find {
+fn contains(tree: &Expr, wanted: &Expr) -> bool {
+    struct Find<'w> {
+        wanted: &'w Expr,
+        found: bool,
+    }
+    impl<'ast> Visit<'ast> for Find<'_> {
         fn visit_expr(&mut self, expr: &'ast Expr) {
-            self.1 |= ptr::eq(expr, self.0);
+            self.found |= ptr::eq(expr, self.wanted);
             visit::visit_expr(self, expr);
         }
     }
-    let mut find = Find(wanted, false);
+    let mut find = Find {
+        wanted,
+        found: false,
+    };
     find.visit_expr(tree);
-    // The tuple itself is what the statement binds when the child was replaced by its parent on the way up.
-    find.1
+    find.found
 }
 
 /// How a name is used in the rest of its block.
@@ -692,10 +705,6 @@ impl<'ast> Visit<'ast> for Uses<'_, '_> {
             }
             _ => visit::visit_expr(self, expr),
         }
-    }
-
-    fn visit_expr_struct(&mut self, literal: &'ast syn::ExprStruct) {
-        visit::visit_expr_struct(self, literal);
     }
 
     fn visit_macro(&mut self, call: &'ast syn::Macro) {

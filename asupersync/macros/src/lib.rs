@@ -1,1 +1,115 @@
-//! Placeholder.
+//! The procedural macros of `asupersync`, which re-exports them; use them from there.
+//!
+//! Rules that all of them keep:
+//!
+//! 1. names they introduce are invisible to the code they are given, so a user's
+//!    `cx`, `scope` or `_0` means what it meant outside;
+//! 2. code they are given is emitted once, with its own spans: an error in it
+//!    points at it;
+//! 3. everything they name is named by an absolute path.
+#![forbid(unsafe_code)]
+
+mod entry;
+mod join;
+mod race;
+mod select;
+
+use proc_macro::TokenStream;
+
+/// Makes an `async fn main` the body of a root region.
+///
+/// The function takes nothing, `cx: &Cx` or `scope: Scope`, and returns `()` or
+/// `Result<(), E>` with `E: Debug`. The process exits when the region is
+/// quiescent, with a code that follows from its report.
+///
+/// ```ignore
+/// #[asupersync::main]
+/// async fn main(cx: &Cx) -> Result<(), Box<dyn std::error::Error>> {
+///     cx.sleep(Duration::from_millis(10)).await?;
+///     Ok(())
+/// }
+/// ```
+///
+/// Arguments: `flavor = "multi_thread"` (the default) or `"current_thread"`,
+/// and `worker_threads = n` for the former.
+#[proc_macro_attribute]
+pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
+    entry::expand(entry::Kind::Main, args.into(), item.into()).into()
+}
+
+/// Makes an `async fn` a test whose body runs in a root region of its own.
+///
+/// It takes what [`macro@main`] takes, the flavour defaults to
+/// `"current_thread"`, and it may return whatever a test may return. The test
+/// also fails if anything in its region failed.
+#[proc_macro_attribute]
+pub fn test(args: TokenStream, item: TokenStream) -> TokenStream {
+    entry::expand(entry::Kind::Test, args.into(), item.into()).into()
+}
+
+/// Makes an `async fn` a test that runs in the deterministic lab, once per seed.
+///
+/// Arguments: `seeds = 0..64`. A failure prints its seed and how to replay it.
+#[proc_macro_attribute]
+pub fn lab_test(args: TokenStream, item: TokenStream) -> TokenStream {
+    entry::expand(entry::Kind::LabTest, args.into(), item.into()).into()
+}
+
+/// Waits for the first of several futures, takes it, and drops the others.
+///
+/// ```ignore
+/// select! {
+///     v = rx.recv(cx) => handle(v?),
+///     _ = cx.sleep(limit), if limited => break,
+///     else => return,
+/// }
+/// ```
+///
+/// - An arm is `pattern = future => handler`, or with a guard
+///   `pattern = future, if condition => handler`.
+/// - First all guards are evaluated, then all futures, then the futures are
+///   polled, beginning at a random arm; `biased;` as the first line makes it the
+///   order in which they are written. The first to be ready whose pattern
+///   matches is taken, the others are dropped, and its handler runs.
+/// - An arm whose guard is false, or whose value does not match its pattern, is
+///   disabled. When all are, the handler of `else` runs.
+/// - A future that loses is dropped half-way, so it must implement the marker
+///   `DropSafe`, which says that this loses nothing. `&mut future` always does;
+///   anything else has to be wrapped in `drop_ok(future)`, which says that you
+///   have thought about it.
+/// - Handlers run outside any closure: `?`, `break`, `continue`, `return` and
+///   `.await` mean what they mean around the `select!`.
+///
+/// *Panics.* When all arms are disabled and there is no `else`.
+#[proc_macro]
+pub fn select(input: TokenStream) -> TokenStream {
+    select::expand(input.into()).into()
+}
+
+/// Runs several bodies at once, each in a child region of its own, and keeps the first that ends.
+///
+/// ```ignore
+/// let winner = race!(cx, |s| ask(s, &a), |s| ask(s, &b)).await?;
+/// ```
+///
+/// The losers are asked to cancel with `RaceLost` and **awaited**: when the race
+/// returns, nothing of them is left, so it takes as long as the winner and the
+/// slowest loser's cleanup. Bodies run in place, so they may borrow. A tie goes
+/// to the body written first.
+#[proc_macro]
+pub fn race(input: TokenStream) -> TokenStream {
+    race::expand(input.into()).into()
+}
+
+/// Polls several futures at once, in place, and returns all their outputs as a tuple.
+///
+/// ```ignore
+/// let (a, b) = join!(first(cx), second(cx));
+/// ```
+///
+/// All are awaited, also after one of them failed. Like a plain `.await` it may
+/// borrow, and it is dropped as a whole.
+#[proc_macro]
+pub fn join(input: TokenStream) -> TokenStream {
+    join::expand(input.into()).into()
+}

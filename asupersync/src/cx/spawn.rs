@@ -4,7 +4,6 @@ use super::Cx;
 use crate::exec::handle::{SpawnError, TaskHandle};
 use crate::exec::probe::{CancelProbe, Plain, Tried};
 use crate::exec::spawn::{Admission, admit};
-use crate::exec::task::TaskRef;
 use crate::types::budget::Budget;
 use crate::types::cancel::Cancelled;
 use crate::types::outcome::{Outcome, PanicPayload};
@@ -250,12 +249,5 @@ where
             }));
         }
         Poll::Pending
-    }
-}
-
-/// The task behind a context, for runtimes and tests that poll by hand.
-impl Cx {
-    pub(crate) fn shares_task(&self, other: &TaskRef) -> bool {
-        self.task_ref().as_raw() == other.as_raw()
     }
 }

@@ -38,10 +38,10 @@ pub enum SpawnError {
 /// form.
 ///
 /// *Cancellation.* Dropping a handle, or a join in progress, neither cancels
-/// nor detaches the task: its region still owns and awaits it.
+/// nor detaches the task: its region still owns and awaits it. So a handle that
+/// nobody needs may simply be ignored.
 ///
 /// *Panics.* Polling it again after it resolved.
-#[must_use = "dropping a handle does not stop the task; its region still awaits it (bind it to `_` to say so)"]
 pub struct TaskHandle<T, E = Infallible> {
     inner: Inner,
     _outcome: PhantomData<fn() -> Outcome<T, E>>,

@@ -95,6 +95,7 @@ pub(crate) struct Obligation {
     holder: TaskRef,
     slot: u32,
     kind: ObligationKind,
+    settled: bool,
 }
 
 impl Obligation {
@@ -110,6 +111,7 @@ impl Obligation {
             holder: holder.clone(),
             slot,
             kind,
+            settled: false,
         }
     }
 
@@ -130,12 +132,13 @@ impl Obligation {
         Obligation::reserve(to, kind)
     }
 
-    fn resolve(self, how: Resolution) {
-        mem::ManuallyDrop::new(self).settle(how);
+    fn resolve(mut self, how: Resolution) {
+        self.settle(how);
     }
 
-    /// Resolves the record and gives up the reference to the holder.
+    /// Resolves the record, once.
     fn settle(&mut self, how: Resolution) {
+        self.settled = true;
         // A record that is gone was found leaked when its holder completed.
         if promises(&self.holder).resolve(self.slot).is_some() {
             let (task, slot, kind) = (self.holder.id(), self.slot, self.kind);
@@ -151,6 +154,9 @@ impl Obligation {
 
 impl Drop for Obligation {
     fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
         let orderly = std::thread::panicking()
             || self.holder.cancel_requested()
             || self.holder.phase() >= TaskPhase::Finalizing;

@@ -274,7 +274,7 @@ fn root_task(
         header: Header {
             // One reference for the region, one for the caller, and one that the
             // first `enqueue` turns into the Runnable is cloned by the caller.
-            state: AtomicUsize::new(state::SCHEDULED | state::PINNED | 2 * state::REF),
+            state: AtomicUsize::new(state::SCHEDULED | state::PINNED | (2 * state::REF)),
             vtable: Root::VTABLE,
             next: UnsafeCell::new(None),
             id,

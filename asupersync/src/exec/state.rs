@@ -42,7 +42,7 @@ pub(crate) const REF: usize = 1 << 16;
 pub(crate) const SLOW: usize = CANCEL | ESCALATE | METERED | FINALIZING;
 
 /// References of a newborn: its seat in the region, its `Runnable`, its handle.
-pub(crate) const BIRTH: usize = SCHEDULED | HANDLE | 3 * REF;
+pub(crate) const BIRTH: usize = SCHEDULED | HANDLE | (3 * REF);
 
 /// What a waker has to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

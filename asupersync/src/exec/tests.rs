@@ -127,7 +127,7 @@ fn a_region_awaits_its_children() {
         cx.region(async |scope| {
             for i in 0..10 {
                 let e = e.clone();
-                let _ = scope.spawn(async move |cx: Cx| {
+                scope.spawn(async move |cx: Cx| {
                     cx.sleep(secs(i)).await.unwrap();
                     e.fetch_add(1, Ordering::Relaxed);
                 });
@@ -169,9 +169,9 @@ fn a_failure_cancels_the_siblings_and_is_primary() {
         let r = cx
             .region(async |scope| {
                 for _ in 0..9 {
-                    let _ = scope.try_spawn(async |cx: Cx| cx.sleep(secs(100)).await);
+                    scope.try_spawn(async |cx: Cx| cx.sleep(secs(100)).await);
                 }
-                let _: crate::TaskHandle<(), _> = scope.try_spawn(async |cx: Cx| {
+                scope.try_spawn::<(), _, _, _, _>(async |cx: Cx| {
                     cx.sleep(secs(1)).await.unwrap();
                     Err("origin")
                 });
@@ -201,7 +201,7 @@ fn a_deaf_task_is_dropped_and_named() {
         };
         let r = cx
             .region_report(o, async |scope| {
-                let _ = scope.task().name("deaf").spawn(async |cx: Cx| {
+                scope.task().name("deaf").spawn(async |cx: Cx| {
                     let _ = cx.checkpoint_note("entering the wait");
                     std::future::pending::<()>().await;
                 });
@@ -254,7 +254,7 @@ fn a_timeout_drains() {
             .timeout(secs(2), async |scope| {
                 for _ in 0..3 {
                     let s = s.clone();
-                    let _ = scope.spawn(async move |cx: Cx| {
+                    scope.spawn(async move |cx: Cx| {
                         assert!(cx.sleep(secs(10)).await.is_err());
                         s.fetch_add(1, Ordering::Relaxed);
                     });
@@ -284,7 +284,7 @@ fn a_region_whose_future_is_dropped_is_drained_by_its_parent() {
                 cx.sleep(secs(1)).await.unwrap();
                 c3.fetch_add(10, Ordering::Relaxed);
             });
-            let _ = scope.spawn(async move |cx: Cx| {
+            scope.spawn(async move |cx: Cx| {
                 let _ = cx.sleep(secs(100)).await;
                 cx.cleanup().sleep(secs(1)).await.unwrap();
                 c2.fetch_add(1, Ordering::Relaxed);
@@ -310,10 +310,10 @@ fn cancel_reaches_every_depth_and_names_its_origin() {
         let t = tx.clone();
         let r = cx
             .region(async |top| {
-                let _ = top.spawn(async move |cx: Cx| {
+                top.spawn(async move |cx: Cx| {
                     let _ = cx
                         .region(async |mid| {
-                            let _ = mid.spawn(async move |cx: Cx| {
+                            mid.spawn(async move |cx: Cx| {
                                 let e = cx.sleep(secs(100)).await.unwrap_err();
                                 *t.lock().unwrap() = Some(CancelReason::clone(e.reason()));
                             });
@@ -357,7 +357,7 @@ fn nothing_is_admitted_after_cancel_but_by_cleanup() {
 #[test]
 fn a_shutdown_cancels_the_root() {
     let r = run(|cx| async move {
-        let _ = cx.try_spawn(async |cx: Cx| cx.sleep(secs(100)).await);
+        cx.try_spawn(async |cx: Cx| cx.sleep(secs(100)).await);
         cx.sleep(secs(1)).await.unwrap();
         cx.world().shutdown().request();
         let e = cx.sleep(secs(100)).await.unwrap_err();

@@ -1,1 +1,77 @@
-//! Not written yet.
+//! Reading and writing bytes: the extension traits that make every operation a checkpoint.
+//!
+//! The poll level is `futures_io`, so protocol code that knows no runtime works
+//! on our streams and the other way round. The operations here add a [`Cx`]:
+//! each is a wait that ends when its task is asked to cancel, with an
+//! `io::Error` of kind `Other` that wraps [`Cancelled`]. An operation in
+//! flight is a promise in its task's ledger.
+//!
+//! What dropping or cancelling an operation loses is its [`CancelClass`]; the
+//! table is [`CANCEL_CLASS`], and each method says it again. Futures of class
+//! `Safe` implement [`DropSafe`] and may stand in `select!`.
+//!
+//! [`Cancelled`]: crate::Cancelled
+//! [`DropSafe`]: crate::cx::DropSafe
+
+mod buffered;
+mod copy;
+mod lines;
+mod operation;
+mod read;
+mod read_buffered;
+mod split;
+mod write;
+
+pub use buffered::{BufReader, BufWriter};
+pub use copy::copy;
+pub use futures_io::{AsyncBufRead, AsyncRead, AsyncWrite};
+pub use lines::{Lines, NextLine};
+pub use read::{Read, ReadBuf, ReadExact, ReadExt, ReadNumber, ReadToEnd, ReadToString};
+pub use read_buffered::{BufReadExt, ReadLine, ReadUntil};
+pub use split::{ReadHalf, ReuniteError, WriteHalf, split};
+pub use write::{Flush, Shutdown, Write, WriteAll, WriteExt, WriteNumber};
+
+pub(crate) use operation::Operation;
+
+/// What is lost when an operation is cancelled or its future is dropped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CancelClass {
+    /// Nothing: it had no effect, or the whole effect was delivered.
+    Safe,
+    /// Nothing: progress is kept in an object, and calling again continues.
+    Resumable,
+    /// The caller cannot tell how far it got.
+    Lossy,
+}
+
+/// The cancel class of every operation of this module and of `net`.
+pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
+    ("read", CancelClass::Safe),
+    ("read_buf", CancelClass::Safe),
+    ("read_u8", CancelClass::Safe),
+    ("read_i8", CancelClass::Safe),
+    ("write", CancelClass::Safe),
+    ("write_u8", CancelClass::Safe),
+    ("write_i8", CancelClass::Safe),
+    ("accept", CancelClass::Safe),
+    ("flush", CancelClass::Resumable),
+    ("shutdown", CancelClass::Resumable),
+    ("next_line", CancelClass::Safe),
+    ("read_until", CancelClass::Resumable),
+    ("read_to_end", CancelClass::Resumable),
+    ("connect", CancelClass::Lossy),
+    ("read_exact", CancelClass::Lossy),
+    ("read_to_string", CancelClass::Lossy),
+    ("read_line", CancelClass::Lossy),
+    ("read_u16", CancelClass::Lossy),
+    ("read_u32", CancelClass::Lossy),
+    ("read_u64", CancelClass::Lossy),
+    ("write_all", CancelClass::Lossy),
+    ("write_u16", CancelClass::Lossy),
+    ("write_u32", CancelClass::Lossy),
+    ("write_u64", CancelClass::Lossy),
+    ("copy", CancelClass::Lossy),
+];
+
+#[cfg(test)]
+mod tests;

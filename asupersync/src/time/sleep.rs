@@ -2,7 +2,6 @@
 
 use crate::cx::{Cx, DropSafe, Interrupt};
 use crate::types::cancel::Cancelled;
-use crate::types::event::Event;
 use crate::types::time::Time;
 use crate::world::TimerKey;
 use std::future::Future;
@@ -60,17 +59,8 @@ impl Sleep<'_> {
     }
 
     fn forget(&mut self) {
-        if let Some(timer) = self.timer.take()
-            && self.cx.world().timer_cancel(timer)
-        {
-            self.emit(|due| Event::TimerCancelled { due });
-        }
-    }
-
-    fn emit(&self, event: impl FnOnce(Time) -> Event) {
-        let world = self.cx.world();
-        if world.records() {
-            world.emit(event(self.due));
+        if let Some(timer) = self.timer.take() {
+            self.cx.world().timer_cancel(timer);
         }
     }
 }
@@ -100,7 +90,6 @@ impl Future for Sleep<'_> {
             return Poll::Pending;
         }
         this.timer = Some(world.timer_set(this.due, task.waker()));
-        this.emit(|due| Event::TimerSet { due });
         Poll::Pending
     }
 }

@@ -108,6 +108,11 @@ impl Runnable {
         self.vtable().root
     }
 
+    /// Tells this task from every other one that is alive, of any root.
+    pub(crate) fn address(&self) -> usize {
+        self.header.as_ptr().addr()
+    }
+
     fn header(&self) -> &Header {
         // SAFETY: the cell is alive while we hold a reference.
         unsafe { self.header.as_ref() }

@@ -13,6 +13,7 @@ use asupersync_source::load::{FileId, Project};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 /// What a run needs.
@@ -63,7 +64,10 @@ pub(crate) fn run(request: &Request<'_>) -> Result<Hits, EngineError> {
     let mut hits = Hits::default();
     let (text, note) = configuration(request);
     hits.notes.extend(note);
-    let conf_dir = target_dir.join("conf");
+    // One per workspace: several may share a target directory.
+    let mut hasher = DefaultHasher::new();
+    root.hash(&mut hasher);
+    let conf_dir = target_dir.join(format!("conf-{:016x}", hasher.finish()));
     write_if_changed(&conf_dir, &text)?;
     let mut args: Vec<OsString> = vec![
         "--manifest-path".into(),

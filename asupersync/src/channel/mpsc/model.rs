@@ -1,0 +1,493 @@
+//! The rules of `state` against a naive model: lists of names, and wakes counted exactly.
+//!
+//! The model knows who should be woken by each step. After every step each
+//! waker must have been woken exactly as often as the model says: one wake too
+//! few is a lost wake, one too many wakes somebody who cannot go on.
+
+use super::state::{Popped, Refusal, State, Waited};
+use crate::wait::{After, Ticket};
+use proptest::prelude::*;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A waker and how often it should have been woken.
+struct Counted {
+    count: Arc<Count>,
+    waker: Waker,
+    expected: usize,
+}
+
+impl Counted {
+    fn new() -> Self {
+        let count = Arc::<Count>::default();
+        Counted {
+            waker: count.clone().into(),
+            count,
+            expected: 0,
+        }
+    }
+
+    fn check(&self) {
+        let woken = self.count.0.load(Ordering::Relaxed);
+        assert_eq!(woken, self.expected, "woken, expected");
+    }
+}
+
+/// One step; numbers choose among what is alive, modulo its count.
+#[derive(Clone, Debug)]
+enum Step {
+    TrySend,
+    TryReserve,
+    Wait,
+    Poll { who: usize, other_waker: bool },
+    Withdraw(usize),
+    Fill(usize),
+    Release(usize),
+    TryRecv,
+    Recv { other_waker: bool },
+    ForgetRecv,
+    Drain,
+    Watch,
+    Unwatch(usize),
+    Close,
+    DropReceiver,
+    DropSenders,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let n = any::<usize>;
+    prop_oneof![
+        6 => Just(Step::TrySend),
+        3 => Just(Step::TryReserve),
+        6 => Just(Step::Wait),
+        6 => (n(), any::<bool>()).prop_map(|(who, other_waker)| Step::Poll { who, other_waker }),
+        3 => n().prop_map(Step::Withdraw),
+        4 => n().prop_map(Step::Fill),
+        3 => n().prop_map(Step::Release),
+        5 => Just(Step::TryRecv),
+        6 => any::<bool>().prop_map(|other_waker| Step::Recv { other_waker }),
+        2 => Just(Step::ForgetRecv),
+        1 => Just(Step::Drain),
+        1 => Just(Step::Watch),
+        1 => n().prop_map(Step::Unwatch),
+        1 => Just(Step::Close),
+        1 => Just(Step::DropReceiver),
+        1 => Just(Step::DropSenders),
+    ]
+}
+
+struct Sender {
+    name: u64,
+    ticket: Option<Ticket>,
+    waker: Counted,
+    granted: bool,
+}
+
+/// The model beside the real thing.
+struct Pair {
+    state: State<u64>,
+    capacity: usize,
+    queue: VecDeque<u64>,
+    permits: usize,
+    /// Everyone who waits or was granted and has not noticed.
+    senders: Vec<Sender>,
+    /// The names of those in line.
+    line: VecDeque<u64>,
+    watchers: Vec<Sender>,
+    receiver: Counted,
+    receiver_waits: bool,
+    closed: bool,
+    receiver_gone: bool,
+    senders_gone: bool,
+    next: u64,
+    sent: u64,
+    received: u64,
+    returned: u64,
+    dropped: u64,
+}
+
+impl Pair {
+    fn new(capacity: usize) -> Self {
+        Pair {
+            state: State::new(capacity),
+            capacity,
+            queue: VecDeque::new(),
+            permits: 0,
+            senders: Vec::new(),
+            line: VecDeque::new(),
+            watchers: Vec::new(),
+            receiver: Counted::new(),
+            receiver_waits: false,
+            closed: false,
+            receiver_gone: false,
+            senders_gone: false,
+            next: 0,
+            sent: 0,
+            received: 0,
+            returned: 0,
+            dropped: 0,
+        }
+    }
+
+    fn reserved(&self) -> usize {
+        self.permits + self.senders.iter().filter(|s| s.granted).count()
+    }
+
+    fn free(&self) -> usize {
+        self.capacity - self.queue.len() - self.reserved()
+    }
+
+    fn name(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    fn finished(&self) -> bool {
+        self.queue.is_empty() && (self.senders_gone || (self.closed && self.reserved() == 0))
+    }
+
+    /// The receiver should be woken, if it waits.
+    fn expect_receiver_woken(&mut self) {
+        if std::mem::take(&mut self.receiver_waits) {
+            self.receiver.expected += 1;
+        }
+    }
+
+    /// A place became free: the first in line should be woken.
+    fn expect_grant(&mut self) {
+        if self.closed {
+            return;
+        }
+        if let Some(name) = self.line.pop_front() {
+            let sender = self.senders.iter_mut().find(|s| s.name == name).unwrap();
+            sender.granted = true;
+            sender.waker.expected += 1;
+        }
+    }
+
+    /// A reserved place was given up.
+    fn expect_release(&mut self) {
+        if self.finished() {
+            self.expect_receiver_woken();
+        } else {
+            self.expect_grant();
+        }
+    }
+
+    fn expect_close(&mut self) {
+        if !std::mem::replace(&mut self.closed, true) {
+            let line = std::mem::take(&mut self.line);
+            for s in self.senders.iter_mut().filter(|s| line.contains(&s.name)) {
+                s.waker.expected += 1;
+            }
+            self.watchers.iter_mut().for_each(|w| w.waker.expected += 1);
+        }
+    }
+
+    fn refusal(&self) -> Option<Refusal> {
+        if self.closed {
+            Some(Refusal::Closed)
+        } else if self.free() == 0 {
+            Some(Refusal::Full)
+        } else {
+            None
+        }
+    }
+
+    /// Polls a waiter the way the futures do: a waker is brought only on demand.
+    fn wait(
+        state: &mut State<u64>,
+        s: &mut Sender,
+        step: fn(&mut State<u64>, &mut Option<Ticket>, &Waker, &mut Option<Waker>) -> Waited,
+    ) -> Waited {
+        let mut fresh = None;
+        for _ in 0..2 {
+            match step(state, &mut s.ticket, &s.waker.waker, &mut fresh) {
+                Waited::NeedsWaker => fresh = Some(s.waker.waker.clone()),
+                waited => return waited,
+            }
+        }
+        panic!("a waiter that brought a waker is asked for one again");
+    }
+
+    fn poll_sender(&mut self, mut s: Sender) {
+        match Self::wait(&mut self.state, &mut s, State::wait) {
+            Waited::Granted => {
+                assert!(!self.closed);
+                if !s.granted {
+                    assert!(
+                        !self.line.contains(&s.name),
+                        "a waiter is granted in its turn"
+                    );
+                    assert!(self.free() > 0, "a newcomer is granted a free place");
+                }
+                self.permits += 1;
+            }
+            Waited::Closed(after) => {
+                assert!(self.closed);
+                if s.granted {
+                    self.expect_release();
+                }
+                after.run();
+            }
+            Waited::Queued => {
+                assert!(!self.closed && !s.granted && self.free() == 0);
+                if !self.line.contains(&s.name) {
+                    self.line.push_back(s.name);
+                }
+                s.waker.check();
+                self.senders.push(s);
+                return;
+            }
+            Waited::NeedsWaker => unreachable!(),
+        }
+        s.waker.check();
+    }
+
+    fn apply(&mut self, step: Step) {
+        match step {
+            Step::TrySend if !self.senders_gone => {
+                let value = self.name();
+                match (self.state.push(value), self.refusal()) {
+                    (Ok(after), None) => {
+                        self.queue.push_back(value);
+                        self.sent += 1;
+                        self.expect_receiver_woken();
+                        after.run();
+                    }
+                    (Err((real, back)), Some(refusal)) => {
+                        assert_eq!((real, back), (refusal, value));
+                    }
+                    (real, model) => panic!("push: {real:?}, model: {model:?}"),
+                }
+            }
+            Step::TryReserve if !self.senders_gone => {
+                let refusal = self.refusal();
+                assert_eq!(self.state.reserve().err(), refusal);
+                self.permits += usize::from(refusal.is_none());
+            }
+            Step::Wait if !self.senders_gone => {
+                let name = self.name();
+                let s = Sender {
+                    name,
+                    ticket: None,
+                    waker: Counted::new(),
+                    granted: false,
+                };
+                self.poll_sender(s);
+            }
+            Step::Poll { who, other_waker } if !self.senders.is_empty() => {
+                let mut s = self.senders.swap_remove(who % self.senders.len());
+                if other_waker {
+                    s.waker.check();
+                    s.waker = Counted::new();
+                }
+                self.poll_sender(s);
+            }
+            Step::Withdraw(who) if !self.senders.is_empty() => {
+                let s = self.senders.swap_remove(who % self.senders.len());
+                let after = self.state.withdraw(s.ticket.unwrap());
+                self.line.retain(|name| *name != s.name);
+                if s.granted {
+                    self.expect_release();
+                }
+                after.run();
+                s.waker.check();
+            }
+            Step::Fill(_) if self.permits > 0 => {
+                let value = self.name();
+                self.permits -= 1;
+                self.sent += 1;
+                match self.state.fill(value) {
+                    Ok(after) => {
+                        assert!(!self.receiver_gone);
+                        self.queue.push_back(value);
+                        self.expect_receiver_woken();
+                        after.run();
+                    }
+                    Err(back) => {
+                        assert!(self.receiver_gone && back == value);
+                        self.returned += 1;
+                    }
+                }
+            }
+            Step::Release(_) if self.permits > 0 => {
+                self.permits -= 1;
+                self.expect_release();
+                self.state.release().run();
+            }
+            Step::TryRecv if !self.receiver_gone => {
+                let popped = self.state.pop();
+                self.expect_pop(popped);
+            }
+            Step::Recv { other_waker } if !self.receiver_gone => {
+                if other_waker {
+                    self.receiver.check();
+                    self.receiver = Counted::new();
+                }
+                let mut fresh = None;
+                let mut popped = self.state.pop_or_wait(&self.receiver.waker, &mut fresh);
+                if matches!(popped, Popped::NeedsWaker) {
+                    fresh = Some(self.receiver.waker.clone());
+                    popped = self.state.pop_or_wait(&self.receiver.waker, &mut fresh);
+                }
+                self.receiver_waits = matches!(popped, Popped::Empty);
+                self.expect_pop(popped);
+            }
+            Step::ForgetRecv if !self.receiver_gone => {
+                self.receiver_waits = false;
+                self.state.forget_receiver().run();
+            }
+            Step::Drain if !self.receiver_gone => {
+                let mut wake = Vec::new();
+                let values = self.state.drain(&mut wake);
+                assert_eq!(values, self.queue);
+                self.received += values.len() as u64;
+                self.queue.clear();
+                values.iter().for_each(|_| self.expect_grant());
+                wake.into_iter().for_each(Waker::wake);
+            }
+            Step::Watch if !self.senders_gone => {
+                let name = self.name();
+                let mut w = Sender {
+                    name,
+                    ticket: None,
+                    waker: Counted::new(),
+                    granted: false,
+                };
+                match Self::wait(&mut self.state, &mut w, State::watch) {
+                    Waited::Closed(after) => {
+                        assert!(self.closed);
+                        after.run();
+                    }
+                    Waited::Queued => {
+                        assert!(!self.closed);
+                        self.watchers.push(w);
+                    }
+                    other => panic!("a watcher got {other:?}"),
+                }
+            }
+            Step::Unwatch(who) if !self.watchers.is_empty() => {
+                let w = self.watchers.swap_remove(who % self.watchers.len());
+                self.state.unwatch(w.ticket.unwrap()).run();
+                w.waker.check();
+            }
+            Step::Close if !self.receiver_gone => {
+                let mut wake = Vec::new();
+                self.expect_close();
+                self.receiver_waits = false;
+                self.state.forget_receiver().run();
+                self.state.close(&mut wake);
+                wake.into_iter().for_each(Waker::wake);
+            }
+            Step::DropReceiver if !self.receiver_gone => {
+                let mut wake = Vec::new();
+                self.expect_close();
+                let (values, after) = self.state.drop_receiver(&mut wake);
+                assert!(matches!(after, After::Drop(_)) == self.receiver_waits);
+                assert_eq!(values, self.queue);
+                self.dropped += values.len() as u64;
+                self.queue.clear();
+                self.receiver_gone = true;
+                self.receiver_waits = false;
+                after.run();
+                wake.into_iter().for_each(Waker::wake);
+            }
+            // Whoever waits or holds a permit keeps its sender alive.
+            Step::DropSenders
+                if !self.senders_gone
+                    && self.permits == 0
+                    && self.senders.is_empty()
+                    && self.watchers.is_empty() =>
+            {
+                self.senders_gone = true;
+                self.expect_receiver_woken();
+                self.state.drop_senders().run();
+            }
+            _ => {}
+        }
+    }
+
+    fn expect_pop(&mut self, popped: Popped<u64>) {
+        match (popped, self.queue.pop_front()) {
+            (Popped::Value(value, after), Some(expected)) => {
+                assert_eq!(value, expected, "first in, first out");
+                self.received += 1;
+                self.expect_grant();
+                after.run();
+            }
+            (Popped::Empty, None) => assert!(!self.finished()),
+            (Popped::Closed, None) => assert!(self.finished()),
+            (real, model) => panic!("pop: {real:?}, model: {model:?}"),
+        }
+    }
+
+    fn check(&self) {
+        self.state.check();
+        assert_eq!(self.state.len(), self.queue.len());
+        assert_eq!(self.state.reserved(), self.reserved());
+        assert_eq!(self.state.free(), self.free());
+        assert_eq!(self.state.is_closed(), self.closed);
+        if !self.closed {
+            assert_eq!(self.state.waiting(), self.line.len());
+        }
+        self.receiver.check();
+        self.senders
+            .iter()
+            .chain(&self.watchers)
+            .for_each(|s| s.waker.check());
+        let queued = self.queue.len() as u64;
+        assert_eq!(
+            self.sent,
+            self.received + self.returned + self.dropped + queued
+        );
+    }
+
+    /// Everyone leaves; nothing may be left behind.
+    fn finish(mut self) {
+        while !self.senders.is_empty() {
+            self.apply(Step::Withdraw(0));
+        }
+        while self.permits > 0 {
+            self.apply(Step::Release(0));
+        }
+        while !self.watchers.is_empty() {
+            self.apply(Step::Unwatch(0));
+        }
+        self.apply(Step::DropSenders);
+        while !self.queue.is_empty() {
+            self.apply(Step::TryRecv);
+        }
+        self.check();
+        assert_eq!(self.state.reserved(), 0);
+        assert!(self.receiver_gone || matches!(self.state.pop(), Popped::Closed));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1024))]
+
+    #[test]
+    fn behaves_like_the_model(
+        capacity in 1..4usize,
+        steps in proptest::collection::vec(step(), 0..120),
+    ) {
+        let mut pair = Pair::new(capacity);
+        for step in steps {
+            pair.apply(step);
+            pair.check();
+        }
+        pair.finish();
+    }
+}

@@ -1,0 +1,1 @@
+//! Scripted streams, cancelled and dropped at every poll.

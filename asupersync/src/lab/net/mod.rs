@@ -1,0 +1,262 @@
+//! The virtual network: TCP in memory, with latency and segment boundaries chosen by the run.
+//!
+//! A connection is two directions of ordered, lossless segments; see `state`
+//! for the rules. What it does not model: congestion control, bandwidth,
+//! delayed acknowledgement and kernel timing. A connection leaves from the
+//! loopback address when it goes to one, and from [`VirtualNet::CLIENT_V4`] or
+//! [`VirtualNet::CLIENT_V6`] otherwise.
+//!
+//! The network records [`Event::Net`](crate::types::event::Event::Net) with these codes:
+//!
+//! | code | what happened | bytes |
+//! |---|---|---|
+//! | 1 | a connection was asked for | 0 |
+//! | 2 | it waits to be accepted | 0 |
+//! | 3 | it is established for the client | 0 |
+//! | 4 | it was refused | 0 |
+//! | 5 | nobody answered | 0 |
+//! | 6 | bytes were sent | how many |
+//! | 7 | bytes arrived | how many |
+//! | 8 | the end of a direction arrived | 0 |
+//! | 9 | a reset arrived | 0 |
+//! | 10 | a segment was held by a partition | 0 |
+//! | 11 | it was accepted | 0 |
+
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub(super) use state::{Draw, NetState, Out};
+
+use super::world::Core;
+use crate::world;
+use state::Side;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// How the network behaves; chainable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NetModel {
+    latency: Duration,
+    jitter: Duration,
+    segments: bool,
+    buffer: usize,
+    backlog: usize,
+}
+
+impl Default for NetModel {
+    fn default() -> Self {
+        NetModel {
+            latency: Duration::from_micros(100),
+            jitter: Duration::from_millis(1),
+            segments: true,
+            buffer: 64 * 1024,
+            backlog: 128,
+        }
+    }
+}
+
+impl NetModel {
+    /// One-way delay of every segment, from `latency` to `latency + jitter`.
+    #[must_use]
+    pub fn latency(mut self, latency: Duration, jitter: Duration) -> Self {
+        self.latency = latency;
+        self.jitter = jitter;
+        self
+    }
+
+    /// Whether writes are cut and reads stop at segment boundaries, as the run chooses; on by default.
+    #[must_use]
+    pub fn segments(mut self, on: bool) -> Self {
+        self.segments = on;
+        self
+    }
+
+    /// Bytes that may be under way or unread per direction, at least one; 64 KiB by default.
+    #[must_use]
+    pub fn buffer(mut self, bytes: usize) -> Self {
+        self.buffer = bytes.max(1);
+        self
+    }
+
+    /// Connections that may wait to be accepted per listener, at least one; 128 by default.
+    #[must_use]
+    pub fn backlog(mut self, connections: usize) -> Self {
+        self.backlog = connections.max(1);
+        self
+    }
+}
+
+/// Names a connection of a [`VirtualNet`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ConnId(pub u64);
+
+/// A connection, as its network sees it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Connection {
+    /// Its name.
+    pub id: ConnId,
+    /// Where it came from.
+    pub client: SocketAddr,
+    /// Where it goes.
+    pub server: SocketAddr,
+}
+
+/// The network of a lab, and the means to disturb it.
+pub struct VirtualNet {
+    core: Arc<Core>,
+}
+
+impl VirtualNet {
+    /// The host from which connections to other IPv4 hosts leave.
+    pub const CLIENT_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+    /// The host from which connections to other IPv6 hosts leave.
+    pub const CLIENT_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1));
+
+    pub(super) fn new(core: Arc<Core>) -> Self {
+        VirtualNet { core }
+    }
+
+    /// Lets nothing through between two hosts: segments are held until
+    /// [`VirtualNet::heal`], and connecting times out.
+    pub fn partition(&self, a: impl Into<IpAddr>, b: impl Into<IpAddr>) {
+        let (a, b) = (a.into(), b.into());
+        self.core.net(|net, _, _| net.partition(a, b));
+    }
+
+    /// Ends a partition; what was held arrives one latency later.
+    pub fn heal(&self, a: impl Into<IpAddr>, b: impl Into<IpAddr>) {
+        let (a, b) = (a.into(), b.into());
+        self.core.net(|net, draw, _| net.heal(a, b, draw));
+    }
+
+    /// Breaks a connection at once, for both ends; `false` when it is gone.
+    pub fn reset(&self, conn: ConnId) -> bool {
+        self.core.net(|net, _, out| net.break_off(conn.0, out))
+    }
+
+    /// Lets `name` resolve to `addr`, in addition to the addresses it has.
+    pub fn host(&self, name: &str, addr: impl Into<IpAddr>) {
+        let addr = addr.into();
+        self.core.net(|net, _, _| net.host(name, addr));
+    }
+
+    /// The connections that at least one end holds, oldest first.
+    pub fn connections(&self) -> Vec<Connection> {
+        self.core.net(|net, _, _| net.connections())
+    }
+}
+
+impl world::Net for VirtualNet {
+    fn tcp_listen(&self, addr: SocketAddr) -> io::Result<Arc<dyn world::Listener>> {
+        let addr = self.core.net(|net, _, _| net.listen(addr))?;
+        Ok(Arc::new(Listener {
+            core: self.core.clone(),
+            addr,
+        }))
+    }
+
+    fn tcp_connect(&self, addr: SocketAddr) -> io::Result<Arc<dyn world::Stream>> {
+        let conn = self
+            .core
+            .net(|net, draw, out| net.connect(addr, draw, out))?;
+        Ok(Arc::new(Stream {
+            core: self.core.clone(),
+            conn,
+            side: Side::Client,
+        }))
+    }
+
+    fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        self.core.net(|net, _, _| net.resolve(host, port))
+    }
+}
+
+/// A listening socket.
+struct Listener {
+    core: Arc<Core>,
+    addr: SocketAddr,
+}
+
+impl world::Listener for Listener {
+    fn poll_accept(
+        &self,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<(Arc<dyn world::Stream>, SocketAddr)>> {
+        self.core
+            .net_poll(cx, |net, _, out| net.accept(self.addr, out))
+            .map(|(conn, peer)| {
+                let stream = Stream {
+                    core: self.core.clone(),
+                    conn,
+                    side: Side::Server,
+                };
+                Ok((Arc::new(stream) as Arc<dyn world::Stream>, peer))
+            })
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.addr)
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.core
+            .net(|net, draw, out| net.unlisten(self.addr, draw, out));
+    }
+}
+
+/// One end of a connection.
+struct Stream {
+    core: Arc<Core>,
+    conn: u64,
+    side: Side,
+}
+
+impl world::Stream for Stream {
+    fn poll_connected(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.core
+            .net_poll(cx, |net, _, out| net.connected(self.conn, self.side, out))
+    }
+
+    fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.core.net_poll(cx, |net, draw, out| {
+            net.read(self.conn, self.side, buf, draw, out)
+        })
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.core.net_poll(cx, |net, draw, out| {
+            net.write(self.conn, self.side, buf, draw, out)
+        })
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.core
+            .net(|net, draw, out| net.shutdown(self.conn, self.side, how, draw, out))
+    }
+
+    fn set_nodelay(&self, _on: bool) -> io::Result<()> {
+        // Every write leaves at once in this network, so there is nothing to set.
+        Ok(())
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.core.net(|net, _, _| net.addrs(self.conn, self.side)).0)
+    }
+
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.core.net(|net, _, _| net.addrs(self.conn, self.side)).1)
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.core
+            .net(|net, draw, out| net.close(self.conn, self.side, draw, out));
+    }
+}

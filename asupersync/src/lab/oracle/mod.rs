@@ -1,0 +1,284 @@
+//! Judges of a run, one law per file.
+//!
+//! An oracle reads events and nothing else, so it judges a recorded trace as
+//! well as a live run. One violation is proof: the checks are exact.
+
+mod obligation_leak;
+mod quiescence;
+mod task_leak;
+
+pub use obligation_leak::ObligationLeak;
+pub use quiescence::Quiescence;
+pub use task_leak::TaskLeak;
+
+use super::trace::{Trace, TraceEvent};
+use crate::types::id::{RegionId, TaskId};
+use std::fmt;
+
+/// A law that every run obeys.
+pub trait Oracle: Send {
+    /// The law's name.
+    fn name(&self) -> &'static str;
+
+    /// Takes the next event.
+    fn on(&mut self, e: &TraceEvent);
+
+    /// Learns that the run is over: what is still open now never ends.
+    fn end(&mut self);
+
+    /// Whether the law held so far; the first violation is kept.
+    fn check(&self) -> Result<(), OracleViolation>;
+}
+
+/// Proof that a law does not hold.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{oracle}: {what}{}", Place(self))]
+pub struct OracleViolation {
+    /// The law.
+    pub oracle: &'static str,
+    /// What is wrong.
+    pub what: String,
+    /// Index of the event that proves it; `None` for the end of the run.
+    pub event: Option<u64>,
+    /// The task concerned.
+    pub task: Option<TaskId>,
+    /// The region concerned.
+    pub region: Option<RegionId>,
+}
+
+struct Place<'a>(&'a OracleViolation);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.event {
+            Some(event) => write!(f, " (event {event})"),
+            None => f.write_str(" (end of the run)"),
+        }
+    }
+}
+
+/// The oracles of a run.
+pub(super) struct Oracles {
+    pub(super) task_leak: TaskLeak,
+    pub(super) obligation_leak: ObligationLeak,
+    pub(super) quiescence: Quiescence,
+}
+
+impl Oracles {
+    pub(super) fn new(strict: bool) -> Self {
+        Oracles {
+            task_leak: TaskLeak::new(),
+            obligation_leak: ObligationLeak::new(strict),
+            quiescence: Quiescence::new(),
+        }
+    }
+
+    pub(super) fn on(&mut self, e: &TraceEvent) {
+        self.all_mut().into_iter().for_each(|o| o.on(e));
+    }
+
+    pub(super) fn end(&mut self) {
+        self.all_mut().into_iter().for_each(|o| o.end());
+    }
+
+    pub(super) fn check(&self) -> Result<(), OracleViolation> {
+        self.task_leak.check()?;
+        self.obligation_leak.check()?;
+        self.quiescence.check()
+    }
+
+    fn all_mut(&mut self) -> [&mut dyn Oracle; 3] {
+        [
+            &mut self.task_leak,
+            &mut self.obligation_leak,
+            &mut self.quiescence,
+        ]
+    }
+}
+
+/// Judges a recorded trace by every oracle; the violations in the order of the laws.
+pub fn judge(trace: &Trace, strict: bool) -> Vec<OracleViolation> {
+    let mut oracles = Oracles::new(strict);
+    trace.events.iter().for_each(|e| oracles.on(e));
+    oracles.end();
+    oracles
+        .all_mut()
+        .into_iter()
+        .filter_map(|o| o.check().err())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::event::Event;
+    use crate::types::obligation::{AbortCause, ObligationKind, Resolution};
+    use crate::types::outcome::Severity;
+    use crate::types::time::Time;
+
+    const ROOT: TaskId = TaskId::new(0, 0);
+    const CHILD: TaskId = TaskId::new(1, 0);
+    const R0: RegionId = RegionId::new(0, 0);
+    const R1: RegionId = RegionId::new(1, 0);
+    const DUE: Time = Time::from_nanos(5);
+
+    fn opened(region: RegionId, parent: Option<RegionId>) -> Event {
+        Event::RegionOpened {
+            region,
+            parent,
+            opener: ROOT,
+        }
+    }
+
+    fn spawned(task: TaskId, region: RegionId) -> Event {
+        Event::TaskSpawned { task, region }
+    }
+
+    fn completed(task: TaskId, region: RegionId) -> Event {
+        Event::TaskCompleted {
+            task,
+            region,
+            severity: Severity::Ok,
+        }
+    }
+
+    fn closed(region: RegionId) -> Event {
+        Event::RegionClosed { region }
+    }
+
+    fn reserved(task: TaskId, slot: u32) -> Event {
+        Event::ObligationReserved {
+            task,
+            slot,
+            kind: ObligationKind::SendPermit,
+        }
+    }
+
+    fn resolved(task: TaskId, slot: u32, how: Resolution) -> Event {
+        Event::ObligationResolved {
+            task,
+            slot,
+            kind: ObligationKind::SendPermit,
+            how,
+        }
+    }
+
+    /// A run without fault that uses everything the laws speak of.
+    fn clean() -> Vec<Event> {
+        vec![
+            opened(R0, None),
+            opened(R1, Some(R0)),
+            spawned(CHILD, R1),
+            Event::TimerSet { due: DUE },
+            reserved(CHILD, 0),
+            reserved(CHILD, 1),
+            resolved(CHILD, 0, Resolution::Committed),
+            resolved(CHILD, 1, Resolution::Aborted(AbortCause::Cancel)),
+            Event::TimerFired { due: DUE },
+            completed(CHILD, R1),
+            closed(R1),
+            closed(R0),
+            completed(ROOT, R0),
+        ]
+    }
+
+    fn fired(events: &[Event], strict: bool) -> Vec<&'static str> {
+        let events = events.iter().enumerate();
+        let events = events.map(|(i, event)| TraceEvent {
+            seq: i as u64,
+            at: Time::ZERO,
+            event: *event,
+        });
+        let trace = Trace {
+            events: events.collect(),
+            ..Trace::default()
+        };
+        judge(&trace, strict)
+            .into_iter()
+            .map(|v| v.oracle)
+            .collect()
+    }
+
+    /// The clean run with its event `at` replaced.
+    fn with(at: usize, event: Event) -> Vec<Event> {
+        let mut events = clean();
+        events[at] = event;
+        events
+    }
+
+    fn without(at: usize) -> Vec<Event> {
+        let mut events = clean();
+        events.remove(at);
+        events
+    }
+
+    fn swapped(a: usize, b: usize) -> Vec<Event> {
+        let mut events = clean();
+        events.swap(a, b);
+        events
+    }
+
+    fn followed_by(more: &[Event]) -> Vec<Event> {
+        [&clean(), more].concat()
+    }
+
+    #[test]
+    fn a_clean_run_is_clean() {
+        assert_eq!(fired(&clean(), true), [""; 0]);
+    }
+
+    #[test]
+    fn a_planted_fault_fires_exactly_the_oracles_of_the_laws_it_breaks() {
+        const TASK: &str = "task leak";
+        const PROMISE: &str = "obligation leak";
+        const QUIET: &str = "quiescence";
+        let dropped = with(
+            7,
+            resolved(CHILD, 1, Resolution::Aborted(AbortCause::Dropped)),
+        );
+        let cases: [(&str, Vec<Event>, &[&str]); 10] = [
+            ("the root task never completes", without(12), &[TASK]),
+            (
+                "a task completes twice",
+                followed_by(&[completed(CHILD, R1)]),
+                &[TASK],
+            ),
+            ("a task outlives its region", without(9), &[TASK, QUIET]),
+            (
+                "a promise is found leaked",
+                with(6, resolved(CHILD, 0, Resolution::Leaked)),
+                &[PROMISE],
+            ),
+            (
+                "a promise outlives its holder",
+                without(6),
+                &[PROMISE, QUIET],
+            ),
+            (
+                "a running task drops a promise",
+                dropped.clone(),
+                &[PROMISE],
+            ),
+            (
+                "a region closes above an open one",
+                swapped(10, 11),
+                &[QUIET],
+            ),
+            ("a region never closes", without(10), &[QUIET]),
+            ("a timer outlives the run", without(8), &[QUIET]),
+            (
+                "a task enters a closed region",
+                followed_by(&[spawned(CHILD, R1), completed(CHILD, R1)]),
+                &[QUIET],
+            ),
+        ];
+        for (what, events, expected) in cases {
+            assert_eq!(fired(&events, true), expected, "{what}");
+        }
+        assert_eq!(
+            fired(&dropped, false),
+            [""; 0],
+            "only strict runs forbid dropping a promise"
+        );
+    }
+}

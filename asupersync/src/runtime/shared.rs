@@ -1,0 +1,413 @@
+//! The production world: what all threads of a runtime share.
+//!
+//! | a task becomes ready on | and goes to |
+//! |---|---|
+//! | a worker | its LIFO slot, the slot's former tenant to its queue; half of a full queue to the injector |
+//! | a worker, after a yield or in a batch of events | its queue |
+//! | another thread | the injector |
+//! | any, asked to cancel or with a deadline | the urgent lanes of the worker, or those for outside threads |
+//! | any, the root of a `block_on` call | that call's seat |
+
+use super::blocking::Blocking;
+use super::clock::Clock;
+use super::context::{Context, Local, Seat};
+use super::idle::Idle;
+use super::lock;
+use super::park::Parker;
+use super::reactor::Reactor;
+use super::sockets::Sockets;
+use crate::sched::Urgent;
+use crate::types::event::Event;
+use crate::types::time::Time;
+use crate::world::{Hint, Job, Lane, Net, Runnable, Shutdown, TimerKey, World};
+use crossbeam_queue::{ArrayQueue, SegQueue};
+use std::cell::Cell;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::{Arc, Mutex, Weak};
+use std::task::Waker;
+use std::time::Instant;
+
+/// Ready tasks a worker keeps to itself; beyond that half go to the injector.
+pub(super) const QUEUE: usize = 256;
+/// Urgent tasks moved at once from one shard to another.
+const URGENT_BATCH: usize = 64;
+
+pub(super) struct Shared {
+    /// For calls from threads that hold no reference of their own.
+    me: Weak<Shared>,
+    pub(super) flavour: Flavour,
+    epoch: Instant,
+    pub(super) workers: Box<[Remote]>,
+    pub(super) injector: SegQueue<Runnable>,
+    pub(super) outside: Lanes,
+    pub(super) idle: Idle,
+    pub(super) clock: Clock,
+    pub(super) reactor: Arc<Reactor>,
+    sockets: Sockets,
+    pub(super) blocking: Arc<Blocking>,
+    shutdown: Shutdown,
+    /// Seats of the `block_on` calls in progress.
+    pub(super) seats: Mutex<Vec<Arc<Seat>>>,
+    /// Set once, when the runtime is dropped.
+    pub(super) closing: AtomicBool,
+    /// Current-thread: whether some thread runs the tasks now.
+    pub(super) driven: AtomicBool,
+    /// Until when the driver waits, in nanoseconds; 0 when nobody waits.
+    pub(super) waits_until: AtomicU64,
+    /// When the reactor was last asked.
+    pub(super) last_drive: AtomicU64,
+}
+
+/// Who runs tasks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Flavour {
+    /// Worker threads of the runtime.
+    MultiThread,
+    /// The thread inside `block_on`.
+    CurrentThread,
+}
+
+/// What other threads see of a worker. Aligned so that two workers share no
+/// cache line, nor a pair of lines fetched together.
+#[repr(align(128))]
+pub(super) struct Remote {
+    pub(super) queue: ArrayQueue<Runnable>,
+    pub(super) urgent: Lanes,
+    pub(super) parker: Parker,
+}
+
+/// Cancel and timed lanes behind a small lock; looking at empty ones is one load.
+pub(super) struct Lanes {
+    lanes: Mutex<Urgent<Runnable>>,
+    len: AtomicUsize,
+}
+
+impl Lanes {
+    fn new() -> Self {
+        Lanes {
+            lanes: Mutex::new(Urgent::new()),
+            len: AtomicUsize::new(0),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len.load(Ordering::SeqCst) == 0
+    }
+
+    /// Whether nothing was seen to wait; may lag behind another thread's push.
+    pub(super) fn looks_empty(&self) -> bool {
+        self.len.load(Ordering::Relaxed) == 0
+    }
+
+    pub(super) fn with<R>(&self, f: impl FnOnce(&mut Urgent<Runnable>) -> R) -> R {
+        let mut lanes = lock(&self.lanes);
+        let result = f(&mut lanes);
+        // Only ever changed under the lock.
+        self.len.store(lanes.len(), Ordering::SeqCst);
+        result
+    }
+
+    /// Adds a task to the lane it belongs to; gives a task of the ready lane back.
+    fn push(&self, task: Runnable, lane: Lane) -> Option<Runnable> {
+        match lane {
+            Lane::Ready => return Some(task),
+            Lane::Cancel { priority } => self.with(|lanes| lanes.push_cancel(priority, task)),
+            Lane::Timed { deadline } => self.with(|lanes| lanes.push_timed(deadline, task)),
+        }
+        None
+    }
+
+    /// Moves up to half of the tasks of `other` here, the most urgent first;
+    /// a task that was asked to cancel meanwhile is promoted on the way.
+    ///
+    /// `all` moves more than half: from a shard that no worker owns.
+    pub(super) fn take_from(&self, other: &Lanes, all: bool) -> bool {
+        let mut moved = Vec::new();
+        other.with(|lanes| {
+            let share = if all {
+                lanes.len()
+            } else {
+                lanes.len().div_ceil(2)
+            };
+            moved.extend(std::iter::from_fn(|| lanes.pop()).take(share.min(URGENT_BATCH)));
+        });
+        let found = !moved.is_empty();
+        let moved: Vec<(Lane, Runnable)> = moved.into_iter().map(|t| (t.lane(), t)).collect();
+        self.with(|lanes| {
+            for (lane, task) in moved {
+                match lane {
+                    Lane::Cancel { priority } => lanes.push_cancel(priority, task),
+                    Lane::Timed { deadline } => lanes.push_timed(deadline, task),
+                    // A deadline that was lifted: it keeps its place in the lane it was in.
+                    Lane::Ready => lanes.push_timed(Time::MAX, task),
+                }
+            }
+        });
+        found
+    }
+}
+
+impl Shared {
+    pub(super) fn new(
+        flavour: Flavour,
+        workers: usize,
+        blocking: Arc<Blocking>,
+    ) -> std::io::Result<Arc<Self>> {
+        let reactor = Reactor::new()?;
+        // Nobody steals from a current-thread runtime, whose ready lane is local.
+        let capacity = if flavour == Flavour::MultiThread {
+            QUEUE
+        } else {
+            1
+        };
+        let remote = |_| Remote {
+            queue: ArrayQueue::new(capacity),
+            urgent: Lanes::new(),
+            parker: Parker::new(),
+        };
+        Ok(Arc::new_cyclic(|me| Shared {
+            me: Weak::clone(me),
+            flavour,
+            epoch: Instant::now(),
+            workers: (0..workers).map(remote).collect(),
+            injector: SegQueue::new(),
+            outside: Lanes::new(),
+            idle: Idle::new(workers),
+            clock: Clock::new(workers),
+            sockets: Sockets::new(Arc::clone(&reactor)),
+            reactor,
+            blocking,
+            shutdown: Shutdown::default(),
+            seats: Mutex::new(Vec::new()),
+            closing: AtomicBool::new(false),
+            driven: AtomicBool::new(false),
+            waits_until: AtomicU64::new(0),
+            last_drive: AtomicU64::new(0),
+        }))
+    }
+
+    /// Wakes a sleeping worker for work just published, if that helps.
+    pub(super) fn notify(&self) {
+        if let Some(worker) = self.idle.pick() {
+            self.workers[worker].parker.unpark(&self.reactor);
+        }
+    }
+
+    /// Wakes whoever runs the tasks of a current-thread runtime.
+    fn notify_single(&self) {
+        self.workers[0].parker.unpark(&self.reactor);
+    }
+
+    /// The calling thread may hold the world through this very task only, and
+    /// once the task is published, its end may end the runtime: so the world is
+    /// held here until the call is over. Threads of the runtime hold it anyway.
+    fn push_outside(&self, task: Runnable) {
+        let _held = self.me.upgrade();
+        let lane = task.lane();
+        if let Some(task) = self.outside.push(task, lane) {
+            self.injector.push(task);
+        }
+        match self.flavour {
+            Flavour::CurrentThread => self.notify_single(),
+            Flavour::MultiThread => {
+                // Orders the push before the counts are read; see `idle`.
+                fence(Ordering::SeqCst);
+                self.notify();
+            }
+        }
+    }
+
+    fn push_local(&self, local: &Local, task: Runnable, hint: Hint) {
+        let remote = &self.workers[local.index];
+        let lane = task.lane();
+        if self.flavour == Flavour::CurrentThread {
+            if let Some(task) = remote.urgent.push(task, lane) {
+                local.ready.borrow_mut().push_back(task);
+            }
+            return;
+        }
+        let queued = match remote.urgent.push(task, lane) {
+            None => None,
+            Some(task) if hint == Hint::Yielded || local.batching.get() => Some(task),
+            Some(task) => match local.lifo.replace(Some(task)) {
+                // Work for this worker alone: it will be run next, here.
+                None => return,
+                former => former,
+            },
+        };
+        if let Some(task) = queued {
+            self.push_ready(remote, task);
+        }
+        if !local.batching.get() {
+            self.notify();
+        }
+    }
+
+    /// Adds a task to a worker's queue, half of which goes to the injector when it is full.
+    pub(super) fn push_ready(&self, remote: &Remote, task: Runnable) {
+        let Err(task) = remote.queue.push(task) else {
+            return;
+        };
+        for _ in 0..QUEUE / 2 {
+            match remote.queue.pop() {
+                Some(task) => self.injector.push(task),
+                None => break,
+            }
+        }
+        self.injector.push(task);
+    }
+
+    fn push_root(&self, task: Runnable) {
+        let address = task.address();
+        let rest = Context::with(self, |context| {
+            let Some(Context {
+                seat: Some(seat),
+                local,
+                ..
+            }) = context
+            else {
+                return Some(task);
+            };
+            if seat.address() == 0 {
+                seat.set_address(address);
+                lock(&self.seats).push(Arc::clone(seat));
+            }
+            if seat.address() != address {
+                return Some(task);
+            }
+            match local {
+                // It takes its turn among the tasks that this thread runs.
+                Some(local) => local.ready.borrow_mut().push_back(task),
+                None => seat.put(task),
+            }
+            None
+        });
+        let Some(task) = rest else { return };
+        // As in `push_outside`.
+        let _held = self.me.upgrade();
+        let seat = lock(&self.seats)
+            .iter()
+            .find(|s| s.address() == address)
+            .cloned();
+        // Without a seat its call has returned, and the task is dropped here.
+        if let Some(seat) = seat {
+            seat.put(task);
+            seat.unpark(&self.reactor);
+            if self.flavour == Flavour::CurrentThread {
+                self.notify_single();
+            }
+        }
+    }
+
+    /// The driver has to come back if it waits for longer than until `due`.
+    fn shorten_wait(&self, due: Time) {
+        if due.as_nanos() < self.waits_until.load(Ordering::SeqCst) {
+            self.reactor.wake();
+        }
+    }
+
+    /// Drops every queued task. They may wake others as they go, so it repeats until none is left.
+    pub(super) fn discard_tasks(&self) -> usize {
+        let mut discarded = 0;
+        loop {
+            let queues = self.workers.iter().find_map(|w| w.queue.pop());
+            let urgent = || {
+                let mut shards = self
+                    .workers
+                    .iter()
+                    .map(|w| &w.urgent)
+                    .chain([&self.outside]);
+                shards.find_map(|lanes| lanes.with(Urgent::pop))
+            };
+            let Some(task) = queues.or_else(urgent).or_else(|| self.injector.pop()) else {
+                return discarded;
+            };
+            discarded += 1;
+            drop(task);
+        }
+    }
+}
+
+impl World for Shared {
+    fn now(&self) -> Time {
+        Time::from_nanos(u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    fn entropy(&self) -> u64 {
+        thread_local! {
+            // Seeded per thread with keys that the standard library takes from the system.
+            static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one(0x5eed_u64));
+        }
+        let step = |state: &Cell<u64>| {
+            // splitmix64: every state is visited once in a period of 2^64.
+            let next = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+            state.set(next);
+            let z = (next ^ (next >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z ^ (z >> 31)
+        };
+        STATE
+            .try_with(step)
+            .unwrap_or_else(|_| RandomState::new().hash_one(0x5eed_u64))
+    }
+
+    fn enqueue(&self, task: Runnable, hint: Hint) {
+        if task.is_root() {
+            return self.push_root(task);
+        }
+        let rest = Context::with(self, |context| match context {
+            Some(Context {
+                local: Some(local), ..
+            }) => {
+                self.push_local(local, task, hint);
+                None
+            }
+            _ => Some(task),
+        });
+        if let Some(task) = rest {
+            self.push_outside(task);
+        }
+    }
+
+    fn timer_set(&self, due: Time, waker: &Waker) -> TimerKey {
+        let worker = Context::with(self, |c| c.and_then(|c| c.local.as_ref()).map(|l| l.index));
+        let key = self
+            .clock
+            .set(worker.unwrap_or(self.clock.outside()), due, waker);
+        if worker.is_none() {
+            self.shorten_wait(due);
+        }
+        key
+    }
+
+    fn timer_update(&self, key: TimerKey, waker: &Waker) -> bool {
+        self.clock.update(key, waker)
+    }
+
+    fn timer_cancel(&self, key: TimerKey) -> bool {
+        self.clock.cancel(key)
+    }
+
+    fn offload(&self, job: Job) {
+        self.blocking.run(job);
+    }
+
+    fn net(&self) -> &dyn Net {
+        &self.sockets
+    }
+
+    fn shutdown(&self) -> &Shutdown {
+        &self.shutdown
+    }
+
+    fn records(&self) -> bool {
+        false
+    }
+
+    fn emit(&self, _event: Event) {}
+
+    fn strict(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,142 @@
+//! The network port over the operating system's sockets.
+
+use super::reactor::{Reactor, Registered};
+use crate::world::{Listener, Net, Stream};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// Connections the kernel keeps for a listener until they are accepted; it cuts this to its own limit.
+const BACKLOG: i32 = 1024;
+
+pub(super) struct Sockets {
+    reactor: Arc<Reactor>,
+}
+
+impl Sockets {
+    pub(super) fn new(reactor: Arc<Reactor>) -> Self {
+        Sockets { reactor }
+    }
+}
+
+fn socket(addr: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+impl Net for Sockets {
+    fn tcp_listen(&self, addr: SocketAddr) -> io::Result<Arc<dyn Listener>> {
+        let socket = socket(addr)?;
+        // Elsewhere the option lets a second process take the port over.
+        #[cfg(unix)]
+        socket.set_reuse_address(true)?;
+        socket.bind(&addr.into())?;
+        socket.listen(BACKLOG)?;
+        let socket = self.reactor.register(TcpListener::from(socket))?;
+        Ok(Arc::new(SystemListener {
+            socket,
+            reactor: Arc::clone(&self.reactor),
+        }))
+    }
+
+    fn tcp_connect(&self, addr: SocketAddr) -> io::Result<Arc<dyn Stream>> {
+        let socket = socket(addr)?;
+        match socket.connect(&addr.into()) {
+            Err(e) if !in_progress(&e) => return Err(e),
+            _ => {}
+        }
+        // Registered only now: a socket that is not connecting yet reports a hang-up.
+        let socket = self.reactor.register(TcpStream::from(socket))?;
+        Ok(Arc::new(SystemStream { socket }))
+    }
+
+    fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        Ok((host, port).to_socket_addrs()?.collect())
+    }
+}
+
+fn in_progress(e: &io::Error) -> bool {
+    #[cfg(unix)]
+    return e.raw_os_error() == Some(libc::EINPROGRESS) || e.kind() == io::ErrorKind::Interrupted;
+    #[cfg(not(unix))]
+    return e.kind() == io::ErrorKind::WouldBlock;
+}
+
+struct SystemListener {
+    socket: Registered<TcpListener>,
+    reactor: Arc<Reactor>,
+}
+
+impl Listener for SystemListener {
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Arc<dyn Stream>, SocketAddr)>> {
+        let accept = || self.socket.socket().accept();
+        let (stream, peer) = std::task::ready!(self.socket.read().poll_io(cx, accept, |_| false))?;
+        stream.set_nonblocking(true)?;
+        let socket = self.reactor.register(stream)?;
+        Poll::Ready(Ok((Arc::new(SystemStream { socket }), peer)))
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.socket().local_addr()
+    }
+}
+
+struct SystemStream {
+    socket: Registered<TcpStream>,
+}
+
+impl Stream for SystemStream {
+    fn poll_connected(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let socket = self.socket.socket();
+        let check = || {
+            if let Some(e) = socket.take_error()? {
+                return Err(e);
+            }
+            match socket.peer_addr() {
+                Err(e) if e.kind() == io::ErrorKind::NotConnected => {
+                    Err(io::ErrorKind::WouldBlock.into())
+                }
+                connected => connected.map(drop),
+            }
+        };
+        self.socket.write().poll_io(cx, check, |()| false)
+    }
+
+    fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut socket = self.socket.socket();
+        let room = buf.len();
+        self.socket
+            .read()
+            .poll_io(cx, || socket.read(buf), |n| 0 < *n && *n < room)
+    }
+
+    fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let mut socket = self.socket.socket();
+        self.socket
+            .write()
+            .poll_io(cx, || socket.write(buf), |n| 0 < *n && *n < buf.len())
+    }
+
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        match self.socket.socket().shutdown(how) {
+            // The peer has closed first: what was asked for is the case.
+            Err(e) if e.kind() == io::ErrorKind::NotConnected => Ok(()),
+            result => result,
+        }
+    }
+
+    fn set_nodelay(&self, on: bool) -> io::Result<()> {
+        self.socket.socket().set_nodelay(on)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.socket().local_addr()
+    }
+
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.socket().peer_addr()
+    }
+}

@@ -1,0 +1,3 @@
+//! The world on bare tasks, below regions and contexts.
+
+use super::*;

@@ -1,0 +1,24 @@
+//! Runs one test body in every world: both flavours of the runtime, and the lab under many seeds.
+
+use asupersync::{LabConfig, LabRuntime, Runtime, Scope};
+
+/// Seeds per test: each is another interleaving.
+const SEEDS: u64 = 50;
+
+/// Runs `body` everywhere; it must succeed in each world.
+pub(crate) fn everywhere(body: impl AsyncFn(Scope)) {
+    let one = Runtime::builder().current_thread().build().unwrap();
+    one.block_on(async |scope| body(scope).await)
+        .expect("current thread");
+    let many = Runtime::builder().worker_threads(3).build().unwrap();
+    many.block_on(async |scope| body(scope).await)
+        .expect("three workers");
+    in_lab(body);
+}
+
+/// Runs `body` in the lab only, under many seeds: for what needs its oracles or its clock.
+pub(crate) fn in_lab(body: impl AsyncFn(Scope)) {
+    for seed in 0..SEEDS {
+        LabRuntime::new(LabConfig::default().seed(seed)).run(async |scope| body(scope).await);
+    }
+}

@@ -1,0 +1,23 @@
+//! Re-exports and macros that the other crates reach tokio through.
+
+pub use tokio;
+pub use tokio::task as jobs;
+
+pub mod prelude {
+    pub use tokio::time::*;
+    pub use tokio::{spawn, spawn as launch};
+}
+
+#[macro_export]
+macro_rules! fire {
+    ($body:expr) => {
+        $crate::tokio::spawn($body);
+    };
+}
+
+#[macro_export]
+macro_rules! start {
+    ($body:expr) => {
+        $crate::tokio::spawn($body)
+    };
+}

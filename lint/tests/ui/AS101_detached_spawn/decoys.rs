@@ -1,0 +1,86 @@
+//@check-pass
+use std::collections::HashMap;
+use tokio::task::{JoinHandle, JoinSet};
+
+struct Owner {
+    tasks: Vec<JoinHandle<()>>,
+    one: Option<JoinHandle<()>>,
+    named: HashMap<u32, JoinHandle<()>>,
+}
+
+fn returned() -> JoinHandle<()> {
+    tokio::spawn(async {})
+}
+
+fn returned_in_arm(flag: bool) -> Option<JoinHandle<()>> {
+    match flag {
+        true => Some(tokio::spawn(async {})),
+        false => None,
+    }
+}
+
+fn returned_early(flag: bool) -> JoinHandle<()> {
+    if flag {
+        return tokio::spawn(async {});
+    }
+    let handle = tokio::spawn(async {});
+    handle
+}
+
+async fn awaited() {
+    tokio::spawn(async {}).await.unwrap();
+    let _ = tokio::spawn(async {}).await;
+    let handle = tokio::spawn(async {});
+    handle.await.unwrap();
+    let (a, b) = (tokio::spawn(async {}), tokio::spawn(async {}));
+    let _ = tokio::join!(a, b);
+    let _ = tokio::try_join!(tokio::spawn(async {}), tokio::spawn(async {}));
+    let both = vec![tokio::spawn(async {}), tokio::spawn(async {})];
+    for handle in both {
+        handle.await.unwrap();
+    }
+    let mut polled = tokio::spawn(async {});
+    tokio::select! {
+        _ = &mut polled => {}
+        else => {}
+    }
+}
+
+impl Owner {
+    fn stored(&mut self) {
+        self.tasks.push(tokio::spawn(async {}));
+        self.one = Some(tokio::spawn(async {}));
+        self.named.insert(1, tokio::spawn(async {}));
+        let two = tokio::spawn(async {});
+        self.named.insert(2, two);
+    }
+}
+
+fn built() -> Owner {
+    Owner {
+        tasks: (0..3).map(|_| tokio::spawn(async {})).collect(),
+        one: Some(tokio::spawn(async {})),
+        named: HashMap::new(),
+    }
+}
+
+async fn owned_by_a_set() {
+    let mut set = JoinSet::new();
+    set.spawn(async {});
+    set.spawn_blocking(|| ());
+    while set.join_next().await.is_some() {}
+}
+
+fn spawn(_: u32) {}
+
+struct Engine;
+
+impl Engine {
+    fn spawn(&self, _: u32) {}
+}
+
+fn other_things_of_that_name(engine: &Engine) {
+    spawn(1);
+    engine.spawn(1);
+    std::thread::spawn(|| ());
+}

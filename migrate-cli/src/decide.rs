@@ -1,0 +1,417 @@
+//! Colour: which sites are rewritten and which functions gain a `Cx`, to a fixpoint.
+//!
+//! * A class of values moves whole or not at all: one site of its family that stays on tokio keeps the others there.
+//! * A site that needs a `Cx` is rewritten only where one can be had: from the function it is in, from the task it is spawned in,
+//!   or from the entry point. A function gains a `Cx` only if every call of it can pass one.
+//! * Every step holds something back and nothing is ever let go again, so the computation ends.
+
+use crate::model::{
+    Entry, FnId, FrameId, FrameKind, Model, PlaceId, Shape, SiteId, Usage,
+};
+use crate::flow::stripped;
+use crate::rules::{self, Family, Form, Op, Safety};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use syn::Expr;
+
+/// Why a site stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// No rule names it.
+    NoRule,
+    /// Its rule was left out, or it stands outside the chosen module.
+    NotSelected,
+    /// It needs review and `--review` was not given.
+    Review,
+    /// A comment asks to leave it.
+    Skipped,
+    /// It stands in the definition of a macro.
+    Definition,
+    /// The rewrite does not know this form.
+    Form(String),
+    /// The compiler refused the rewrite.
+    Withdrawn(String),
+    /// Something its values flow into stays on tokio.
+    Family(String),
+    /// No `Cx` can reach it.
+    NoContext(String),
+}
+
+impl Held {
+    /// The reason in words.
+    pub(crate) fn reason(&self) -> String {
+        match self {
+            Held::NoRule => "no rule".to_owned(),
+            Held::NotSelected => "not selected".to_owned(),
+            Held::Review => "needs review: run with `--review`".to_owned(),
+            Held::Skipped => "left alone by a comment".to_owned(),
+            Held::Definition => "stands in the definition of a macro".to_owned(),
+            Held::Form(why) => why.clone(),
+            Held::Withdrawn(message) => format!("the compiler refused it: {message}"),
+            Held::Family(why) => format!("its values stay on tokio: {why}"),
+            Held::NoContext(why) => format!("no Cx can reach it: {why}"),
+        }
+    }
+}
+
+/// What the caller lets the rewrite do.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Constraints {
+    /// Sites held back for reasons of their own, with the reason.
+    pub(crate) held: BTreeMap<SiteId, Held>,
+    /// Functions whose signature may not change, with the reason.
+    pub(crate) fixed: BTreeMap<FnId, String>,
+    /// Review edits are applied.
+    pub(crate) review: bool,
+    /// Codes of rules that are left out.
+    pub(crate) off: BTreeSet<String>,
+}
+
+/// What is rewritten.
+#[derive(Debug, Default)]
+pub(crate) struct Decision {
+    pub(crate) held: BTreeMap<SiteId, Held>,
+    /// Functions that gain a `Cx`, entry points that use one included.
+    pub(crate) coloured: BTreeSet<FnId>,
+    /// Classes that stay, by family.
+    poisoned: HashMap<(PlaceId, Family), String>,
+    /// Families of which at least one site stays.
+    partly: BTreeSet<Family>,
+}
+
+/// Where a `Cx` comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Function(FnId),
+    Body(SiteId),
+}
+
+impl Decision {
+    pub(crate) fn rewrites(&self, site: SiteId) -> bool {
+        !self.held.contains_key(&site)
+    }
+
+    /// Whether values of a class and family move.
+    pub(crate) fn moves(&self, model: &Model<'_>, place: Option<PlaceId>, family: Family) -> bool {
+        match place {
+            Some(place) => !self.poisoned.contains_key(&(model.places.class(place), family)),
+            None => !self.partly.contains(&family),
+        }
+    }
+
+    /// Where the `Cx` at a frame comes from.
+    pub(crate) fn source(
+        &self,
+        model: &Model<'_>,
+        constraints: &Constraints,
+        frame: FrameId,
+    ) -> Result<Source, String> {
+        for at in model.outwards(frame) {
+            match model.frame(at).kind {
+                FrameKind::Sealed => return Err("it stands outside any function".to_owned()),
+                FrameKind::Body(site) => {
+                    if !self.rewrites(site) {
+                        // The future given to `timeout` is polled in place, so it sees the caller's.
+                        if model.site(site).form() == Some(Form::Timeout) {
+                            continue;
+                        }
+                        return Err("it runs in a task that stays on tokio".to_owned());
+                    }
+                    if gives_cx(model, site) {
+                        return Ok(Source::Body(site));
+                    }
+                }
+                FrameKind::Function(id) => {
+                    return self
+                        .can_colour(model, constraints, id)
+                        .map(|()| Source::Function(id));
+                }
+                _ => {}
+            }
+        }
+        Err("it stands outside any function".to_owned())
+    }
+
+    fn can_colour(
+        &self,
+        model: &Model<'_>,
+        constraints: &Constraints,
+        id: FnId,
+    ) -> Result<(), String> {
+        let function = model.function(id);
+        let name = &function.sig.ident;
+        if let Some(reason) = constraints.fixed.get(&id) {
+            return Err(format!("`{name}` cannot take one: {reason}"));
+        }
+        if let Some(reason) = &function.fixed {
+            return Err(format!("`{name}` cannot take one: {reason}"));
+        }
+        match function.entry {
+            Entry::Called => Ok(()),
+            Entry::Tokio(site) if self.rewrites(site) => Ok(()),
+            Entry::Tokio(_) => Err(format!("`{name}` keeps its tokio runtime")),
+            Entry::Foreign => Err(format!("`{name}` is entered without one")),
+        }
+    }
+}
+
+/// Whether a form hands its argument a `Cx`.
+fn gives_cx(model: &Model<'_>, site: SiteId) -> bool {
+    match model.site(site).form() {
+        Some(Form::Timeout) => timeout_drains(model, site),
+        Some(Form::Spawn | Form::SpawnBlocking | Form::BlockOn) => true,
+        _ => false,
+    }
+}
+
+/// Whether a timeout lets its work drain: where the work is one operation that answers cancellation and would lose something if it
+/// were dropped. All else is dropped at expiry, as before.
+pub(crate) fn timeout_drains(model: &Model<'_>, site: SiteId) -> bool {
+    let Shape::Call(call) = model.site(site).shape else {
+        return false;
+    };
+    let Some(work) = call.args.iter().nth(1) else {
+        return false;
+    };
+    operation(model, work).is_some_and(|inner| {
+        let item = &model.site(inner).item;
+        matches!(model.site(inner).op(), Some(Op::Method { cx: true, .. })) && !is_drop_safe(item)
+    })
+}
+
+/// The site that an expression is.
+pub(crate) fn operation(model: &Model<'_>, expr: &Expr) -> Option<SiteId> {
+    let wanted = stripped(expr);
+    model.site_ids().find(|id| match (model.site(*id).shape, wanted) {
+        (Shape::Call(call), Expr::Call(found)) => std::ptr::eq(call, found),
+        (Shape::Method(call), Expr::MethodCall(found)) => std::ptr::eq(call, found),
+        (Shape::Awaited(base), _) => std::ptr::eq(base, expr) || std::ptr::eq(base, wanted),
+        _ => false,
+    })
+}
+
+/// Whether an operation loses nothing when it is dropped half-way.
+pub(crate) fn is_drop_safe(item: &str) -> bool {
+    rules::DROP_SAFE.contains(&item)
+}
+
+/// Whether a rewritten site uses a `Cx`.
+pub(crate) fn needs_cx(model: &Model<'_>, id: SiteId) -> bool {
+    let site = model.site(id);
+    match site.op() {
+        Some(Op::Function { cx, .. } | Op::Associated { cx } | Op::Method { cx, .. }) => cx,
+        Some(Op::OnCx { .. }) => true,
+        Some(Op::Form(form)) => match form {
+            Form::Spawn
+            | Form::SpawnBlocking
+            | Form::Timeout
+            | Form::Elapsed
+            | Form::CtrlC
+            | Form::AdvanceClock => true,
+            Form::AwaitOneshot => true,
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+/// The class of a site's edit.
+pub(crate) fn safety(model: &Model<'_>, id: SiteId) -> (Safety, &'static str, Option<&'static str>) {
+    let site = model.site(id);
+    let Some((rule, item)) = site.rule else {
+        return (Safety::Safe, "", None);
+    };
+    match site.form() {
+        Some(Form::Spawn) if site.detached => {
+            let rule = rules::rule("AM011").unwrap_or(rule);
+            return (rule.safety, rule.code, Some("the task becomes owned by the region of its caller"));
+        }
+        Some(Form::Timeout) if !timeout_drains(model, id) => return (Safety::Safe, rule.code, None),
+        _ => {}
+    }
+    if site.drain.is_some() {
+        return (
+            Safety::Review,
+            rule.code,
+            Some("the loop drains: it ends when its senders end, bounded by the cleanup budget"),
+        );
+    }
+    match item.review {
+        Some(why) => (Safety::Review, rule.code, Some(why)),
+        None if rule.safety == Safety::Review => (rule.safety, rule.code, Some(rule.title)),
+        None => (Safety::Safe, rule.code, None),
+    }
+}
+
+/// Computes what is rewritten.
+pub(crate) fn decide(model: &Model<'_>, constraints: &Constraints) -> Decision {
+    let mut decision = Decision {
+        held: constraints.held.clone(),
+        ..Decision::default()
+    };
+    for id in model.site_ids() {
+        let site = model.site(id);
+        let held = if site.rule.is_none() {
+            Some(Held::NoRule)
+        } else if site.in_definition {
+            Some(Held::Definition)
+        } else if !constraints.review && safety(model, id).0 == Safety::Review {
+            Some(Held::Review)
+        } else {
+            None
+        };
+        if let Some(held) = held {
+            decision.held.entry(id).or_insert(held);
+        }
+    }
+    // Each round holds at least one more site or fixes at least one more function.
+    let mut fixed = constraints.clone();
+    let bound = model.sites.len() + model.functions.len() + 1;
+    for _ in 0..bound {
+        decision.poison(model);
+        let mut changed = decision.hold_families(model);
+        changed |= decision.hold_unreachable(model, &fixed);
+        changed |= decision.colour(model, &mut fixed);
+        if !changed {
+            break;
+        }
+    }
+    decision
+}
+
+impl Decision {
+    fn poison(&mut self, model: &Model<'_>) {
+        self.poisoned.clear();
+        self.partly.clear();
+        let mut poison = |place: Option<PlaceId>, family: Family, why: String| {
+            if family == Family::Free {
+                return;
+            }
+            self.partly.insert(family);
+            if let Some(place) = place {
+                self.poisoned
+                    .entry((model.places.class(place), family))
+                    .or_insert(why);
+            }
+        };
+        for (id, held) in &self.held {
+            let site = model.site(*id);
+            let why = match held {
+                Held::Family(root) => root.clone(),
+                Held::NoRule => format!("`{}` has no rule", short(&site.item)),
+                other => format!("`{}`: {}", short(&site.item), other.reason()),
+            };
+            poison(site.place, site.family, why);
+        }
+        for occurrence in &model.occurrences {
+            let known = matches!(
+                rules::lookup(&occurrence.item),
+                Some((_, item)) if !matches!(item.op, Op::Form(_)) || occurrence.site.is_some()
+            );
+            if !known && let Some(family) = rules::family_of(&occurrence.item) {
+                let why = format!("`{}` has no rule", short(&occurrence.item));
+                poison(occurrence.place, family, why);
+            }
+        }
+        for escape in &model.escapes {
+            for ty in model.places.seen(escape.place) {
+                if ty.starts_with("tokio::")
+                    && let Some(family) = rules::family_of(ty)
+                {
+                    poison(Some(escape.place), family, escape.reason.clone());
+                }
+            }
+        }
+    }
+
+    fn hold_families(&mut self, model: &Model<'_>) -> bool {
+        let mut changed = false;
+        for id in model.site_ids() {
+            let site = model.site(id);
+            if site.family == Family::Free || !self.rewrites(id) {
+                continue;
+            }
+            let Some(place) = site.place else { continue };
+            let class = model.places.class(place);
+            if let Some(why) = self.poisoned.get(&(class, site.family)) {
+                self.held.insert(id, Held::Family(why.clone()));
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    fn hold_unreachable(&mut self, model: &Model<'_>, constraints: &Constraints) -> bool {
+        let mut changed = false;
+        for id in model.site_ids() {
+            if !self.rewrites(id) || !needs_cx(model, id) {
+                continue;
+            }
+            if let Err(why) = self.source(model, constraints, model.site(id).frame) {
+                self.held.insert(id, Held::NoContext(why));
+                changed = true;
+            }
+        }
+        changed
+    }
+
+    /// Collects the functions that need a `Cx`; a function that a caller cannot give one becomes fixed.
+    fn colour(&mut self, model: &Model<'_>, constraints: &mut Constraints) -> bool {
+        let mut needed: BTreeSet<FnId> = BTreeSet::new();
+        for id in model.site_ids() {
+            if self.rewrites(id)
+                && needs_cx(model, id)
+                && let Ok(Source::Function(function)) =
+                    self.source(model, constraints, model.site(id).frame)
+            {
+                needed.insert(function);
+            }
+        }
+        let mut changed = false;
+        loop {
+            let mut grown = needed.clone();
+            for id in &needed {
+                grown.extend(&model.function(*id).tied);
+            }
+            for call in &model.calls {
+                if !needed.contains(&call.callee) {
+                    continue;
+                }
+                match self.source(model, constraints, call.frame) {
+                    Ok(Source::Function(caller)) => {
+                        grown.insert(caller);
+                    }
+                    Ok(Source::Body(_)) => {}
+                    Err(why) => {
+                        let why = format!("a caller has none: {why}");
+                        changed |= constraints.fixed.insert(call.callee, why).is_none();
+                    }
+                }
+            }
+            for id in &needed {
+                if let Err(why) = self.can_colour(model, constraints, *id) {
+                    for tied in &model.function(*id).tied {
+                        changed |= constraints.fixed.insert(*tied, why.clone()).is_none();
+                    }
+                }
+            }
+            if grown.len() == needed.len() {
+                break;
+            }
+            needed = grown;
+        }
+        self.coloured = needed;
+        changed
+    }
+}
+
+/// The last two segments of an item's path: `Receiver::recv`.
+pub(crate) fn short(item: &str) -> String {
+    let parts: Vec<&str> = item.split("::").collect();
+    let start = parts.len().saturating_sub(2);
+    parts[start..].join("::")
+}
+
+/// Whether a select arm's output is matched by a bare name.
+pub(crate) fn is_arm(usage: Usage<'_>) -> bool {
+    matches!(usage, Usage::Arm { .. })
+}

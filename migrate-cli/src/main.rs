@@ -1,0 +1,221 @@
+//! `asupersync-migrate`: the command line of the codemod.
+//!
+//! Exit status: 0 nothing to do or done, 1 something needs a human eye, 2 an error.
+
+#![forbid(unsafe_code)]
+
+use asupersync_migrate::{Dependency, Error, Options, Report, rules};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Takes tokio code to Cx style in steps that compile.
+#[derive(Parser)]
+#[command(name = "asupersync-migrate", version, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    rewrite: Rewrite,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Says what a rewrite would do, without asking the compiler.
+    Assess {
+        /// A directory with a `Cargo.toml`, or a Rust file.
+        #[arg(default_value = ".")]
+        path: PathBuf,
+        /// How to print it.
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Rewrites, or shows what would be rewritten (the default command).
+    Rewrite(Rewrite),
+    /// Takes back the last written run, unless files have changed since.
+    Undo {
+        /// A directory with a `Cargo.toml`.
+        #[arg(default_value = ".")]
+        path: PathBuf,
+    },
+    /// Explains a rule.
+    Explain {
+        /// Its code, such as `AM040`.
+        rule: String,
+    },
+    /// Lists the rules.
+    Rules {
+        /// How to print them.
+        #[arg(long, value_enum, default_value_t = RulesFormat::Text)]
+        format: RulesFormat,
+    },
+}
+
+#[derive(Args)]
+struct Rewrite {
+    /// A directory with a `Cargo.toml`, or a Rust file.
+    #[arg(default_value = ".")]
+    path: PathBuf,
+    /// Change the files; without it the diff is shown.
+    #[arg(long)]
+    write: bool,
+    /// Only this module and those below it.
+    #[arg(long, value_name = "A::B")]
+    module: Option<String>,
+    /// Only this rule; may be given more than once.
+    #[arg(long, value_name = "RULE")]
+    only: Vec<String>,
+    /// Not this rule; may be given more than once.
+    #[arg(long, value_name = "RULE")]
+    skip: Vec<String>,
+    /// Also apply edits that need review.
+    #[arg(long)]
+    review: bool,
+    /// Do not check the result with the compiler.
+    #[arg(long)]
+    no_verify: bool,
+    /// Write although there are changes that are not committed.
+    #[arg(long)]
+    allow_dirty: bool,
+    /// Leave the signatures of public functions of libraries.
+    #[arg(long)]
+    keep_public: bool,
+    /// Depend on the runtime in this checkout instead of a released version.
+    #[arg(long, value_name = "DIR")]
+    asupersync_path: Option<PathBuf>,
+    /// Where the checks build.
+    #[arg(long, value_name = "DIR")]
+    target_dir: Option<PathBuf>,
+    /// How to print the report.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum RulesFormat {
+    Text,
+    Markdown,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut out = std::io::stdout().lock();
+    match run(cli, &mut out) {
+        Ok(code) => code,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Error> {
+    // A closed pipe on stdout (`| head`) is no failure of the tool.
+    let mut print = |text: &str| {
+        let _ = out.write_all(text.as_bytes());
+    };
+    match cli.command.unwrap_or(Command::Rewrite(cli.rewrite)) {
+        Command::Assess { path, format } => {
+            let report = asupersync_migrate::assess(&path)?;
+            match format {
+                Format::Json => print(&json(&report)),
+                Format::Text => {
+                    print(&report.text());
+                    print(&format!(
+                        "readiness {} % (sites a rule rewrites, of all sites)\n",
+                        report.readiness()
+                    ));
+                }
+            }
+            Ok(status(&report))
+        }
+        Command::Rewrite(rewrite) => {
+            let options = options(&rewrite);
+            let report = asupersync_migrate::rewrite(&options)?;
+            match rewrite.format {
+                Format::Json => print(&json(&report)),
+                Format::Text => {
+                    if !report.written {
+                        print(&report.diff(std::io::stdout().is_terminal()));
+                    }
+                    print(&report.text());
+                    print(&match (report.changes.len(), report.written) {
+                        (0, _) => "nothing to change\n".to_owned(),
+                        (files, true) => format!("{files} files changed\n"),
+                        (files, false) => {
+                            format!("{files} files would change; run with `--write`\n")
+                        }
+                    });
+                }
+            }
+            Ok(status(&report))
+        }
+        Command::Undo { path } => {
+            for file in asupersync_migrate::undo(&path)? {
+                print(&format!("restored {}\n", file.display()));
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Explain { rule } => {
+            let found = rules::rule(&rule).ok_or(Error::UnknownRule(rule))?;
+            print(&rules::explain(found));
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Rules { format } => {
+            match format {
+                RulesFormat::Markdown => print(&rules::reference()),
+                RulesFormat::Text => {
+                    for rule in rules::TABLE {
+                        print(&format!("{} {:<7} {}\n", rule.code, rule.safety.word(), rule.title));
+                    }
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn options(rewrite: &Rewrite) -> Options {
+    Options {
+        write: rewrite.write,
+        module: rewrite.module.clone(),
+        only: rewrite.only.clone(),
+        skip: rewrite.skip.clone(),
+        review: rewrite.review,
+        verify: !rewrite.no_verify,
+        allow_dirty: rewrite.allow_dirty,
+        keep_public: rewrite.keep_public,
+        dependency: match &rewrite.asupersync_path {
+            Some(path) => Dependency::Path(path.clone()),
+            None => Dependency::default(),
+        },
+        target_dir: rewrite.target_dir.clone(),
+        ..Options::new(&rewrite.path)
+    }
+}
+
+fn json(report: &Report) -> String {
+    let mut value = serde_json::to_value(report).unwrap_or_default();
+    if let Some(object) = value.as_object_mut() {
+        object.insert(
+            "counts".to_owned(),
+            serde_json::to_value(report.counts()).unwrap_or_default(),
+        );
+    }
+    format!("{value:#}\n")
+}
+
+fn status(report: &Report) -> ExitCode {
+    if report.needs_review() {
+        ExitCode::from(1)
+    } else {
+        ExitCode::SUCCESS
+    }
+}

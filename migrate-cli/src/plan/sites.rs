@@ -1,0 +1,331 @@
+//! The edits of calls, method calls and the smaller forms.
+
+use super::Planner;
+use crate::decide;
+use crate::flow::stripped;
+use crate::model::{Shape, SiteId, Usage};
+use crate::rules::{Fix, Form, Op};
+use asupersync_source::edit::Edit;
+use asupersync_source::load::ident_text;
+use syn::{Expr, Pat};
+
+impl<'p> Planner<'_, 'p> {
+    pub(super) fn site(&mut self, id: SiteId) {
+        let site = self.model().site(id);
+        let Some(op) = site.op() else { return };
+        if !matches!(site.form(), Some(Form::Main | Form::Test)) {
+            self.plan.uses_runtime.insert(site.file);
+        }
+        match op {
+            Op::Path(_) => {}
+            Op::Function { cx, extra, .. } => {
+                if let Shape::Call(call) = site.shape {
+                    self.call_arguments(id, call, cx, extra);
+                }
+            }
+            Op::Associated { cx } => {
+                if let Shape::Call(call) = site.shape {
+                    self.call_arguments(id, call, cx, None);
+                }
+            }
+            Op::OnCx { name, extra, fix } => {
+                let Shape::Call(call) = site.shape else { return };
+                self.fallible(id, fix, |planner, written| {
+                    let file = planner.model().site(id).file;
+                    let callee = planner.file(file).range(&call.func);
+                    planner.replace(file, callee, format!("{written}.{name}"));
+                    if let Some(extra) = extra {
+                        planner.append(id, call, extra);
+                    }
+                });
+            }
+            Op::Method { name, cx, fix, .. } => {
+                let Shape::Method(call) = site.shape else { return };
+                if let Some(name) = name {
+                    let range = self.file(site.file).span_range(call.method.span());
+                    self.replace(site.file, range, name);
+                }
+                let insert = move |planner: &mut Self, written: &str| {
+                    if cx {
+                        planner.method_argument(id, call, written);
+                    }
+                };
+                match fix {
+                    Fix::Fallible => self.fallible(id, fix, insert),
+                    _ => {
+                        let written = self.cx(site.frame).argument;
+                        insert(self, &written);
+                        if fix == Fix::OptionToResult {
+                            self.drain(id);
+                            self.option_to_result(id);
+                        }
+                    }
+                }
+            }
+            Op::Form(form) => self.form(id, form),
+        }
+    }
+
+    fn form(&mut self, id: SiteId, form: Form) {
+        match form {
+            Form::Main | Form::Test => self.entry(id),
+            Form::Spawn => self.spawn(id),
+            Form::SpawnBlocking => self.spawn_blocking(id),
+            Form::Timeout => self.timeout(id),
+            Form::AwaitHandle => self.outcome(id),
+            Form::Abort => self.abort(id),
+            Form::AwaitOneshot => self.await_oneshot(id),
+            Form::Select => self.select(id),
+            Form::Join => {}
+            Form::Pin => self.pin(id),
+            Form::Elapsed => self.elapsed(id),
+            Form::BlockOn => self.block_on(id),
+            Form::RuntimeBuilder => self.runtime_builder(id),
+            Form::RuntimeNew => {
+                if let Shape::Call(call) = self.model().site(id).shape {
+                    let file = self.model().site(id).file;
+                    let range = self.file(file).range(call);
+                    self.replace(file, range, "asupersync::Runtime::builder().build()");
+                }
+            }
+            Form::Dropped => {
+                if let Shape::Method(call) = self.model().site(id).shape {
+                    let file = self.model().site(id).file;
+                    let start = self.file(file).range(&*call.receiver).end;
+                    let end = self.file(file).range(call).end;
+                    self.delete(file, start..end);
+                }
+            }
+            Form::CtrlC => self.ctrl_c(id),
+            Form::PauseClock => self.pause_clock(id),
+            Form::AdvanceClock => self.advance_clock(id),
+        }
+    }
+
+    fn call_arguments(&mut self, id: SiteId, call: &'p syn::ExprCall, cx: bool, extra: Option<&str>) {
+        let site = self.model().site(id);
+        let file = site.file;
+        if cx {
+            let written = self.cx(site.frame).argument;
+            let source = self.file(file);
+            let open = source.span_range(call.paren_token.span.open()).start;
+            let args: Vec<_> = call.args.iter().map(|argument| source.range(argument)).collect();
+            self.insert_argument(file, open, args.into_iter(), &written);
+        }
+        if let Some(extra) = extra {
+            self.append(id, call, extra);
+        }
+    }
+
+    fn append(&mut self, id: SiteId, call: &'p syn::ExprCall, extra: &str) {
+        let file = self.model().site(id).file;
+        let source = self.file(file);
+        let close = source.span_range(call.paren_token.span.close()).start;
+        let last = call.args.last().map(|argument| source.range(argument));
+        self.append_argument(file, close, last, extra);
+    }
+
+    fn method_argument(&mut self, id: SiteId, call: &'p syn::ExprMethodCall, written: &str) {
+        let file = self.model().site(id).file;
+        let source = self.file(file);
+        let open = source.span_range(call.paren_token.span.open()).start;
+        let args: Vec<_> = call.args.iter().map(|argument| source.range(argument)).collect();
+        self.insert_argument(file, open, args.into_iter(), written);
+    }
+
+    fn abort(&mut self, id: SiteId) {
+        let site = self.model().site(id);
+        let Shape::Method(call) = site.shape else { return };
+        let file = site.file;
+        let range = self.file(file).span_range(call.method.span());
+        self.replace(file, range, "cancel");
+        self.method_argument(id, call, "asupersync::CancelKind::User");
+    }
+
+    /// `receiver.await` becomes `receiver.recv(cx).await`, which takes the receiver by reference.
+    fn await_oneshot(&mut self, id: SiteId) {
+        let site = self.model().site(id);
+        let Shape::Awaited(base) = site.shape else { return };
+        let file = site.file;
+        let written = self.cx(site.frame).argument;
+        let inner = stripped(base);
+        let (whole, inner_range) = (self.file(file).range(base), self.file(file).range(inner));
+        if whole.start < inner_range.start {
+            self.delete(file, whole.start..inner_range.start);
+        }
+        self.edit(file, Edit::insert(inner_range.end, format!(".recv({written})")).ranked(-1));
+        if whole.end > inner_range.end {
+            self.delete(file, inner_range.end..whole.end);
+        }
+        if matches!(inner, Expr::Path(_)) {
+            let by_reference = matches!(base, Expr::Reference(_)) || whole != inner_range;
+            if !by_reference
+                && let Some(place) = site.place
+                && let Some(ident) = self.model().bindings.get(&place)
+                && ident.mutability.is_none()
+                && ident.by_ref.is_none()
+            {
+                let at = self.file(file).span_range(ident.ident.span()).start;
+                if self.made_mutable.insert((file, at)) {
+                    self.insert(file, at, "mut ");
+                }
+            }
+        }
+    }
+
+    fn elapsed(&mut self, id: SiteId) {
+        let site = self.model().site(id);
+        let Shape::Method(call) = site.shape else { return };
+        let file = site.file;
+        let written = self.cx(site.frame).receiver;
+        let receiver = self.file(file).range(&*call.receiver);
+        let end = self.file(file).range(call).end;
+        self.edit(file, Edit::insert(receiver.start, format!("{written}.now().since(")).ranked(-5));
+        self.replace(file, receiver.end..end, ")");
+    }
+
+    /// `tokio::pin!(a, b);` becomes a shadowing `let` for each.
+    fn pin(&mut self, id: SiteId) {
+        let site = self.model().site(id);
+        let Shape::Macro(call) = site.shape else { return };
+        let file = site.file;
+        let Some(asupersync_source::macros::MacroBody::Exprs(exprs)) = self.file(file).macro_body(call)
+        else {
+            self.refuse(id, "`pin!` with a `let` inside");
+            return;
+        };
+        let names: Vec<String> = exprs
+            .iter()
+            .filter_map(|expr| match expr {
+                Expr::Path(path) => path.path.get_ident().map(ident_text),
+                _ => None,
+            })
+            .collect();
+        let text = &self.file(file).text;
+        let range = self.file(file).range(call);
+        if names.len() != exprs.len()
+            || !matches!(site.usage, Usage::Statement)
+            || !text[range.end..].starts_with(';')
+        {
+            self.refuse(id, "`pin!` of more than names");
+            return;
+        }
+        let indent = self.indent(file, range.start);
+        let lets: Vec<String> = names
+            .iter()
+            .map(|name| format!("let mut {name} = std::pin::pin!({name});"))
+            .collect();
+        self.replace(file, range.start..range.end + 1, lets.join(&format!("\n{indent}")));
+    }
+
+    fn runtime_builder(&mut self, id: SiteId) {
+        let site = self.model().site(id);
+        let Shape::Call(call) = site.shape else { return };
+        let file = site.file;
+        let range = self.file(file).range(call);
+        let text = if site.item.ends_with("current_thread") {
+            "asupersync::Runtime::builder().current_thread()"
+        } else {
+            "asupersync::Runtime::builder()"
+        };
+        self.replace(file, range, text);
+    }
+
+    /// The signal cannot fail, so what handled its error goes.
+    fn ctrl_c(&mut self, id: SiteId) {
+        let site = self.model().site(id);
+        let Shape::Call(call) = site.shape else { return };
+        let file = site.file;
+        let written = self.cx(site.frame).receiver;
+        let range = self.file(file).range(call);
+        let usage = site.usage;
+        if let Some(awaited) = site.awaited {
+            let end = self.file(file).range(awaited).end;
+            match usage {
+                Usage::Statement | Usage::Ignored(_) => {}
+                Usage::Tried => self.delete(file, end..end + 1),
+                Usage::Method(method)
+                    if matches!(ident_text(&method.method).as_str(), "unwrap" | "expect") =>
+                {
+                    let after = self.file(file).range(method).end;
+                    self.delete(file, end..after);
+                }
+                _ => {
+                    self.refuse(id, "what `ctrl_c` returned is looked at");
+                    return;
+                }
+            }
+        } else if let Usage::Arm { branch, call } = usage {
+            let wild = self
+                .arm(file, call, branch)
+                .is_some_and(|arm| matches!(arm.pat, Pat::Wild(_)));
+            if !wild {
+                self.refuse(id, "what `ctrl_c` returned is looked at");
+                return;
+            }
+        }
+        self.replace(file, range, format!("{written}.shutdown_signal()"));
+    }
+
+    fn pause_clock(&mut self, id: SiteId) {
+        let site = self.model().site(id);
+        if !self.is_lab_test(site.frame) {
+            self.refuse(id, "the clock is paused outside a test");
+            return;
+        }
+        let file = site.file;
+        let text = &self.file(file).text;
+        let mut range = site.range.clone();
+        let line = self.line_start(file, range.start);
+        if !text[range.end..].starts_with(';') || !text[line..range.start].trim().is_empty() {
+            self.refuse(id, "`pause` is no statement of its own");
+            return;
+        }
+        range.end += 1;
+        // The whole line goes, and an empty line after it.
+        let rest = &text[range.end..];
+        let line_end = rest.find('\n').map_or(rest.len(), |at| at + 1);
+        if rest[..line_end].trim().is_empty() {
+            range.start = line;
+            range.end += line_end;
+            let next = &text[range.end..];
+            let next_end = next.find('\n').map_or(next.len(), |at| at + 1);
+            if next[..next_end].trim().is_empty() {
+                range.end += next_end;
+            }
+        }
+        self.delete(file, range);
+    }
+
+    fn advance_clock(&mut self, id: SiteId) {
+        let site = self.model().site(id);
+        let Shape::Call(call) = site.shape else { return };
+        if !self.is_lab_test(site.frame) {
+            self.refuse(id, "the clock is moved outside a test that can run in the lab");
+            return;
+        }
+        self.fallible(id, Fix::Fallible, |planner, written| {
+            let file = planner.model().site(id).file;
+            let callee = planner.file(file).range(&call.func);
+            planner.replace(file, callee, format!("{written}.sleep"));
+        });
+    }
+
+    /// The arm of a `select!`.
+    pub(super) fn arm(
+        &self,
+        file: asupersync_source::load::FileId,
+        call: &'p syn::Macro,
+        branch: usize,
+    ) -> Option<&'p asupersync_source::macros::SelectBranch> {
+        match self.file(file).macro_body(call)? {
+            asupersync_source::macros::MacroBody::Select(select) => select.branches.get(branch),
+            _ => None,
+        }
+    }
+
+    /// The site of an expression, if it is rewritten.
+    pub(super) fn rewritten(&self, expr: &Expr) -> Option<SiteId> {
+        decide::operation(self.model(), expr).filter(|id| self.decision.rewrites(*id))
+    }
+}
