@@ -18,15 +18,18 @@ use crate::context::with_cx;
 use crate::cover;
 use crate::report::{EscalationReport, Stage};
 use crate::scoped::RunError;
+use asupersync::runtime::{Termination, main_on};
 use asupersync::{Cx, Runtime, Scope};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
-use std::process::{ExitCode, Termination};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake};
 use std::thread::{self, Thread};
 use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 /// How long tasks of a half-migrated program may take to end by themselves; tokio would drop them at once.
 const PROGRAM_BUDGETS: Budgets = Budgets {
@@ -117,77 +120,101 @@ impl Program {
         F: FnOnce(Scope) -> Fut,
         Fut: Future<Output = T>,
     {
+        self.covered(|runtime, token| {
+            let _signals = runtime.deliver_signals().map_err(RunError::Signals)?;
+            Ok(runtime.block_on(|scope| root(scope, token, body))?)
+        })?
+    }
+
+    /// As [`Program::run`], in the manner of `#[asupersync::main]`: errors are printed, the exit code follows
+    /// from the root region's report.
+    pub fn run_main<R, F, Fut>(self, body: F) -> ExitCode
+    where
+        R: Termination,
+        F: FnOnce(Scope) -> Fut,
+        Fut: Future<Output = R>,
+    {
+        let ran = self.covered(|runtime, token| main_on(runtime, |scope| root(scope, token, body)));
+        ran.unwrap_or_else(|error| {
+            eprintln!("Error: {error}");
+            ExitCode::FAILURE
+        })
+    }
+
+    /// As [`Program::run`], in the manner of `#[asupersync::test]`: signals are left alone, and whatever goes wrong
+    /// is a panic.
+    ///
+    /// # Panics
+    /// With the body's panic; when nothing can be started; when a child failed without anybody answering for it.
+    pub fn run_test<T, F, Fut>(self, body: F) -> T
+    where
+        F: FnOnce(Scope) -> Fut,
+        Fut: Future<Output = T>,
+    {
+        let ran = self.covered(|runtime, token| runtime.block_on(|scope| root(scope, token, body)));
+        ran.and_then(|ended| Ok(ended?))
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Calls `f` with a runtime whose threads stand in the context of a boundary, as this thread does
+    /// meanwhile; then closes the boundary, also if `f` panics.
+    fn covered<R>(self, f: impl FnOnce(Runtime, CancellationToken) -> R) -> Result<R, RunError> {
         let boundary = Boundary::start(&self.boundary, None)?;
-        // Whatever happens in here, the boundary is closed before it gets out.
-        let ran = catch_unwind(AssertUnwindSafe(|| self.run_in(&boundary, body)));
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            let handle = boundary
+                .books()
+                .handle()
+                .expect("a boundary that nobody else knows is open");
+            let runtime = self.build(&handle)?;
+            let _context = handle.enter();
+            let _covered = cover::caller();
+            Ok(f(runtime, boundary.cancel_token()))
+        }));
         let report = close_now(&boundary);
-        if report.stage != Stage::Cooperative || std::env::var_os(REPORT_VARIABLE).is_some() {
+        if report.stage != Stage::Cooperative || reports_wanted() {
             eprintln!("{report}");
         }
         ran.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// As [`Program::run`], for the last line of `main`: an error is printed and becomes the exit code.
-    pub fn run_main<T, F, Fut>(self, body: F) -> ExitCode
-    where
-        T: Termination,
-        F: FnOnce(Scope) -> Fut,
-        Fut: Future<Output = T>,
-    {
-        match self.run(body) {
-            Ok(value) => value.report(),
-            Err(error) => {
-                eprintln!("Error: {error}");
-                ExitCode::FAILURE
-            }
-        }
-    }
-
-    fn run_in<T, F, Fut>(&self, boundary: &Boundary, body: F) -> Result<T, RunError>
-    where
-        F: FnOnce(Scope) -> Fut,
-        Fut: Future<Output = T>,
-    {
-        let handle = boundary
-            .books()
-            .handle()
-            .expect("a boundary that nobody else knows is open");
+    fn build(&self, handle: &Handle) -> Result<Runtime, RunError> {
         let builder = match self.workers {
             Workers::PerCore => Runtime::builder(),
             Workers::Some(workers) => Runtime::builder().worker_threads(workers),
             Workers::CallerOnly => Runtime::builder().current_thread(),
         };
         let covered = handle.clone();
-        let runtime = builder
+        let builder = builder
             .on_worker_start(move || cover::enter(&covered))
-            .on_worker_stop(cover::leave)
-            .build()
-            .map_err(RunError::Start)?;
-        let _context = handle.enter();
-        let _covered = cover::caller();
-        let token = boundary.cancel_token();
-        let value = runtime.block_on(async move |scope: Scope| {
-            let fire = token.drop_guard();
-            let ends = async move |cx: Cx| {
-                asked(&cx).await;
-                drop(fire);
-            };
-            let _ = scope
-                .task()
-                .name("cancellation bridge")
-                .daemon()
-                .spawn(ends);
-            let cx = Cx::clone(&scope);
-            with_cx(&cx, body(scope)).await
-        })?;
-        Ok(value)
+            .on_worker_stop(cover::leave);
+        builder.build().map_err(RunError::Start)
     }
 }
 
-/// Runs `body` in the root region of a runtime whose every thread stands in one boundary's context.
+/// The body of the root region: `body` with its context as the current one, and a daemon that fires `token`
+/// when the region is asked to cancel or has nothing left to do.
+async fn root<T, F, Fut>(scope: Scope, token: CancellationToken, body: F) -> T
+where
+    F: FnOnce(Scope) -> Fut,
+    Fut: Future<Output = T>,
+{
+    let fire = token.drop_guard();
+    let ends = async move |cx: Cx| {
+        asked(&cx).await;
+        drop(fire);
+    };
+    let _ = scope
+        .task()
+        .name("cancellation bridge")
+        .daemon()
+        .spawn(ends);
+    let cx = Cx::clone(&scope);
+    with_cx(&cx, body(scope)).await
+}
+
+/// Runs `body` in the root region of a runtime whose every worker stands in one boundary's context.
 ///
-/// It is `Program::new().run(body)`, and the form that takes the place of `#[tokio::main]` while a program is
-/// being migrated; `asupersync_compat::run(..).unwrap()` in a `#[test]` takes that of `#[tokio::test]`.
+/// It is `Program::new().run(body)`.
 ///
 /// # Errors
 /// As [`Program::run`].
@@ -202,14 +229,54 @@ where
     Program::new().run(body)
 }
 
-/// As [`run`], for the last line of `main`: `fn main() -> ExitCode { asupersync_compat::run_main(async |scope| ..) }`.
-pub fn run_main<T, F, Fut>(body: F) -> ExitCode
+/// What takes the place of `#[tokio::main]` while a program is being migrated: `Program::new().run_main(body)`.
+///
+/// ```no_run
+/// # use asupersync::Scope;
+/// fn main() -> std::process::ExitCode {
+///     asupersync_compat::run_main(async |scope: Scope| {
+///         scope.spawn(async |cx| cx.shutdown_signal().await);
+///         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+///         Ok::<(), std::io::Error>(())
+///     })
+/// }
+/// ```
+pub fn run_main<R, F, Fut>(body: F) -> ExitCode
 where
-    T: Termination,
+    R: Termination,
+    F: FnOnce(Scope) -> Fut,
+    Fut: Future<Output = R>,
+{
+    Program::new().run_main(body)
+}
+
+/// What takes the place of `#[tokio::test]` while a program is being migrated: one thread, no signals, and panics
+/// for errors.
+///
+/// ```
+/// # use asupersync::Scope;
+/// // #[test]
+/// fn sleeps() {
+///     asupersync_compat::run_test(async |_scope: Scope| {
+///         tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+///     })
+/// }
+/// # sleeps()
+/// ```
+///
+/// # Panics
+/// As [`Program::run_test`].
+pub fn run_test<T, F, Fut>(body: F) -> T
+where
     F: FnOnce(Scope) -> Fut,
     Fut: Future<Output = T>,
 {
-    Program::new().run_main(body)
+    Program::new().current_thread().run_test(body)
+}
+
+/// Whether reports are to be printed whatever they say.
+fn reports_wanted() -> bool {
+    std::env::var_os(REPORT_VARIABLE).is_some_and(|v| !v.is_empty() && v != "0")
 }
 
 /// Closes the boundary and blocks until it is.

@@ -1,9 +1,10 @@
 //! Programs that are half migrated: tokio's types in tasks of ours.
 
 use asupersync::{CancelKind, Cx, Scope};
-use asupersync_compat::{BoundaryConfig, Program, RunError, current_cx, run};
+use asupersync_compat::{BoundaryConfig, Program, RunError, current_cx, run, run_test};
+use std::io::{BufRead, BufReader};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -164,6 +165,76 @@ fn a_leak_is_told_on_standard_error_and_the_value_is_kept() {
         "{out}{err}"
     );
     assert!(err.contains("boundary \"leaky\" IS NOT QUIESCENT"), "{err}");
+}
+
+#[test]
+fn a_signal_cancels_the_root_region_and_is_heard_by_tokio_tasks() {
+    const ME: &str = "a_signal_cancels_the_root_region_and_is_heard_by_tokio_tasks";
+    if is_child(ME) {
+        let code = Program::new()
+            .worker_threads(2)
+            .run_main(async |scope: Scope| {
+                // One hears of it as a task of the region, and ends the program by returning.
+                let task = scope.spawn(async |cx: Cx| cx.cancelled().await.reason().kind);
+                println!("ready");
+                let kind = task.await.into_result();
+                println!("heard {kind:?}");
+            });
+        println!("ended {code:?}");
+        return;
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", ME, "--nocapture", "--test-threads=1"])
+        .env(CASE, ME)
+        .env("ASUPERSYNC_REPORT", "1")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap);
+    lines
+        .find(|line| line.ends_with("ready"))
+        .expect("the program starts");
+    let pid = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let rest: Vec<String> = lines.collect();
+    let output = child.wait_with_output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        rest.iter().any(|l| l == "heard Ok(ParentCancelled)"),
+        "{rest:?} {err}"
+    );
+    let success = format!("ended {:?}", ExitCode::SUCCESS);
+    assert!(rest.contains(&success), "{rest:?} {err}");
+    assert!(
+        err.contains("region") && err.contains("boundary \"program\" closed cooperatively"),
+        "{err}"
+    );
+}
+
+#[test]
+fn a_test_body_may_borrow_and_fails_with_its_children() {
+    let text = String::from("borrowed");
+    assert_eq!(
+        run_test(async |_: Scope| {
+            tokio::time::sleep(MS(1)).await;
+            text.len()
+        }),
+        8
+    );
+    let failed = catch_unwind(AssertUnwindSafe(|| {
+        run_test(async |scope: Scope| drop(scope.spawn(async |_| panic!("child"))));
+    }));
+    let said = failed.unwrap_err().downcast::<String>().unwrap();
+    assert!(said.contains("child"), "{said}");
 }
 
 #[test]
