@@ -203,7 +203,7 @@ where
         asked(&cx).await;
         drop(fire);
     };
-    let _ = scope
+    scope
         .task()
         .name("cancellation bridge")
         .daemon()

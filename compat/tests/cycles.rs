@@ -68,7 +68,7 @@ fn two_hundred_cycles_leave_nothing_behind() {
                 let config = BoundaryConfig::new("turn")
                     .cooperative(MS(5000))
                     .hard(MS(5000));
-                if i % 2 == 0 {
+                if i.is_multiple_of(2) {
                     config.workers(2)
                 } else {
                     config.current_thread()

@@ -95,7 +95,7 @@ async fn serve_and_tell(b: &Bounded, reached: Arc<Notify>) -> SocketAddr {
             }),
         );
     let boundary = b.boundary().clone();
-    let _ = b.scope().spawn(async move |_cx| {
+    b.scope().spawn(async move |_cx| {
         let asked = boundary.cancel_token().cancelled_owned();
         let server = || {
             axum::serve(listener, router)

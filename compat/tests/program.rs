@@ -99,7 +99,7 @@ fn what_goes_wrong_in_the_region_is_the_result() {
     let cancelled = run(async |scope: Scope| scope.cancel(CancelKind::User));
     assert!(matches!(cancelled, Ok(()) | Err(RunError::Region(_))));
     let failed = run(async |scope: Scope| {
-        let _ = scope.spawn(async |_| panic!("child"));
+        scope.spawn(async |_| panic!("child"));
     });
     let error = failed.unwrap_err().to_string();
     assert!(error.contains("child"), "{error}");
