@@ -132,11 +132,20 @@ where
     F: FnOnce(Scope) -> Fut,
     Fut: Future<Output = R>,
 {
-    let runtime = match flavour.build() {
-        Ok(runtime) => runtime,
-        Err(e) => return refuse(&e),
-    };
-    let signals = match crate::signal::install(&runtime.world) {
+    match flavour.build() {
+        Ok(runtime) => main_on(runtime, body),
+        Err(e) => refuse(&e),
+    }
+}
+
+/// As `#[asupersync::main]`, on a runtime that was built for it.
+pub fn main_on<R, F, Fut>(runtime: Runtime, body: F) -> ExitCode
+where
+    R: Termination,
+    F: FnOnce(Scope) -> Fut,
+    Fut: Future<Output = R>,
+{
+    let signals = match runtime.deliver_signals() {
         Ok(signals) => signals,
         Err(e) => return refuse(&e),
     };
