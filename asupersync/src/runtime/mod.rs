@@ -5,6 +5,7 @@
 //! | [`builder`] | configuration and start |
 //! | [`shared`] | what all threads share; the world's ports |
 //! | [`worker`] | the loop of one worker: run, look around, search, sleep |
+//! | [`injector`] | ready tasks that belong to no worker |
 //! | [`idle`] | who sleeps, who searches, whom to wake |
 //! | [`park`] | how a thread sleeps and is woken |
 //! | [`context`] | what the calling thread is to a runtime |
@@ -27,11 +28,15 @@ mod crew;
 mod entry;
 mod hooks;
 mod idle;
+mod injector;
 mod park;
 mod reactor;
 mod shared;
 mod sockets;
 mod worker;
+
+#[cfg(test)]
+mod tests;
 
 pub use builder::Builder;
 pub use crew::ShutdownReport;
