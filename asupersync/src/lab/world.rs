@@ -203,7 +203,12 @@ impl LabWorld {
     pub(super) fn clear(&self) {
         {
             let mut state = self.core.lock();
-            if let Some(Frozen { now, steps, choices }) = state.failed {
+            if let Some(Frozen {
+                now,
+                steps,
+                choices,
+            }) = state.failed
+            {
                 (state.now, state.steps) = (now, steps);
                 state.trace.choices.truncate(choices);
             }
