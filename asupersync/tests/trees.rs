@@ -9,6 +9,7 @@ use asupersync::math::rng::Rng;
 use asupersync::{
     Cancelled, Cx, LabConfig, LabRuntime, Policy, RegionOptions, Runtime, Scope, TaskHandle,
 };
+use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
 use std::panic::resume_unwind;
 use std::pin::{Pin, pin};
@@ -34,6 +35,10 @@ enum Act {
     Timeout(Duration, Acts),
     /// A region that is polled this often and then dropped.
     Abandoned(u32, Acts),
+    /// A region opened by cleanup: requests from above do not reach it.
+    Shielded(Acts),
+    /// Waits under a mask.
+    Masked(Duration),
     DeferTask,
     DeferRegion,
     CancelRegion,
@@ -45,8 +50,16 @@ enum Act {
 
 type Acts = Arc<[Act]>;
 
+/// How long a cleanup may take in a tree: a wait of whole seconds exceeds every
+/// cleanup budget, so that the code is dropped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cleanup {
+    Short,
+    Overdue,
+}
+
 /// Draws the acts of one body; `left` bounds the whole tree.
-fn draw(rng: &mut Rng, depth: u32, left: &mut u32) -> Acts {
+fn draw(rng: &mut Rng, cleanup: Cleanup, depth: u32, left: &mut u32) -> Acts {
     let mut acts = Vec::new();
     let len = 1 + rng.below(6);
     for _ in 0..len {
@@ -54,11 +67,14 @@ fn draw(rng: &mut Rng, depth: u32, left: &mut u32) -> Acts {
             break;
         }
         *left -= 1;
-        let nested = if depth < 5 { 18 } else { 10 };
+        let nested = if depth < 5 { 20 } else { 11 };
         let short = Duration::from_micros(u64::from(rng.below(400)));
         acts.push(match rng.below(nested) {
             0 => Act::Yield,
             1 => Act::Sleep(short),
+            2 if cleanup == Cleanup::Overdue && rng.below(4) == 0 => {
+                Act::Clean(Duration::from_secs(10))
+            }
             2 => Act::Clean(short),
             3 => Act::Checkpoint,
             4 => Act::DeferTask,
@@ -72,19 +88,21 @@ fn draw(rng: &mut Rng, depth: u32, left: &mut u32) -> Acts {
                 _ => Act::Yield,
             },
             9 => Act::Blocking,
-            10..=12 => Act::Spawn(draw(rng, depth + 1, left)),
-            13 => Act::Daemon(draw(rng, depth + 1, left)),
-            14 => Act::Fail(draw(rng, depth + 1, left)),
-            15 => {
+            10 => Act::Masked(short),
+            11..=13 => Act::Spawn(draw(rng, cleanup, depth + 1, left)),
+            14 => Act::Daemon(draw(rng, cleanup, depth + 1, left)),
+            15 => Act::Fail(draw(rng, cleanup, depth + 1, left)),
+            16 => Act::Shielded(draw(rng, cleanup, depth + 1, left)),
+            17 => {
                 let policy = if rng.below(2) == 0 {
                     Policy::FailFast
                 } else {
                     Policy::Collect
                 };
-                Act::Region(policy, draw(rng, depth + 1, left))
+                Act::Region(policy, draw(rng, cleanup, depth + 1, left))
             }
-            16 => Act::Timeout(short, draw(rng, depth + 1, left)),
-            _ => Act::Abandoned(rng.below(4), draw(rng, depth + 1, left)),
+            18 => Act::Timeout(short, draw(rng, cleanup, depth + 1, left)),
+            _ => Act::Abandoned(rng.below(4), draw(rng, cleanup, depth + 1, left)),
         });
     }
     acts.into()
@@ -193,7 +211,13 @@ fn perform(
                         ..RegionOptions::default()
                     };
                     let body = |scope: Scope| {
-                        perform((*scope).clone(), Some(scope), acts.clone(), inside.clone(), home.clone())
+                        perform(
+                            (*scope).clone(),
+                            Some(scope),
+                            acts.clone(),
+                            inside.clone(),
+                            home.clone(),
+                        )
                     };
                     let reported = cx.region_report(options, body).await;
                     inside.must_be_empty("a region");
@@ -204,15 +228,28 @@ fn perform(
                 Act::Timeout(d, acts) => {
                     let inside = census.below();
                     let body = |scope: Scope| {
-                        perform((*scope).clone(), Some(scope), acts.clone(), inside.clone(), home.clone())
+                        perform(
+                            (*scope).clone(),
+                            Some(scope),
+                            acts.clone(),
+                            inside.clone(),
+                            home.clone(),
+                        )
                     };
                     let _ = cx.timeout(*d, body).await;
                     inside.must_be_empty("a timeout");
                 }
                 Act::Abandoned(polls, acts) => {
                     let inside = census.below();
-                    let body =
-                        |scope: Scope| perform((*scope).clone(), Some(scope), acts.clone(), inside, home.clone());
+                    let body = |scope: Scope| {
+                        perform(
+                            (*scope).clone(),
+                            Some(scope),
+                            acts.clone(),
+                            inside,
+                            home.clone(),
+                        )
+                    };
                     let mut region = pin!(cx.region_report(RegionOptions::default(), body));
                     for _ in 0..*polls {
                         let ended =
@@ -223,6 +260,28 @@ fn perform(
                         // Lets the others run in between, whether or not it is cancelled.
                         let _ = cx.yield_now().await;
                     }
+                }
+                Act::Shielded(acts) => {
+                    let inside = census.below();
+                    let body = |scope: Scope| {
+                        perform(
+                            (*scope).clone(),
+                            Some(scope),
+                            acts.clone(),
+                            inside.clone(),
+                            home.clone(),
+                        )
+                    };
+                    let options = RegionOptions::default();
+                    let reported = cx.cleanup().region_report(options, body).await;
+                    inside.must_be_empty("a shielded region");
+                    if let Ok(Some(panic)) = reported.map(|r| r.panic) {
+                        resume_unwind(Box::new(panic.message().to_owned()));
+                    }
+                }
+                Act::Masked(d) => {
+                    let _mask = cx.mask();
+                    cx.sleep(*d).await?;
                 }
                 Act::DeferTask => {
                     let place = home.enter();
@@ -269,8 +328,8 @@ fn perform(
 }
 
 /// Runs the tree of a seed in the root region of some world; what breaks the law comes back.
-async fn tree(cx: Scope, seed: u64) -> Vec<String> {
-    let acts = draw(&mut Rng::stream(seed, "tree"), 0, &mut 60);
+async fn tree(cx: Scope, seed: u64, cleanup: Cleanup) -> Vec<String> {
+    let acts = draw(&mut Rng::stream(seed, "tree"), cleanup, 0, &mut 60);
     let acts: Acts = [Act::Region(Policy::Collect, acts)].into();
     let broken = Arc::new(Mutex::new(Vec::new()));
     let census = Arc::new(Census {
@@ -289,12 +348,35 @@ async fn tree(cx: Scope, seed: u64) -> Vec<String> {
 
 #[test]
 fn a_thousand_trees_in_the_lab() {
+    let mut seen = BTreeSet::new();
     for seed in 0..1_000 {
+        let cleanup = if seed % 2 == 0 {
+            Cleanup::Short
+        } else {
+            Cleanup::Overdue
+        };
         let lab = LabRuntime::new(LabConfig::default().seed(seed));
-        let broken = lab.run(async |cx| tree(cx, seed).await);
+        let broken = lab.run(async |cx| tree(cx, seed, cleanup).await);
         assert!(broken.is_empty(), "{broken:?}\n{}", lab.report());
         lab.check().expect("run has checked");
+        for e in lab.trace().events {
+            let name = format!("{:?}", e.event);
+            seen.extend(name.split(' ').next().map(str::to_owned));
+        }
     }
+    // A generator that no longer reaches these would prove nothing about them.
+    let must = [
+        "RegionHandedOver",
+        "RegionFinalizing",
+        "FinalizerRan",
+        "CancelRequested",
+        "CancelObserved",
+        "CancelMasked",
+        "TaskFinalizing",
+        "TaskEscalated",
+    ];
+    must.iter()
+        .for_each(|name| assert!(seen.contains(*name), "no tree has {name}"));
 }
 
 #[test]
@@ -302,7 +384,7 @@ fn trees_repeat_exactly() {
     for seed in 0..50 {
         let hash = || {
             let lab = LabRuntime::new(LabConfig::default().seed(seed));
-            lab.run(async |cx| drop(tree(cx, seed).await));
+            lab.run(async |cx| drop(tree(cx, seed, Cleanup::Short).await));
             lab.trace().hash()
         };
         assert_eq!(hash(), hash(), "seed {seed}");
@@ -321,17 +403,8 @@ fn trees_on_threads() {
         .expect("it starts");
     for seed in 0..300 {
         for runtime in [&one, &four] {
-            let broken = runtime.block_on(async |cx| tree(cx, seed).await);
+            let broken = runtime.block_on(async |cx| tree(cx, seed, Cleanup::Short).await);
             assert_eq!(broken.expect("the root only waits"), [""; 0], "seed {seed}");
         }
     }
-}
-#[test]
-fn zz_debug() {
-    let seed: u64 = std::env::var("TREE").unwrap().parse().unwrap();
-    println!("{:#?}", draw(&mut Rng::stream(seed, "tree"), 0, &mut 60));
-    let lab = LabRuntime::new(LabConfig::default().seed(seed));
-    let r = lab.try_run(async |cx| tree(cx, seed).await);
-    if std::env::var_os("QUIET").is_none() { for e in &lab.trace().events { println!("{e}"); } }
-    println!("{r:?}");
 }
