@@ -27,6 +27,7 @@ mod suppress;
 pub use config::ConfigError;
 pub use finding::{Finding, Level, Problem, Report, TargetRef};
 
+use asupersync_source::resolve::Index;
 use asupersync_source::load::{self, FileId, LoadError, Project, Selection};
 use config::Config;
 use engine::resolved::{self, Hits};
@@ -243,10 +244,14 @@ fn compiler_hits(
     options: &Options,
     report: &mut Report,
 ) -> Option<Hits> {
-    let watched: BTreeSet<&'static str> = rules::RULES
+    let mut watched: BTreeSet<String> = rules::RULES
         .iter()
         .flat_map(|rule| (rule.watches)())
+        .filter(|path| *path != facts::HANDLE_RETURNING)
+        .flat_map(facts::compiler_names)
         .collect();
+    let local = syntactic::wrappers(&Index::new(project));
+    watched.extend(local.into_iter().filter(|path| asupersync_source::known::is_plain(path)));
     let request = resolved::Request {
         project,
         manifest,

@@ -7,5 +7,6 @@ fn commands() {
             "cargo-asupersync-lint",
             std::path::Path::new(env!("CARGO_BIN_EXE_cargo-asupersync-lint")),
         )
-        .case("tests/cmd/*.trycmd");
+        .case("tests/cmd/*.trycmd")
+        .case("tests/cmd/*.toml");
 }
