@@ -33,9 +33,6 @@ mod shared;
 mod sockets;
 mod worker;
 
-#[cfg(test)]
-mod tests;
-
 pub use builder::Builder;
 pub use crew::ShutdownReport;
 pub use entry::{End, Flavour, Termination, main_entry, main_on, test_entry};

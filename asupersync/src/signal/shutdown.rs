@@ -28,7 +28,11 @@ impl Cx {
     /// # }).unwrap();
     /// ```
     pub fn shutdown_signal(&self) -> ShutdownSignal<'_> {
-        ShutdownSignal { cx: self, listening: None, interrupt: Interrupt::default() }
+        ShutdownSignal {
+            cx: self,
+            listening: None,
+            interrupt: Interrupt::default(),
+        }
     }
 }
 

@@ -52,6 +52,7 @@
 #![forbid(unsafe_code)]
 
 pub mod compiler;
+mod cursor;
 pub mod edit;
 pub mod known;
 pub mod load;
