@@ -11,11 +11,12 @@
 
 use super::Runtime;
 use super::account;
+use crate::cx::RegionError;
 use crate::cx::Scope;
+use crate::exec::region::RegionOptions;
 use crate::types::cancel::{CancelKind, CancelReason, Cancelled, reason_in};
 use crate::types::outcome::Severity;
 use crate::types::report::RegionReport;
-use crate::{RegionError, RegionOptions};
 use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
@@ -40,7 +41,7 @@ pub enum Flavour {
 }
 
 impl Flavour {
-    fn build(self) -> Result<Runtime, crate::Error> {
+    fn build(self) -> Result<Runtime, crate::types::error::Error> {
         let builder = Runtime::builder();
         match self {
             Flavour::CurrentThread => builder.current_thread(),
@@ -121,7 +122,7 @@ fn cancel_reason(e: &dyn Any) -> Option<&CancelReason> {
         .or_else(|| look::<Cancelled>(e))
         .or_else(|| look::<std::io::Error>(e))
         .or_else(|| look::<RegionError>(e))
-        .or_else(|| look::<crate::TimeoutError>(e))
+        .or_else(|| look::<crate::time::TimeoutError>(e))
 }
 
 /// Runs `main`: SIGTERM and SIGINT ask it to stop, and the report decides about the exit code.

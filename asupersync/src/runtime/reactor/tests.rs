@@ -1,3 +1,5 @@
+//! The reactor on real sockets.
+
 use super::*;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
