@@ -14,7 +14,7 @@ use crate::error::{CloseError, OpenError, UseError};
 use crate::guest::Guest;
 use crate::host::Host;
 use crate::journal::Journal;
-use crate::owner::{self, Owner};
+use crate::owner;
 use crate::report::{Census, EscalationReport};
 use crate::seat::Books;
 use asupersync::Cx;
@@ -36,14 +36,14 @@ pub struct Boundary {
 }
 
 impl Boundary {
-    /// Opens a boundary that `owner` closes: a [`asupersync::Scope`] when its region ends or is cancelled, a
-    /// [`Cx`] when its task does.
+    /// Opens a boundary that the owner of `cx` closes: of a [`asupersync::Scope`] it is the region, when it ends or
+    /// is cancelled, of a task's own context it is the task.
     ///
     /// # Errors
     /// The configuration is unusable, the system refused a thread, or the region has begun to close.
-    pub fn open<O: Owner>(owner: &O, config: BoundaryConfig) -> Result<Boundary, OpenError> {
-        let boundary = Boundary::start(&config, Some(owner.cx().clone()))?;
-        owner::bind(owner, &boundary)?;
+    pub fn open(cx: &Cx, config: BoundaryConfig) -> Result<Boundary, OpenError> {
+        let boundary = Boundary::start(&config, Some(cx.clone()))?;
+        owner::bind(cx, &boundary)?;
         Ok(boundary)
     }
 
@@ -275,11 +275,11 @@ mod tests {
     #[test]
     fn panics_end_the_future_and_nothing_else() {
         both(async |b| {
-            let polled = b
+            let polled: Result<(), UseError> = b
                 .adopt(|| async { panic!("in poll {}", 1) })
                 .named("fragile")
                 .await;
-            let error = polled.map(|()| ()).unwrap_err().to_string();
+            let error = polled.unwrap_err().to_string();
             assert!(
                 error.contains("adopted future \"fragile\"") && error.contains("in poll 1"),
                 "{error}"
@@ -289,11 +289,11 @@ mod tests {
                 .await
                 .unwrap_err();
             assert!(matches!(made, UseError::Panicked { .. }), "{made}");
-            let delegated = b
+            let delegated: Result<(), UseError> = b
                 .delegate(async { panic!("over there") })
                 .named("remote")
                 .await;
-            let error = delegated.map(|()| ()).unwrap_err().to_string();
+            let error = delegated.unwrap_err().to_string();
             assert!(
                 error.contains("\"remote\"") && error.contains("over there"),
                 "{error}"

@@ -5,6 +5,7 @@
 //! | [`builder`] | configuration and start |
 //! | [`shared`] | what all threads share; the world's ports |
 //! | [`worker`] | the loop of one worker: run, look around, search, sleep |
+//! | [`injector`] | ready tasks that belong to no worker |
 //! | [`idle`] | who sleeps, who searches, whom to wake |
 //! | [`park`] | how a thread sleeps and is woken |
 //! | [`context`] | what the calling thread is to a runtime |
@@ -27,6 +28,7 @@ mod crew;
 mod entry;
 mod hooks;
 mod idle;
+mod injector;
 mod park;
 mod reactor;
 mod shared;
@@ -38,7 +40,7 @@ mod tests;
 
 pub use builder::Builder;
 pub use crew::ShutdownReport;
-pub use entry::{End, Flavour, Termination, main_entry, test_entry};
+pub use entry::{End, Flavour, Termination, main_entry, main_on, test_entry};
 
 use crate::cx::run_root;
 use crate::exec::region::RegionOptions;
@@ -164,6 +166,14 @@ impl Runtime {
             })
         });
         (reported, live)
+    }
+
+    /// Makes SIGTERM and SIGINT wishes to stop, as `#[asupersync::main]` does, until the value is dropped.
+    ///
+    /// # Errors
+    /// The system's, when it refuses a socket, a handler or a thread.
+    pub fn deliver_signals(&self) -> std::io::Result<crate::signal::Installed> {
+        crate::signal::install(&self.world)
     }
 
     /// Ends the runtime's threads and waits for them no longer than `d`.
