@@ -1,4 +1,4 @@
-//! The reactor on real sockets.
+//! The reactor over sockets of the loopback interface.
 
 use super::*;
 use std::io::{Read, Write};
