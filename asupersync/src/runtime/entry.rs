@@ -11,11 +11,13 @@
 
 use super::Runtime;
 use super::account;
-use crate::cx::Scope;
+use crate::cx::{RegionError, Scope};
+use crate::exec::region::RegionOptions;
+use crate::time::TimeoutError;
 use crate::types::cancel::{CancelKind, CancelReason, Cancelled, reason_in};
+use crate::types::error::Error;
 use crate::types::outcome::Severity;
 use crate::types::report::RegionReport;
-use crate::{RegionError, RegionOptions};
 use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
@@ -40,7 +42,7 @@ pub enum Flavour {
 }
 
 impl Flavour {
-    fn build(self) -> Result<Runtime, crate::Error> {
+    fn build(self) -> Result<Runtime, Error> {
         let builder = Runtime::builder();
         match self {
             Flavour::CurrentThread => builder.current_thread(),
@@ -121,7 +123,7 @@ fn cancel_reason(e: &dyn Any) -> Option<&CancelReason> {
         .or_else(|| look::<Cancelled>(e))
         .or_else(|| look::<std::io::Error>(e))
         .or_else(|| look::<RegionError>(e))
-        .or_else(|| look::<crate::TimeoutError>(e))
+        .or_else(|| look::<TimeoutError>(e))
 }
 
 /// Runs `main`: SIGTERM and SIGINT ask it to stop, and the report decides about the exit code.

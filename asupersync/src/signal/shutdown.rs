@@ -23,6 +23,7 @@ impl Cx {
     ///     cx.shutdown_signal().await;
     ///     "winding down"
     /// });
+    /// # scope.yield_now().await.unwrap();
     /// # server.cancel(CancelKind::User);
     /// # assert_eq!(server.await.into_result().unwrap(), "winding down");
     /// # }).unwrap();

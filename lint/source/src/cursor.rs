@@ -314,7 +314,7 @@ impl<'i, 'p> Cursor<'i, 'p> {
         }
     }
 
-    /// What a call or method call calls; none for other expressions and where it is not known.
+    /// What a call or method call calls, or which function a path passed as a value is; none where that is not known.
     pub fn callee(&self, expr: &Expr) -> Option<Callee> {
         match expr {
             Expr::Call(call) => match bare(&call.func) {

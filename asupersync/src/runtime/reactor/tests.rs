@@ -1,3 +1,5 @@
+//! The reactor over sockets of the loopback interface.
+
 use super::*;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
