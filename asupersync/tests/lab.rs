@@ -1,4 +1,8 @@
 //! The lab as its users meet it: same seed, same run; virtual time; reports that say what is wrong.
+#![allow(
+    clippy::let_underscore_future,
+    reason = "a region awaits its tasks whether or not someone keeps their handles"
+)]
 
 use asupersync::lab::pick::Pick;
 use asupersync::lab::{LabFailure, Replayer};
@@ -47,8 +51,21 @@ fn hash(config: LabConfig) -> u64 {
     lab.trace().hash()
 }
 
-/// The other process of the test below runs this test alone, with the variable set.
+/// Set in the other process of the tests below.
 const CHILD: &str = "LAB_TEST_PRINT_HASH";
+
+/// What one test of this binary says in a process of its own.
+fn child(test: &str, variables: &[(&str, &str)]) -> String {
+    let binary = std::env::current_exe().expect("a test binary has a path");
+    let output = std::process::Command::new(binary)
+        .args(["--exact", test, "--nocapture"])
+        .env(CHILD, "1")
+        .envs(variables.iter().copied())
+        .output()
+        .expect("the test binary starts");
+    let said = [output.stdout, output.stderr].concat();
+    String::from_utf8_lossy(&said).into_owned()
+}
 
 #[test]
 fn a_seed_is_a_run_in_every_process() {
@@ -57,16 +74,27 @@ fn a_seed_is_a_run_in_every_process() {
         println!("hash={here:016x}");
         return;
     }
-    let output =
-        std::process::Command::new(std::env::current_exe().expect("a test binary has a path"))
-            .args(["--exact", "a_seed_is_a_run_in_every_process", "--nocapture"])
-            .env(CHILD, "1")
-            .output()
-            .expect("the test binary starts");
-    let text = String::from_utf8_lossy(&output.stdout);
+    let text = child("a_seed_is_a_run_in_every_process", &[]);
     assert!(
         text.contains(&format!("hash={here:016x}")),
         "{here:016x} is not in {text}"
+    );
+}
+
+#[test]
+fn the_variable_pins_the_seed_of_every_lab() {
+    const NAME: &str = "the_variable_pins_the_seed_of_every_lab";
+    let hash = |seed| hash(LabConfig::default().seed(seed));
+    if std::env::var_os(CHILD).is_some() {
+        println!("hash={:016x}", hash(1));
+        return;
+    }
+    let text = child(NAME, &[("ASUPERSYNC_SEED", "7")]);
+    assert!(text.contains(&format!("hash={:016x}", hash(7))), "{text}");
+    let text = child(NAME, &[("ASUPERSYNC_SEED", "seven")]);
+    assert!(
+        text.contains("must be a whole number") && !text.contains("hash="),
+        "a seed that is no number is refused: {text}"
     );
 }
 

@@ -14,7 +14,7 @@ use crate::error::{CloseError, OpenError, UseError};
 use crate::guest::Guest;
 use crate::host::Host;
 use crate::journal::Journal;
-use crate::owner::{self, Owner};
+use crate::owner;
 use crate::report::{Census, EscalationReport};
 use crate::seat::Books;
 use asupersync::Cx;
@@ -36,14 +36,14 @@ pub struct Boundary {
 }
 
 impl Boundary {
-    /// Opens a boundary that `owner` closes: a [`asupersync::Scope`] when its region ends or is cancelled, a
-    /// [`Cx`] when its task does.
+    /// Opens a boundary that the owner of `cx` closes: of a [`asupersync::Scope`] it is the region, when it ends or
+    /// is cancelled, of a task's own context it is the task.
     ///
     /// # Errors
     /// The configuration is unusable, the system refused a thread, or the region has begun to close.
-    pub fn open<O: Owner>(owner: &O, config: BoundaryConfig) -> Result<Boundary, OpenError> {
-        let boundary = Boundary::start(&config, Some(owner.cx().clone()))?;
-        owner::bind(owner, &boundary)?;
+    pub fn open(cx: &Cx, config: BoundaryConfig) -> Result<Boundary, OpenError> {
+        let boundary = Boundary::start(&config, Some(cx.clone()))?;
+        owner::bind(cx, &boundary)?;
         Ok(boundary)
     }
 

@@ -188,6 +188,24 @@ fn a_task_may_own_a_boundary() {
 }
 
 #[test]
+fn a_function_given_the_bodys_context_places_the_boundary_with_the_region() {
+    async fn helper(cx: &Cx) -> Boundary {
+        Boundary::open(cx, config()).unwrap()
+    }
+    both(async |cx| {
+        let mut opened = None;
+        cx.region(async |scope: Scope| opened = Some(helper(&scope).await))
+            .await
+            .unwrap();
+        let report = opened
+            .unwrap()
+            .report()
+            .expect("closed with the region, not with the task");
+        assert_eq!(report.stage, Stage::Cooperative, "{report}");
+    });
+}
+
+#[test]
 fn the_token_closes_from_inside() {
     both(async |cx| {
         let (_, closed) = boundary_report(&cx, config(), async |b| {

@@ -104,8 +104,8 @@ fn handler(input: ParseStream<'_>) -> syn::Result<Expr> {
         }));
     }
     let handler = input.parse()?;
-    if !input.is_empty() {
-        input.parse::<Token![,]>()?;
+    if !input.is_empty() && input.parse::<Option<Token![,]>>()?.is_none() {
+        return Err(input.error("expected `,`: only a block needs none behind it"));
     }
     Ok(handler)
 }

@@ -4,6 +4,7 @@ use crate::cx::DropSafe;
 use pin_project::pin_project;
 use std::cell::Cell;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -50,14 +51,27 @@ impl<F: Future> Future for DropOk<F> {
 impl<F> DropSafe for DropOk<F> {}
 
 /// An arm of a `select!`.
+///
+/// The bound is not `F: DropSafe` itself: of an argument whose type lacks a trait
+/// that `&mut` has, the compiler says that it should be borrowed, in place of
+/// what the trait has to say.
 #[doc(hidden)]
-pub fn arm<F>(future: F) -> F::IntoFuture
+pub fn arm<F: IntoFuture>(future: F) -> F::IntoFuture
 where
-    F: IntoFuture,
-    F::IntoFuture: DropSafe,
+    SelectArm<F::IntoFuture>: Admitted,
 {
     future.into_future()
 }
+
+/// A future as an arm of a `select!`.
+#[doc(hidden)]
+pub struct SelectArm<F>(PhantomData<F>);
+
+/// Holds of the arms that may be dropped half-way.
+#[doc(hidden)]
+pub trait Admitted {}
+
+impl<F: DropSafe> Admitted for SelectArm<F> {}
 
 /// No arm can be taken.
 #[doc(hidden)]

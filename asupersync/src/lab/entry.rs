@@ -35,7 +35,11 @@ impl<T: Verdict, E: Debug> Verdict for Result<T, E> {
 /// # Panics
 /// When a run fails, with its report and the line that runs it again; and when
 /// the range of seeds is empty.
-pub fn test_entry<T: Verdict>(name: &str, seeds: Option<Range<u64>>, body: impl AsyncFn(Scope) -> T) -> T {
+pub fn test_entry<T: Verdict>(
+    name: &str,
+    seeds: Option<Range<u64>>,
+    body: impl AsyncFn(Scope) -> T,
+) -> T {
     let by_name = rng::hash(name.as_bytes()) >> 1;
     let seeds = seeds.unwrap_or(by_name..by_name + 1);
     let seeds = pinned(SEED_VARIABLE).map_or(seeds, |seed| seed..seed.saturating_add(1));
@@ -52,5 +56,7 @@ pub fn test_entry<T: Verdict>(name: &str, seeds: Option<Range<u64>>, body: impl 
         }
         last = result.ok();
     }
-    last.unwrap_or_else(|| panic!("{name}: the range of seeds {seeds:?} is empty, so nothing was tested"))
+    last.unwrap_or_else(|| {
+        panic!("{name}: the range of seeds {seeds:?} is empty, so nothing was tested")
+    })
 }

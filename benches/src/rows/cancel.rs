@@ -1,0 +1,31 @@
+//! Crowds of waiting tasks: what they weigh, and what it costs to be rid of them.
+
+use super::{Run, inside};
+use crate::allocations;
+use crate::engine::{Engine, Wait};
+use crate::measure::{Lap, Stopwatch};
+
+pub(super) fn runs<E: Engine>(engine: &'static E) -> Vec<(&'static str, Run)> {
+    vec![
+        inside(engine, "cancel-pending", async |cx, n| drain::<E>(cx, n, Wait::Pending).await),
+        inside(engine, "cancel-sleeping", async |cx, n| drain::<E>(cx, n, Wait::Sleeping).await),
+        inside(engine, "bytes-pending", async |cx, n| weigh::<E>(cx, n, Wait::Pending).await),
+        inside(engine, "bytes-sleeping", async |cx, n| weigh::<E>(cx, n, Wait::Sleeping).await),
+    ]
+}
+
+/// From the request to the last task's end.
+async fn drain<E: Engine>(cx: E::Cx, n: u32, wait: Wait) -> Lap {
+    let mut watch = Stopwatch::start();
+    E::crowd(&cx, n, wait, || watch = Stopwatch::start()).await;
+    watch.lap()
+}
+
+/// All bytes that are on the heap because of the tasks: cells, timers, and
+/// what the runtime and the owner need to find them.
+async fn weigh<E: Engine>(cx: E::Cx, n: u32, wait: Wait) -> Lap {
+    let mut bytes = 0;
+    allocations::begin();
+    E::crowd(&cx, n, wait, || bytes = allocations::end().bytes).await;
+    Lap::value(bytes as f64)
+}
