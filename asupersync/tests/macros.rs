@@ -54,7 +54,7 @@ async fn panics(_cx: &Cx) {
 #[asupersync::test]
 #[should_panic(expected = "T1")]
 async fn fails_when_a_child_fails(cx: &Cx) {
-    let _ = cx.try_spawn(async |_cx| Err::<(), _>(std::io::Error::other("nobody looks")));
+    drop(cx.try_spawn(async |_cx| Err::<(), _>(std::io::Error::other("nobody looks"))));
 }
 
 static RUNS: AtomicU32 = AtomicU32::new(0);
@@ -71,7 +71,7 @@ async fn runs_once_per_seed(cx: &Cx) -> Result<(), Cancelled> {
 fn a_lab_test_runs_under_each_of_its_seeds() {
     // The harness may run the same function beside this.
     let before = RUNS.load(Ordering::Relaxed);
-    runs_once_per_seed();
+    runs_once_per_seed().unwrap();
     assert!(RUNS.load(Ordering::Relaxed) >= before + 4);
     let mut draws = DRAWS.lock().unwrap().clone();
     draws.sort_unstable();
@@ -81,7 +81,7 @@ fn a_lab_test_runs_under_each_of_its_seeds() {
 
 #[asupersync::lab_test]
 async fn a_lab_test_has_a_seed_of_its_own(scope: Scope) {
-    let _ = scope.spawn(async |cx: Cx| cx.yield_now().await.unwrap());
+    drop(scope.spawn(async |cx: Cx| cx.yield_now().await.unwrap()));
 }
 
 #[asupersync::lab_test(seeds = 0..=2)]

@@ -73,6 +73,18 @@ pub trait Admitted {}
 
 impl<F: DropSafe> Admitted for SelectArm<F> {}
 
+/// The bit that disables an arm whose guard is false.
+#[doc(hidden)]
+pub fn bar(arm: u32, guard: bool) -> u64 {
+    u64::from(!guard) << arm
+}
+
+/// Which of `n` arms is polled at this turn.
+#[doc(hidden)]
+pub fn turn(start: u32, turn: u32, n: u32) -> u32 {
+    (start + turn) % n
+}
+
 /// No arm can be taken.
 #[doc(hidden)]
 #[cold]
