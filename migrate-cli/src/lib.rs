@@ -228,6 +228,11 @@ pub fn rewrite(options: &Options) -> Result<Report, Error> {
             scratch,
         };
         let mut lesson = court.judge(&output.messages);
+        if !lesson.calls.is_empty() || !lesson.mistaken.is_empty() {
+            // What a call means comes first: most other errors of the round follow from it.
+            lesson.held.clear();
+            lesson.fixed.clear();
+        }
         for (id, why) in &lesson.held {
             let site = model.site(*id);
             let file = project.file(site.file);
