@@ -97,7 +97,7 @@ async fn program(cx: &Cx) -> Result<(), String> {
 }
 
 #[asupersync::main(worker_threads = 1)]
-pub async fn other_program() {}
+pub(crate) async fn other_program() {}
 
 #[test]
 fn a_program_ends_with_an_exit_code() {
