@@ -75,3 +75,7 @@ pub use types::{
     report::RegionReport,
     time::Time,
 };
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -57,13 +57,17 @@ fn a_seed_is_a_run_in_every_process() {
         println!("hash={here:016x}");
         return;
     }
-    let output = std::process::Command::new(std::env::current_exe().expect("a test binary has a path"))
-        .args(["--exact", "a_seed_is_a_run_in_every_process", "--nocapture"])
-        .env(CHILD, "1")
-        .output()
-        .expect("the test binary starts");
+    let output =
+        std::process::Command::new(std::env::current_exe().expect("a test binary has a path"))
+            .args(["--exact", "a_seed_is_a_run_in_every_process", "--nocapture"])
+            .env(CHILD, "1")
+            .output()
+            .expect("the test binary starts");
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains(&format!("hash={here:016x}")), "{here:016x} is not in {text}");
+    assert!(
+        text.contains(&format!("hash={here:016x}")),
+        "{here:016x} is not in {text}"
+    );
 }
 
 #[test]
@@ -124,7 +128,9 @@ fn thirty_days_take_no_time() {
     let start = Instant::now();
     let slept = lab.run(async |cx| {
         let begin = cx.now();
-        cx.sleep(Duration::from_secs(30 * 86_400)).await.expect("nobody cancels");
+        cx.sleep(Duration::from_secs(30 * 86_400))
+            .await
+            .expect("nobody cancels");
         cx.now() - begin
     });
     let took = start.elapsed();
@@ -136,7 +142,9 @@ fn thirty_days_take_no_time() {
 fn a_timeout_fires_at_its_instant() {
     lab(1).run(async |cx| {
         let result = cx
-            .timeout(Duration::from_secs(5), async |cx| cx.sleep(Duration::from_secs(9)).await)
+            .timeout(Duration::from_secs(5), async |cx| {
+                cx.sleep(Duration::from_secs(9)).await
+            })
             .await;
         assert!(result.is_err(), "{result:?}");
         assert_eq!(cx.now(), Time::from_nanos(5_000_000_000));
@@ -151,8 +159,12 @@ fn a_clock_that_may_not_advance_waits_for_the_test() {
         cx.sleep(Duration::from_secs(1)).await.expect("allowed");
         assert_eq!(cx.now(), Time::from_nanos(1_000_000_000));
         lab.advance(Duration::from_secs(1));
-        cx.sleep_until(Time::from_nanos(3_000_000_000)).await.expect("allowed");
-        cx.sleep(Duration::from_secs(1)).await.expect("never comes back");
+        cx.sleep_until(Time::from_nanos(3_000_000_000))
+            .await
+            .expect("allowed");
+        cx.sleep(Duration::from_secs(1))
+            .await
+            .expect("never comes back");
     });
     match result {
         Err(LabFailure::Deadlock(wait)) => {
@@ -175,11 +187,20 @@ fn a_deadlock_is_reported_at_once_and_names_who_waits() {
         let _ = cx.spawn(async |cx: Cx| cx.sleep(Duration::from_secs(2)).await);
         poll_fn::<(), _>(|_| Poll::Pending).await
     });
-    let Err(LabFailure::Deadlock(wait)) = result else { panic!("{result:?}") };
+    let Err(LabFailure::Deadlock(wait)) = result else {
+        panic!("{result:?}")
+    };
     assert_eq!(wait.at, Time::from_nanos(2_000_000_000));
     assert_eq!(wait.count, 2, "{wait}");
-    let stuck = wait.waiting.iter().find(|w| w.name.as_str() == "stuck").expect("it is named");
-    assert_eq!((stuck.note, stuck.since), (Some("before the wait"), Some(Time::ZERO)));
+    let stuck = wait
+        .waiting
+        .iter()
+        .find(|w| w.name.as_str() == "stuck")
+        .expect("it is named");
+    assert_eq!(
+        (stuck.note, stuck.since),
+        (Some("before the wait"), Some(Time::ZERO))
+    );
     let report = lab.report().to_string();
     assert!(report.contains("deadlock at t+2s"), "{report}");
     let line = "ASUPERSYNC_SEED=3 cargo test a_deadlock_is_reported_at_once_and_names_who_waits";
@@ -196,7 +217,9 @@ fn a_livelock_is_reported_with_who_spins() {
             }
         });
     });
-    let Err(LabFailure::StepLimit(spin)) = result else { panic!("{result:?}") };
+    let Err(LabFailure::StepLimit(spin)) = result else {
+        panic!("{result:?}")
+    };
     assert_eq!(spin.steps, 5_000);
     assert_eq!(spin.spinning[0].1.as_str(), "spinner");
     assert_eq!(lab.steps(), 5_000, "the teardown is not part of the run");
@@ -211,7 +234,9 @@ fn what_a_failed_run_leaves_is_dropped() {
             let held = held.clone();
             let _ = cx.spawn(async move |cx: Cx| {
                 let _held = held;
-                let _ = cx.region(async |_| poll_fn::<(), _>(|_| Poll::Pending).await).await;
+                let _ = cx
+                    .region(async |_| poll_fn::<(), _>(|_| Poll::Pending).await)
+                    .await;
             });
         }
     });
@@ -237,7 +262,10 @@ fn a_panic_of_the_body_or_of_a_task_fails_the_run() {
     let message = std::panic::catch_unwind(|| lab(5).run(async |_| panic!("on purpose")));
     let message = message.expect_err("run panics");
     let message = message.downcast_ref::<String>().expect("with a message");
-    assert!(message.contains("on purpose") && message.contains("ASUPERSYNC_SEED=5"), "{message}");
+    assert!(
+        message.contains("on purpose") && message.contains("ASUPERSYNC_SEED=5"),
+        "{message}"
+    );
 }
 
 /// Whether the two events of a kind of race meet under a seed.
@@ -259,7 +287,11 @@ fn planted_races_are_found() {
             })
         });
         for h in handles {
-            h.join(cx).await.expect("nobody cancels").into_result().expect("no panic");
+            h.join(cx)
+                .await
+                .expect("nobody cancels")
+                .into_result()
+                .expect("no panic");
         }
         n.load(Ordering::Relaxed) == 1
     };
@@ -276,15 +308,24 @@ fn planted_races_are_found() {
             writer.lock().expect("nobody panics").1 = 1;
         });
         let reader = cx.spawn(async move |_: Cx| *pair.lock().expect("nobody panics"));
-        let (a, b) = reader.join(cx).await.expect("nobody cancels").into_result().expect("no panic");
+        let (a, b) = reader
+            .join(cx)
+            .await
+            .expect("nobody cancels")
+            .into_result()
+            .expect("no panic");
         a != b
     };
     let first = |race: &dyn Fn(u64) -> bool| (0..1_000).find(|seed| race(*seed));
-    let update = first(&|seed| races(seed, lost_update)).expect("a seed below 1000 loses an update");
+    let update =
+        first(&|seed| races(seed, lost_update)).expect("a seed below 1000 loses an update");
     assert!(races(update, lost_update), "and does so again");
     let half = first(&|seed| races(seed, torn)).expect("a seed below 1000 sees half of the pair");
     assert!(races(half, torn), "and does so again");
-    assert!((0..1_000).any(|seed| !races(seed, lost_update)), "other seeds do not");
+    assert!(
+        (0..1_000).any(|seed| !races(seed, lost_update)),
+        "other seeds do not"
+    );
 }
 
 #[test]

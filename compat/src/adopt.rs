@@ -16,6 +16,7 @@ use crate::report::{FutureKind, FutureName};
 use crate::seat::{Books, Seat};
 use asupersync::{Cx, PanicPayload};
 use pin_project::{pin_project, pinned_drop};
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -152,9 +153,7 @@ impl<F: Future> Future for Adopted<F> {
             let fresh = !inside_any();
             let _frame = seat.books.journal.enter();
             let _current = this.cx.set();
-            poll_in_context(seat, fresh, || {
-                catch_unwind(AssertUnwindSafe(|| future.poll(task)))
-            })
+            poll_in_context(seat, fresh, || future.poll(task))
         };
         let output = match polled {
             Ok(Poll::Pending) => return Poll::Pending,
@@ -194,14 +193,15 @@ fn leave<F>(mut inner: Pin<&mut Option<F>>, seat: &mut Option<Seat>) {
     let _ = catch_unwind(AssertUnwindSafe(|| inner.set(None)));
 }
 
-fn panicked(seat: &Seat, payload: Box<dyn std::any::Any + Send>) -> UseError {
+fn panicked(seat: &Seat, payload: Box<dyn Any + Send>) -> UseError {
     UseError::Panicked {
         future: seat.future_name(),
         panic: PanicPayload::from_any(payload),
     }
 }
 
-/// Runs one poll inside the runtime's context, with a fresh cooperative budget where that is possible.
+/// Runs one poll inside the runtime's context, with a fresh cooperative budget where that is possible,
+/// and catches what it panics with.
 ///
 /// tokio sets the budget in its own entry points only, of which `block_on` is the one that polls
 /// on this thread; the future given to it is ready after that one poll, so it never parks. A
@@ -210,18 +210,30 @@ fn panicked(seat: &Seat, payload: Box<dyn std::any::Any + Send>) -> UseError {
 ///
 /// A thread that already belongs to a runtime cannot enter another one; there the budget is that
 /// runtime's. `fresh` says that no boundary's code is running around this poll.
-fn poll_in_context<R>(seat: &Seat, fresh: bool, poll: impl FnOnce() -> R) -> R {
+///
+/// The context is left inside the catch: a future that keeps a guard of its own across an await makes
+/// tokio panic there.
+fn poll_in_context<R>(
+    seat: &Seat,
+    fresh: bool,
+    poll: impl FnOnce() -> R,
+) -> Result<R, Box<dyn Any + Send>> {
     let mut poll = Some(poll);
-    let mut once = || poll.take().map(|poll| poll());
     if fresh && cover::may_enter() {
-        // The entry is refused by a panic when a runtime that we know nothing of has this thread.
-        let entered = catch_unwind(AssertUnwindSafe(|| {
-            seat.handle.block_on(poll_fn(|_| Poll::Ready(once())))
-        }));
-        if let Ok(Some(polled)) = entered {
-            return polled;
+        let entry = poll_fn(|_| Poll::Ready(poll.take().map(|poll| poll())));
+        let entered = catch_unwind(AssertUnwindSafe(|| seat.handle.block_on(entry)));
+        match entered {
+            Ok(Some(polled)) => return Ok(polled),
+            Err(payload) if poll.is_none() => return Err(payload),
+            // The entry was refused, by a panic: a runtime that we know nothing of has this thread.
+            _ => {}
         }
     }
-    let _context = seat.handle.enter();
-    once().expect("a poll runs once: an entry that was refused did not run it")
+    catch_unwind(AssertUnwindSafe(|| {
+        let _context = seat.handle.enter();
+        let poll = poll
+            .take()
+            .expect("an entry that was refused did not run the poll");
+        poll()
+    }))
 }

@@ -275,11 +275,11 @@ mod tests {
     #[test]
     fn panics_end_the_future_and_nothing_else() {
         both(async |b| {
-            let polled = b
+            let polled: Result<(), UseError> = b
                 .adopt(|| async { panic!("in poll {}", 1) })
                 .named("fragile")
                 .await;
-            let error = polled.map(|()| ()).unwrap_err().to_string();
+            let error = polled.unwrap_err().to_string();
             assert!(
                 error.contains("adopted future \"fragile\"") && error.contains("in poll 1"),
                 "{error}"
@@ -289,11 +289,11 @@ mod tests {
                 .await
                 .unwrap_err();
             assert!(matches!(made, UseError::Panicked { .. }), "{made}");
-            let delegated = b
+            let delegated: Result<(), UseError> = b
                 .delegate(async { panic!("over there") })
                 .named("remote")
                 .await;
-            let error = delegated.map(|()| ()).unwrap_err().to_string();
+            let error = delegated.unwrap_err().to_string();
             assert!(
                 error.contains("\"remote\"") && error.contains("over there"),
                 "{error}"

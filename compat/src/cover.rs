@@ -4,7 +4,7 @@
 //! and `tokio::spawn` lands on the boundary. Covers of one thread are left in the order they
 //! were entered, which tokio insists on.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use tokio::runtime::{EnterGuard, Handle};
 
 self_cell::self_cell!(
@@ -18,6 +18,8 @@ self_cell::self_cell!(
 
 thread_local! {
     static COVERS: RefCell<Vec<Cover>> = const { RefCell::new(Vec::new()) };
+    /// Contexts that a stack frame of this crate holds open in the place of a cover.
+    static CALLS: Cell<usize> = const { Cell::new(0) };
 }
 
 /// Puts this thread into the runtime's context until [`leave`].
@@ -32,8 +34,25 @@ pub(crate) fn leave() {
     drop(cover);
 }
 
+/// Says that the calling frame holds a context open that is not an entry, until the guard is dropped.
+pub(crate) fn caller() -> Caller {
+    CALLS.set(CALLS.get() + 1);
+    Caller
+}
+
+/// See [`caller`].
+pub(crate) struct Caller;
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        CALLS.set(CALLS.get() - 1);
+    }
+}
+
 /// Whether a runtime may be entered by this thread as far as can be told without trying: it stands
 /// in no context, or in one that a cover put it into, which is not an entry.
 pub(crate) fn may_enter() -> bool {
-    COVERS.with_borrow(|covers| !covers.is_empty()) || Handle::try_current().is_err()
+    CALLS.get() > 0
+        || COVERS.with_borrow(|covers| !covers.is_empty())
+        || Handle::try_current().is_err()
 }

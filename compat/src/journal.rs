@@ -156,10 +156,7 @@ fn record(info: &PanicHookInfo<'_>) {
     let journal = INSIDE.try_with(|frames| frames.try_borrow().ok()?.last().cloned());
     let Ok(Some(journal)) = journal else { return };
     let record = PanicRecord {
-        message: info
-            .payload_as_str()
-            .unwrap_or("a payload that is not a string")
-            .to_owned(),
+        message: said(info).to_owned(),
         place: info
             .location()
             .map_or_else(String::new, |at| Place(at).to_string()),
@@ -173,6 +170,14 @@ fn record(info: &PanicHookInfo<'_>) {
     if log.kept.len() < MAX_NAMED {
         log.kept.push(record);
     }
+}
+
+fn said<'a>(info: &'a PanicHookInfo<'_>) -> &'a str {
+    let payload = info.payload();
+    let literal = payload.downcast_ref::<&'static str>().copied();
+    literal
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a payload that is not a string")
 }
 
 /// Nothing that may panic runs under these locks, so poison means nothing.

@@ -105,7 +105,7 @@ impl Ladder {
     fn drain(&mut self, now: Duration, alive: Census, owned: bool) -> Move {
         let quiet = alive.tasks == 0 && alive.adopted == 0;
         let left = self.budgets.cooperative.saturating_sub(now);
-        if !(quiet && !owned) && !left.is_zero() {
+        if (owned || !quiet) && !left.is_zero() {
             let pause = self.pause.min(left);
             self.pause = (self.pause * 2).min(LAST_PAUSE);
             return Move::Wait(pause);

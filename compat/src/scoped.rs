@@ -47,6 +47,9 @@ pub enum RunError {
     /// The region did not open, or something in it went wrong; a boundary that leaked is such a thing.
     #[error(transparent)]
     Region(#[from] RegionError),
+    /// The system refused what it takes to receive signals.
+    #[error("signals cannot be received; free file descriptors or threads: {0}")]
+    Signals(#[source] std::io::Error),
     /// The runtime did not start.
     #[error("the runtime did not start: {0}")]
     Start(#[source] asupersync::Error),

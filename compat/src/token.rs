@@ -31,14 +31,14 @@ pub fn token_from(cx: &Cx) -> CancellationToken {
         .await;
         drop(fired);
     };
-    let _ = cx.task().name("cancellation bridge").daemon().spawn(bridge);
+    cx.task().name("cancellation bridge").daemon().spawn(bridge);
     token
 }
 
 /// Cancels the region of `scope` when `token` is cancelled.
 pub fn cancel_with(scope: &Scope, token: CancellationToken) {
     let region = scope.clone();
-    let _ = scope
+    scope
         .task()
         .name("cancellation bridge")
         .daemon()

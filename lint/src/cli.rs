@@ -166,6 +166,10 @@ fn lint(arguments: &Arguments, matches: &ArgMatches) -> ExitCode {
         levels: levels(matches),
         cargo_args,
     };
+    // A first build takes as long as the project does.
+    if options.engine != Engine::Syntactic && std::io::stderr().is_terminal() {
+        let _ = writeln!(std::io::stderr(), "building with clippy; `--engine syn` lints without");
+    }
     let report = match lint_paths(&arguments.paths, &options) {
         Ok(report) => report,
         Err(error) => return fail(&error.to_string()),

@@ -150,6 +150,24 @@ pub(crate) const BLOCKING_IO: &[&str] = &[
     "std::io::read_to_string",
 ];
 
+/// Waits for a child process that hold the thread.
+pub(crate) const BLOCKING_PROCESS: &[&str] = &[
+    "std::process::Command::output",
+    "std::process::Command::status",
+    "std::process::Child::wait",
+    "std::process::Child::wait_with_output",
+];
+
+/// Waits for another thread.
+pub(crate) const BLOCKING_CHANNEL: &[&str] = &[
+    "std::sync::mpsc::Receiver::recv",
+    "std::sync::mpsc::Receiver::recv_timeout",
+    "std::thread::JoinHandle::join",
+];
+
+/// Stands for every function of the linted crates that returns a `JoinHandle`; no path, so nothing else can have it.
+pub(crate) const HANDLE_RETURNING: &str = "{returns a handle}";
+
 /// Calls that run a future to its end on this thread.
 pub(crate) const BLOCK_ON: &[&str] = &[
     "tokio::runtime::Runtime::block_on",
@@ -203,7 +221,8 @@ mod tests {
             );
         }
         let lists = [
-            SPAWNS, TIMEOUTS, AMBIENT_TIME, BLOCKING_SLEEPS, BLOCKING_IO, BLOCK_ON, UNBOUNDED,
+            SPAWNS, TIMEOUTS, AMBIENT_TIME, BLOCKING_SLEEPS, BLOCKING_IO, BLOCKING_PROCESS,
+            BLOCKING_CHANNEL, BLOCK_ON, UNBOUNDED,
         ];
         for path in lists.concat() {
             assert_eq!(asupersync_source::known::canonical(path), path);

@@ -1,6 +1,7 @@
 //! What the linter reports: findings, and problems that kept it from looking everywhere.
 
 use crate::rules::Rule;
+use asupersync_source::load::{Project, Target};
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -69,8 +70,38 @@ pub struct Finding {
     pub package: String,
     /// Its manifest; none for a lone file.
     pub manifest: Option<PathBuf>,
+    /// The target the finding was made in.
+    pub target: TargetRef,
     /// The lines of the enclosing statement, for suppressions that stand before or behind it.
     pub(crate) statement_lines: (usize, usize),
+}
+
+/// The target of a finding, as cargo names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetRef {
+    /// Cargo's identifier of the package.
+    pub package_id: String,
+    /// The target's name.
+    pub name: String,
+    /// `lib`, `bin`, `example`, `test`, `bench` or `custom-build`.
+    pub kind: &'static str,
+    /// Its root file.
+    pub root: PathBuf,
+    /// Its edition.
+    pub edition: String,
+}
+
+impl TargetRef {
+    pub(crate) fn of(project: &Project, target: &Target) -> Self {
+        let package = project.package_of(target);
+        TargetRef {
+            package_id: package.id.clone(),
+            name: target.name.clone(),
+            kind: target.kind.word(),
+            root: project.file(target.root).path.clone(),
+            edition: package.edition.clone(),
+        }
+    }
 }
 
 /// Something that could not be looked at.

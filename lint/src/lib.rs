@@ -25,8 +25,9 @@ mod site;
 mod suppress;
 
 pub use config::ConfigError;
-pub use finding::{Finding, Level, Problem, Report};
+pub use finding::{Finding, Level, Problem, Report, TargetRef};
 
+use asupersync_source::resolve::Index;
 use asupersync_source::load::{self, FileId, LoadError, Project, Selection};
 use config::Config;
 use engine::resolved::{self, Hits};
@@ -243,10 +244,14 @@ fn compiler_hits(
     options: &Options,
     report: &mut Report,
 ) -> Option<Hits> {
-    let watched: BTreeSet<&'static str> = rules::RULES
+    let mut watched: BTreeSet<String> = rules::RULES
         .iter()
         .flat_map(|rule| (rule.watches)())
+        .filter(|path| *path != facts::HANDLE_RETURNING)
+        .flat_map(facts::compiler_names)
         .collect();
+    let local = syntactic::wrappers(&Index::new(project));
+    watched.extend(local.into_iter().filter(|path| asupersync_source::known::is_plain(path)));
     let request = resolved::Request {
         project,
         manifest,
@@ -283,10 +288,10 @@ fn judge(
     found: Vec<Finding>,
     report: &mut Report,
 ) {
-    let mut owners: BTreeMap<FileId, usize> = BTreeMap::new();
+    let mut owners: BTreeMap<FileId, &load::Target> = BTreeMap::new();
     for target in &project.targets {
         for module in &target.modules {
-            owners.entry(module.file).or_insert(target.package);
+            owners.entry(module.file).or_insert(target);
         }
     }
     let mut by_file: BTreeMap<PathBuf, Vec<Finding>> = BTreeMap::new();
@@ -295,8 +300,8 @@ fn judge(
     }
     for (id, owner) in owners {
         let file = project.file(id);
-        let package = &project.packages[owner];
-        let config = &configs[owner];
+        let package = project.package_of(owner);
+        let config = &configs[owner.package];
         let relative = |base: &Path| {
             let path = file.path.strip_prefix(base).ok()?;
             Some(path.to_string_lossy().replace('\\', "/"))
@@ -328,7 +333,8 @@ fn judge(
             report.suppressed += usize::from(hidden);
             !hidden
         });
-        findings.extend(about_suppressions(file, package, &suppressions, config));
+        let target = TargetRef::of(project, owner);
+        findings.extend(about_suppressions(file, package, &target, &suppressions, config));
         for mut finding in findings {
             finding.level = config.level(finding.rule);
             if finding.level != Level::Allow {
@@ -341,6 +347,7 @@ fn judge(
 fn about_suppressions(
     file: &load::SourceFile,
     package: &load::Package,
+    target: &TargetRef,
     suppressions: &[Suppression],
     config: &Config,
 ) -> Vec<Finding> {
@@ -365,6 +372,7 @@ fn about_suppressions(
             unresolved_types: false,
             package: package.name.clone(),
             manifest: package.manifest.clone(),
+            target: target.clone(),
             statement_lines: (line, end_line),
         });
     };

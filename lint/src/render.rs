@@ -117,17 +117,14 @@ pub fn json(finding: &Finding, source: &str, base: &Path) -> Value {
         .unwrap_or_default();
     json!({
         "reason": "compiler-message",
-        "package_id": finding.package,
+        "package_id": finding.target.package_id,
         "manifest_path": manifest,
         "target": {
-            "kind": ["lib"],
-            "crate_types": ["lib"],
-            "name": finding.package.replace('-', "_"),
-            "src_path": finding.path.display().to_string(),
-            "edition": "2024",
-            "doc": true,
-            "doctest": true,
-            "test": true,
+            "kind": [finding.target.kind],
+            "crate_types": [if finding.target.kind == "lib" { "lib" } else { "bin" }],
+            "name": finding.target.name,
+            "src_path": finding.target.root.display().to_string(),
+            "edition": finding.target.edition,
         },
         "message": {
             "$message_type": "diagnostic",

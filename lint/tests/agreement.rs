@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rules whose annotations the fixture carries.
-const CODES: &[&str] = &["AS101", "AS201", "AS202", "AS301", "AS401"];
+const CODES: &[&str] = &["AS101", "AS104", "AS201", "AS202", "AS301", "AS401"];
 
 /// Fewer would be too few to mean anything.
 const LEAST: usize = 60;

@@ -122,8 +122,13 @@ impl<'p> Visitor<'p> for Facts {
                 if let Some(callee) = cursor.callee(expr) {
                     self.callees.entry(key(expr)).or_insert(callee.path);
                 }
-                if let Expr::MethodCall(call) = expr {
-                    self.note_type(cursor, &call.receiver);
+                match expr {
+                    Expr::MethodCall(call) => self.note_type(cursor, &call.receiver),
+                    Expr::Call(call) => call
+                        .args
+                        .iter()
+                        .for_each(|argument| self.note_type(cursor, argument)),
+                    _ => {}
                 }
             }
             Expr::Await(base) => self.note_type(cursor, &base.base),

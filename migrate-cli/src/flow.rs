@@ -202,8 +202,29 @@ impl<'p> Builder<'_, 'p> {
     fn seed(&mut self, place: PlaceId, ty: &'p syn::Type) {
         let mut paths = TypePaths::default();
         paths.visit_type(ty);
-        for path in paths.0 {
+        let inert = !paths.inferred && paths.paths.iter().all(|path| self.is_foreign(path));
+        for path in paths.paths {
             self.seed_path(place, path);
+        }
+        if inert {
+            self.model.places.make_inert(place);
+        }
+    }
+
+    /// Whether a type's path names neither tokio nor the program nor a generic parameter.
+    fn is_foreign(&self, path: &syn::Path) -> bool {
+        if let Some(name) = path.get_ident() {
+            let name = ident_text(name);
+            if self.generics.iter().any(|scope| scope.contains_key(&name)) {
+                return false;
+            }
+        }
+        match self.facts.path(path) {
+            Some(found) => {
+                !asupersync_source::known::is_prefix("tokio", found) && !self.index.is_local(found)
+            }
+            // Primitives resolve to nothing.
+            None => path.get_ident().is_some(),
         }
     }
 
@@ -216,7 +237,7 @@ impl<'p> Builder<'_, 'p> {
         for bound in bounds {
             paths.visit_type_param_bound(bound);
         }
-        for path in paths.0 {
+        for path in paths.paths {
             self.seed_path(place, path);
         }
     }
@@ -256,7 +277,7 @@ impl<'p> Builder<'_, 'p> {
             for (at, ty) in types.enumerate() {
                 let mut inner = TypePaths::default();
                 inner.visit_type(ty);
-                let carries = inner.0.iter().any(|path| {
+                let carries = inner.paths.iter().any(|path| {
                     self.facts
                         .path(path)
                         .is_some_and(|path| path.starts_with("tokio::"))
@@ -1150,7 +1171,9 @@ impl<'p> Builder<'_, 'p> {
         callee: &str,
     ) {
         for (flow, argument) in flows.iter().zip(args) {
-            if let Some(place) = flow {
+            if let Some(place) = flow
+                && self.is_tokio_value(argument)
+            {
                 let range = self.range(argument);
                 self.model.escapes.push(Escape {
                     place: *place,
@@ -1161,6 +1184,26 @@ impl<'p> Builder<'_, 'p> {
                 });
             }
         }
+    }
+
+    /// Whether an expression is known to be, or to hold, a value of tokio's.
+    fn is_tokio_value(&self, expr: &Expr) -> bool {
+        fn holds(ty: &asupersync_source::types::Ty) -> bool {
+            use asupersync_source::types::Ty;
+            match ty {
+                Ty::Path { path, arguments } => {
+                    asupersync_source::known::is_prefix("tokio", path)
+                        || arguments.iter().any(holds)
+                }
+                Ty::Tuple(parts) => parts.iter().any(holds),
+                Ty::List(element) => holds(element),
+                Ty::Future(_) | Ty::Unknown => false,
+            }
+        }
+        self.facts
+            .ty(expr)
+            .or_else(|| self.facts.ty(stripped(expr)))
+            .is_some_and(holds)
     }
 
     fn local_call(&mut self, expr: &'p Expr, functions: &[FnId], flows: &[Flow]) -> PlaceId {
@@ -1363,7 +1406,10 @@ impl<'p> Builder<'_, 'p> {
                 // A trait of another crate on a value of ours: it may take tokio's types only.
                 let foreign = !asupersync_source::known::is_prefix("std", &callee)
                     && !asupersync_source::known::is_prefix("tokio", &callee);
-                if foreign && let Some(place) = receiver {
+                if foreign
+                    && self.is_tokio_value(&call.receiver)
+                    && let Some(place) = receiver
+                {
                     let range = self.range(call);
                     self.model.escapes.push(Escape {
                         place,
@@ -1685,12 +1731,20 @@ pub(crate) fn stripped(expr: &Expr) -> &Expr {
 }
 
 #[derive(Default)]
-struct TypePaths<'p>(Vec<&'p syn::Path>);
+struct TypePaths<'p> {
+    paths: Vec<&'p syn::Path>,
+    /// Something in the type is left to inference.
+    inferred: bool,
+}
 
 impl<'p> Visit<'p> for TypePaths<'p> {
     fn visit_path(&mut self, path: &'p syn::Path) {
-        self.0.push(path);
+        self.paths.push(path);
         visit::visit_path(self, path);
+    }
+
+    fn visit_type_infer(&mut self, _: &'p syn::TypeInfer) {
+        self.inferred = true;
     }
 }
 

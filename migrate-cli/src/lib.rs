@@ -11,6 +11,7 @@
 
 mod collect;
 mod decide;
+pub mod demo;
 mod facts;
 mod flow;
 mod manifest;

@@ -4,10 +4,11 @@
 
 #![forbid(unsafe_code)]
 
+use asupersync_migrate::demo::{self, Demo};
 use asupersync_migrate::{Dependency, Error, Options, Report, rules};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Takes tokio code to Cx style in steps that compile.
@@ -43,6 +44,15 @@ enum Command {
     Explain {
         /// Its code, such as `AM040`.
         rule: String,
+    },
+    /// Takes a sample service the whole way: lint, rewrite, build, load, SIGTERM, lab.
+    Demo {
+        /// The checkout that has the runtime under `asupersync`.
+        #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/.."))]
+        checkout: PathBuf,
+        /// Clients that talk at the same time.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=500))]
+        clients: u16,
     },
     /// Lists the rules.
     Rules {
@@ -105,10 +115,35 @@ enum RulesFormat {
 }
 
 fn main() -> ExitCode {
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == demo::sandbox::CARETAKER) {
+        demo::sandbox::take_care(&PathBuf::from(words.next().unwrap_or_default()));
+        return ExitCode::SUCCESS;
+    }
     let cli = Cli::parse();
     let mut out = std::io::stdout().lock();
+    if let Some(Command::Demo { checkout, clients }) = &cli.command {
+        return run_demo(checkout, *clients, &mut out);
+    }
     match run(cli, &mut out) {
         Ok(code) => code,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run_demo(checkout: &Path, clients: u16, out: &mut impl Write) -> ExitCode {
+    let checkout = checkout.canonicalize().unwrap_or_else(|_| checkout.to_owned());
+    let demo = Demo {
+        clients: clients.into(),
+        colour: std::io::stdout().is_terminal(),
+        ..Demo::new(checkout)
+    };
+    match demo::run(&demo, out) {
+        Ok(verdict) if verdict.is_ok() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(1),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "error: {error}");
             ExitCode::from(2)
@@ -122,6 +157,7 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Error> {
         let _ = out.write_all(text.as_bytes());
     };
     match cli.command.unwrap_or(Command::Rewrite(cli.rewrite)) {
+        Command::Demo { .. } => unreachable!("handled before"),
         Command::Assess { path, format } => {
             let report = asupersync_migrate::assess(&path)?;
             match format {

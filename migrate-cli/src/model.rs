@@ -34,6 +34,8 @@ pub(crate) struct SiteId(pub(crate) usize);
 pub(crate) struct Places {
     parents: Vec<usize>,
     seen: Vec<BTreeSet<String>>,
+    /// Places whose type can hold nothing of tokio and nothing of the program: what flows through them ties nothing together.
+    inert: BTreeSet<usize>,
 }
 
 impl Places {
@@ -52,7 +54,14 @@ impl Places {
         PlaceId(at)
     }
 
+    pub(crate) fn make_inert(&mut self, place: PlaceId) {
+        self.inert.insert(place.0);
+    }
+
     pub(crate) fn union(&mut self, one: PlaceId, other: PlaceId) {
+        if self.inert.contains(&one.0) || self.inert.contains(&other.0) {
+            return;
+        }
         let (one, other) = (self.class(one).0, self.class(other).0);
         if one == other {
             return;

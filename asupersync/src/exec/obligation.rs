@@ -5,13 +5,14 @@
 //! its slot is free; whoever swaps a record to 0 has resolved it.
 
 use super::lock;
+use super::region::RegionCell;
 use super::task::TaskRef;
 use crate::kernel::task::TaskPhase;
 use crate::types::event::Event;
 use crate::types::obligation::{AbortCause, ObligationKind, Resolution};
 use crate::types::report::LeakRecord;
 use std::mem;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// Promises kept without a lock.
@@ -90,11 +91,13 @@ impl Promises {
 ///
 /// Dropping it aborts it.
 #[must_use = "an obligation is committed or aborted; dropping it aborts"]
-#[derive(Debug)]
 pub(crate) struct Obligation {
     holder: TaskRef,
     slot: u32,
     kind: ObligationKind,
+    /// The region whose body made the promise, if it is not the task's own: a
+    /// body can be asked to cancel while its task is not.
+    body: Option<Arc<RegionCell>>,
     settled: bool,
 }
 
@@ -111,8 +114,15 @@ impl Obligation {
             holder: holder.clone(),
             slot,
             kind,
+            body: None,
             settled: false,
         }
+    }
+
+    /// Promised by the body of `region`.
+    pub(crate) fn by_body(mut self, region: Option<&Arc<RegionCell>>) -> Self {
+        self.body = region.cloned();
+        self
     }
 
     /// The promised effect happened.
@@ -152,6 +162,15 @@ impl Obligation {
     }
 }
 
+impl std::fmt::Debug for Obligation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Obligation")
+            .field("kind", &self.kind)
+            .field("holder", &self.holder)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Drop for Obligation {
     fn drop(&mut self) {
         if self.settled {
@@ -159,6 +178,7 @@ impl Drop for Obligation {
         }
         let orderly = std::thread::panicking()
             || self.holder.cancel_requested()
+            || self.body.as_ref().is_some_and(|region| region.cancel_requested())
             || self.holder.phase() >= TaskPhase::Finalizing;
         let cause = if orderly {
             AbortCause::Cancel

@@ -72,6 +72,3 @@ pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
     ("write_u64", CancelClass::Lossy),
     ("copy", CancelClass::Lossy),
 ];
-
-#[cfg(test)]
-mod tests;

@@ -166,11 +166,16 @@ impl Injector {
     fn fault(&self, lab: &LabRuntime, failure: Option<LabFailure>) -> Option<String> {
         match failure {
             // That something of the program ended early is what we asked for.
-            Some(LabFailure::Region(report)) => (report.severity == Severity::Panicked).then(|| report.to_string()),
+            Some(LabFailure::Region(report)) => {
+                (report.severity == Severity::Panicked).then(|| report.to_string())
+            }
             Some(failure) => Some(failure.to_string()),
             None => {
                 let region = lab.report().region.filter(|_| self.mode != Inject::Drop)?;
-                region.abandoned.first().map(|a| format!("did not react to the request: {a}"))
+                region
+                    .abandoned
+                    .first()
+                    .map(|a| format!("did not react to the request: {a}"))
             }
         }
     }

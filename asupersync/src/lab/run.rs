@@ -115,13 +115,19 @@ impl LabRuntime {
             },
         );
         self.world.clear();
-        let Reported { value, report, panic } = reported;
+        let Reported {
+            value,
+            report,
+            panic,
+        } = reported;
         let result = match (driven, panic, value) {
             (Err(failure), ..) => Err(failure),
             (Ok(()), Some(panic), _) => Err(LabFailure::BodyPanic(panic)),
-            (Ok(()), None, Some(value)) if is_survived(&report) => {
-                self.world.end().map(|()| value).map_err(LabFailure::Violation)
-            }
+            (Ok(()), None, Some(value)) if is_survived(&report) => self
+                .world
+                .end()
+                .map(|()| value)
+                .map_err(LabFailure::Violation),
             (Ok(()), None, _) => Err(LabFailure::Region(Box::new(report.clone()))),
         };
         self.lock().region = Some(report);

@@ -22,7 +22,10 @@ fn a_promise_that_a_running_task_drops_breaks_a_strict_run() {
     assert!(lab.quiescence_oracle().is_ok() && lab.task_leak_oracle().is_ok());
     assert!(run(false, forgets).1.is_none());
     let lease = async |cx: Scope| drop(cx.promise(ObligationKind::Lease));
-    assert!(run(true, lease).1.is_none(), "giving a lease back by drop is a resolution");
+    assert!(
+        run(true, lease).1.is_none(),
+        "giving a lease back by drop is a resolution"
+    );
 }
 
 #[test]

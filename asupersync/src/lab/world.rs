@@ -141,7 +141,7 @@ impl LabWorld {
             {
                 let mut state = self.core.lock();
                 state.fire_timers(&mut wake);
-                if wake.is_empty() && !state.net.next_due().is_some_and(|due| due <= state.now) {
+                if wake.is_empty() && state.net.next_due().is_none_or(|due| due > state.now) {
                     if let Some(step) = state.next() {
                         return step;
                     }
@@ -203,7 +203,12 @@ impl LabWorld {
     pub(super) fn clear(&self) {
         {
             let mut state = self.core.lock();
-            if let Some(Frozen { now, steps, choices }) = state.failed {
+            if let Some(Frozen {
+                now,
+                steps,
+                choices,
+            }) = state.failed
+            {
                 (state.now, state.steps) = (now, steps);
                 state.trace.choices.truncate(choices);
             }
@@ -377,7 +382,7 @@ impl State {
 struct Queue<'a>(&'a VecDeque<Entry>);
 
 impl Ready for Queue<'_> {
-    fn len(&self) -> u32 {
+    fn count(&self) -> u32 {
         u32::try_from(self.0.len()).expect("fewer than 2^32 tasks are runnable")
     }
 

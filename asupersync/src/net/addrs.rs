@@ -37,7 +37,14 @@ pub(crate) mod sealed {
             }
         )*};
     }
-    literal!(SocketAddr, SocketAddrV4, SocketAddrV6, (IpAddr, u16), (Ipv4Addr, u16), (Ipv6Addr, u16));
+    literal!(
+        SocketAddr,
+        SocketAddrV4,
+        SocketAddrV6,
+        (IpAddr, u16),
+        (Ipv4Addr, u16),
+        (Ipv6Addr, u16)
+    );
 
     impl Target for (&str, u16) {
         fn named(&self) -> io::Result<Named> {
@@ -60,8 +67,12 @@ pub(crate) mod sealed {
                 let message = format!("`{self}` {what}; write it as `host:port`");
                 io::Error::new(io::ErrorKind::InvalidInput, message)
             };
-            let (name, port) = self.rsplit_once(':').ok_or_else(|| refuse("names no port"))?;
-            let port = port.parse().map_err(|_| refuse("has a port that is no number below 65536"))?;
+            let (name, port) = self
+                .rsplit_once(':')
+                .ok_or_else(|| refuse("names no port"))?;
+            let port = port
+                .parse()
+                .map_err(|_| refuse("has a port that is no number below 65536"))?;
             if name.is_empty() {
                 return Err(refuse("names no host"));
             }
@@ -116,9 +127,8 @@ pub(super) async fn resolve(cx: &Cx, target: impl ToAddrs) -> io::Result<Vec<Soc
             let look_up = move |_: &Cx| world.net().resolve(&host, port);
             let looked_up = cx.spawn_blocking(look_up).join(cx).await?;
             let addrs = match looked_up.into_result() {
-                Ok(addrs) => addrs.map_err(|e| {
-                    io::Error::new(e.kind(), format!("cannot look up {what}: {e}"))
-                })?,
+                Ok(addrs) => addrs
+                    .map_err(|e| io::Error::new(e.kind(), format!("cannot look up {what}: {e}")))?,
                 Err(OutcomeError::Err(never)) => match never {},
                 Err(refused) => return Err(io::Error::other(refused)),
             };
@@ -147,7 +157,10 @@ mod tests {
         assert_eq!(known(&(Ipv4Addr::LOCALHOST, 80)), Named::Addrs(vec![v4]));
         assert_eq!(known(&"[::1]:80".to_owned()), Named::Addrs(vec![v6]));
         assert_eq!(known(&vec![v4, v6]), Named::Addrs(vec![v4, v6]));
-        assert_eq!(known(&"example.test:80"), Named::Host("example.test".into(), 80));
+        assert_eq!(
+            known(&"example.test:80"),
+            Named::Host("example.test".into(), 80)
+        );
     }
 
     #[test]

@@ -45,7 +45,14 @@ impl Future for Connect<'_> {
     type Output = io::Result<Arc<dyn Stream>>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let Connect { cx, untried, attempts, stagger, last_error, operation } = self.get_mut();
+        let Connect {
+            cx,
+            untried,
+            attempts,
+            stagger,
+            last_error,
+            operation,
+        } = self.get_mut();
         let cx = *cx;
         operation.poll(cx, task, |task| {
             loop {

@@ -81,7 +81,13 @@ impl TcpListener {
     /// The listener's, or one that wraps [`Cancelled`](crate::Cancelled).
     pub fn accept<'a>(&'a self, cx: &'a Cx) -> Accept<'a> {
         let (operation, delay) = (Operation::default(), *BACK_OFF.start());
-        Accept { listener: self, cx, operation, pause: None, delay }
+        Accept {
+            listener: self,
+            cx,
+            operation,
+            pause: None,
+            delay,
+        }
     }
 
     /// The address it listens on.
@@ -95,7 +101,9 @@ impl TcpListener {
 
 impl fmt::Debug for TcpListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TcpListener").field("addr", &self.local_addr().ok()).finish()
+        f.debug_struct("TcpListener")
+            .field("addr", &self.local_addr().ok())
+            .finish()
     }
 }
 
@@ -115,7 +123,13 @@ impl Future for Accept<'_> {
     type Output = io::Result<(TcpStream, SocketAddr)>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let Accept { listener, cx, operation, pause, delay } = self.get_mut();
+        let Accept {
+            listener,
+            cx,
+            operation,
+            pause,
+            delay,
+        } = self.get_mut();
         let cx = *cx;
         operation.poll(cx, task, |task| {
             let mut aborted = 0;
@@ -159,5 +173,8 @@ fn out_of_resources(e: &io::Error) -> bool {
 /// Whether the error is of the connection that would have been accepted.
 fn gone(e: &io::Error) -> bool {
     use io::ErrorKind as K;
-    matches!(e.kind(), K::ConnectionAborted | K::ConnectionReset | K::ConnectionRefused)
+    matches!(
+        e.kind(),
+        K::ConnectionAborted | K::ConnectionReset | K::ConnectionRefused
+    )
 }

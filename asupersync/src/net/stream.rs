@@ -44,16 +44,30 @@ impl TcpStream {
     pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
         let half = || Half(Arc::clone(&self.inner));
         (
-            ReadHalf { half: half(), stream: PhantomData },
-            WriteHalf { half: half(), stream: PhantomData },
+            ReadHalf {
+                half: half(),
+                stream: PhantomData,
+            },
+            WriteHalf {
+                half: half(),
+                stream: PhantomData,
+            },
         )
     }
 
     /// The two directions, to give to two tasks. Dropping the writing half ends
     /// its direction; the connection closes with the last half.
     pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
-        let read = OwnedReadHalf { half: Half(Arc::clone(&self.inner)) };
-        (read, OwnedWriteHalf { half: Half(self.inner), ends: true })
+        let read = OwnedReadHalf {
+            half: Half(Arc::clone(&self.inner)),
+        };
+        (
+            read,
+            OwnedWriteHalf {
+                half: Half(self.inner),
+                ends: true,
+            },
+        )
     }
 
     /// Whether small writes go out at once instead of waiting for more.
@@ -92,7 +106,9 @@ impl TcpStream {
 impl fmt::Debug for TcpStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut s = f.debug_struct("TcpStream");
-        s.field("local", &self.local_addr().ok()).field("peer", &self.peer_addr().ok()).finish()
+        s.field("local", &self.local_addr().ok())
+            .field("peer", &self.peer_addr().ok())
+            .finish()
     }
 }
 

@@ -33,7 +33,10 @@ pub(super) fn json(report: &RegionReport, live: usize) -> String {
     let mut j = Json::default();
     let [ok, err, cancelled, panicked] = report.counts;
     j.text("region", &report.region.to_string());
-    j.optional("name", (!report.name.is_none()).then(|| report.name.as_str().to_owned()));
+    j.optional(
+        "name",
+        (!report.name.is_none()).then(|| report.name.as_str().to_owned()),
+    );
     j.text("severity", word(report.severity));
     j.raw(
         "counts",
@@ -42,7 +45,10 @@ pub(super) fn json(report: &RegionReport, live: usize) -> String {
     j.raw("stopped", &report.stopped.to_string());
     j.raw("drained", &report.drain.alive.to_string());
     let took = report.drain.took();
-    j.raw("drain_ms", &took.map_or("null".into(), |t| format!("{:.3}", t.as_secs_f64() * 1e3)));
+    j.raw(
+        "drain_ms",
+        &took.map_or("null".into(), |t| format!("{:.3}", t.as_secs_f64() * 1e3)),
+    );
     let abandoned = report.abandoned.iter().map(|a| {
         let mut j = Json::default();
         j.optional("task", a.task.map(|t| t.to_string()));
@@ -190,6 +196,9 @@ mod tests {
     #[test]
     fn text_says_why_and_that_nobody_is_left() {
         let line = text(&report(), 0);
-        assert!(line.contains("cancelled: Shutdown") && line.ends_with("0 orphans"), "{line}");
+        assert!(
+            line.contains("cancelled: Shutdown") && line.ends_with("0 orphans"),
+            "{line}"
+        );
     }
 }

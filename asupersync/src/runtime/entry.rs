@@ -44,8 +44,12 @@ impl Flavour {
         let builder = Runtime::builder();
         match self {
             Flavour::CurrentThread => builder.current_thread(),
-            Flavour::MultiThread { worker_threads: Some(n) } => builder.worker_threads(n),
-            Flavour::MultiThread { worker_threads: None } => builder,
+            Flavour::MultiThread {
+                worker_threads: Some(n),
+            } => builder.worker_threads(n),
+            Flavour::MultiThread {
+                worker_threads: None,
+            } => builder,
         }
         .build()
     }
@@ -69,7 +73,10 @@ pub enum End {
     /// With this code.
     Code(ExitCode),
     /// With an error: what it says, and the cancellation it wraps, if any.
-    Failed { message: String, reason: Option<Box<CancelReason>> },
+    Failed {
+        message: String,
+        reason: Option<Box<CancelReason>>,
+    },
 }
 
 impl Termination for () {
@@ -90,7 +97,10 @@ impl<T: Termination, E: fmt::Debug + 'static> Termination for Result<T, E> {
             Ok(value) => value.end(),
             Err(e) => {
                 let message = format!("{e:?}");
-                End::Failed { message, reason: cancel_reason(&e).cloned().map(Box::new) }
+                End::Failed {
+                    message,
+                    reason: cancel_reason(&e).cloned().map(Box::new),
+                }
             }
         }
     }
@@ -102,7 +112,9 @@ fn cancel_reason(e: &dyn Any) -> Option<&CancelReason> {
     fn look<E: StdError + 'static>(e: &dyn Any) -> Option<&CancelReason> {
         reason_in(e.downcast_ref::<E>()?)
     }
-    let boxed = e.downcast_ref::<Box<dyn StdError + Send + Sync>>().and_then(|e| reason_in(&**e));
+    let boxed = e
+        .downcast_ref::<Box<dyn StdError + Send + Sync>>()
+        .and_then(|e| reason_in(&**e));
     let local = || reason_in(&**e.downcast_ref::<Box<dyn StdError>>()?);
     boxed
         .or_else(local)
@@ -120,11 +132,20 @@ where
     F: FnOnce(Scope) -> Fut,
     Fut: Future<Output = R>,
 {
-    let runtime = match flavour.build() {
-        Ok(runtime) => runtime,
-        Err(e) => return refuse(&e),
-    };
-    let signals = match crate::signal::install(&runtime.world) {
+    match flavour.build() {
+        Ok(runtime) => main_on(runtime, body),
+        Err(e) => refuse(&e),
+    }
+}
+
+/// As `#[asupersync::main]`, on a runtime that was built for it.
+pub fn main_on<R, F, Fut>(runtime: Runtime, body: F) -> ExitCode
+where
+    R: Termination,
+    F: FnOnce(Scope) -> Fut,
+    Fut: Future<Output = R>,
+{
+    let signals = match runtime.deliver_signals() {
         Ok(signals) => signals,
         Err(e) => return refuse(&e),
     };
@@ -162,7 +183,10 @@ fn refuse(e: &dyn fmt::Display) -> ExitCode {
 
 /// Whether the wish to stop is what cancelled the region.
 fn stopped(report: &RegionReport) -> bool {
-    report.reason.as_ref().is_some_and(|r| r.root_cause().kind == CancelKind::Shutdown)
+    report
+        .reason
+        .as_ref()
+        .is_some_and(|r| r.root_cause().kind == CancelKind::Shutdown)
 }
 
 /// The exit code by the table at the top.
@@ -174,7 +198,12 @@ fn judge(report: &RegionReport, end: Option<&End>) -> u8 {
         (Severity::Err, _) | (_, None) => 1,
         _ if failed => 1,
         (_, Some(End::Failed { reason: None, .. })) => 1,
-        (_, Some(End::Failed { reason: Some(_), .. })) => u8::from(!stopped(report)),
+        (
+            _,
+            Some(End::Failed {
+                reason: Some(_), ..
+            }),
+        ) => u8::from(!stopped(report)),
         (Severity::Cancelled, Some(End::Code(_))) => u8::from(!stopped(report)),
         (Severity::Ok, Some(End::Code(_))) => 0,
     }
@@ -208,7 +237,13 @@ mod tests {
         let region = RegionId::new(0, 0);
         let (name, last_checkpoint) = (Name::NONE, None);
         let after = Duration::ZERO;
-        let lost = Abandoned { task: None, name: name.clone(), region, last_checkpoint, after };
+        let lost = Abandoned {
+            task: None,
+            name: name.clone(),
+            region,
+            last_checkpoint,
+            after,
+        };
         RegionReport {
             region,
             name,
@@ -230,7 +265,10 @@ mod tests {
         let ok = || Some(().end());
         let failed = |kind: Option<CancelKind>| {
             let reason = kind.map(|k| Box::new(CancelReason::new(k)));
-            Some(End::Failed { message: String::new(), reason })
+            Some(End::Failed {
+                message: String::new(),
+                reason,
+            })
         };
         let cases = [
             (report(S::Ok, None, false), ok(), 0),
@@ -242,7 +280,11 @@ mod tests {
             (report(S::Panicked, Some(Shutdown), false), ok(), 101),
             (report(S::Cancelled, Some(User), false), ok(), 1),
             (report(S::Cancelled, Some(Shutdown), false), ok(), 0),
-            (report(S::Cancelled, Some(Shutdown), false), failed(Some(Shutdown)), 0),
+            (
+                report(S::Cancelled, Some(Shutdown), false),
+                failed(Some(Shutdown)),
+                0,
+            ),
             (report(S::Cancelled, Some(Shutdown), false), failed(None), 1),
             (report(S::Cancelled, Some(Shutdown), true), ok(), 1),
         ];

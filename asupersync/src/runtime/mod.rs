@@ -33,12 +33,9 @@ mod shared;
 mod sockets;
 mod worker;
 
-#[cfg(test)]
-mod tests;
-
 pub use builder::Builder;
 pub use crew::ShutdownReport;
-pub use entry::{End, Flavour, Termination, main_entry, test_entry};
+pub use entry::{End, Flavour, Termination, main_entry, main_on, test_entry};
 
 use crate::cx::run_root;
 use crate::exec::region::RegionOptions;
@@ -164,6 +161,14 @@ impl Runtime {
             })
         });
         (reported, live)
+    }
+
+    /// Makes SIGTERM and SIGINT wishes to stop, as `#[asupersync::main]` does, until the value is dropped.
+    ///
+    /// # Errors
+    /// The system's, when it refuses a socket, a handler or a thread.
+    pub fn deliver_signals(&self) -> std::io::Result<crate::signal::Installed> {
+        crate::signal::install(&self.world)
     }
 
     /// Ends the runtime's threads and waits for them no longer than `d`.

@@ -51,9 +51,15 @@ mod unix {
                     world.shutdown().request();
                 }
             };
-            let thread = std::thread::Builder::new().name("signals".into()).spawn(deliver)?;
+            let thread = std::thread::Builder::new()
+                .name("signals".into())
+                .spawn(deliver)?;
             let end = Arc::new(sender);
-            let mut installed = Installed { handlers: Vec::new(), end, thread: Some(thread) };
+            let mut installed = Installed {
+                handlers: Vec::new(),
+                end,
+                thread: Some(thread),
+            };
             for signal in SIGNALS {
                 let sender = Arc::clone(&installed.end);
                 let write = move || {
@@ -62,7 +68,12 @@ mod unix {
                     // open by `sender`, and the buffer lives on this stack. With a
                     // full socket the signal was raised often enough already.
                     unsafe {
-                        libc::send(sender.as_raw_fd(), byte.as_ptr().cast(), 1, libc::MSG_DONTWAIT)
+                        libc::send(
+                            sender.as_raw_fd(),
+                            byte.as_ptr().cast(),
+                            1,
+                            libc::MSG_DONTWAIT,
+                        )
                     };
                 };
                 // SAFETY: the action calls one async-signal-safe function, and

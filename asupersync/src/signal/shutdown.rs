@@ -23,12 +23,17 @@ impl Cx {
     ///     cx.shutdown_signal().await;
     ///     "winding down"
     /// });
+    /// # scope.yield_now().await.unwrap();
     /// # server.cancel(CancelKind::User);
     /// # assert_eq!(server.await.into_result().unwrap(), "winding down");
     /// # }).unwrap();
     /// ```
     pub fn shutdown_signal(&self) -> ShutdownSignal<'_> {
-        ShutdownSignal { cx: self, listening: None, interrupt: Interrupt::default() }
+        ShutdownSignal {
+            cx: self,
+            listening: None,
+            interrupt: Interrupt::default(),
+        }
     }
 }
 

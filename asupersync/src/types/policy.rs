@@ -70,6 +70,10 @@ pub enum Action {
 }
 
 /// How long cleanup may take, by the rank of the reason for it.
+///
+/// The time is what bounds cleanup. The polls are there for code that spins: a
+/// consumer that drains a full queue to slow readers is polled once per reader
+/// that makes room, so the default allows ten thousand polls a second.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CleanupPolicy {
     /// Time and polls for ranks 0 to 5; a stronger reason never gets more.
@@ -94,18 +98,15 @@ impl CleanupPolicy {
 
 impl Default for CleanupPolicy {
     fn default() -> Self {
-        const fn row(seconds: u64, polls: u32) -> (Duration, u32) {
-            (Duration::from_secs(seconds), polls)
+        const POLLS_PER_SECOND: u32 = 10_000;
+        const fn row(seconds: u32) -> (Duration, u32) {
+            (
+                Duration::from_secs(seconds as u64),
+                seconds * POLLS_PER_SECOND,
+            )
         }
         CleanupPolicy {
-            table: [
-                row(5, 500),
-                row(5, 500),
-                row(3, 300),
-                row(3, 300),
-                row(2, 200),
-                row(1, 100),
-            ],
+            table: [row(5), row(5), row(3), row(3), row(2), row(1)],
         }
     }
 }

@@ -1,4 +1,5 @@
 //! Runs one test body in every world: both flavours of the runtime, and the lab under many seeds.
+#![allow(dead_code, reason = "each test crate uses some of these")]
 
 use asupersync::{LabConfig, LabRuntime, Runtime, Scope};
 
@@ -21,4 +22,10 @@ pub(crate) fn in_lab(body: impl AsyncFn(Scope)) {
     for seed in 0..SEEDS {
         LabRuntime::new(LabConfig::default().seed(seed)).run(async |scope| body(scope).await);
     }
+}
+
+/// Runs `body` on one thread, for what takes many steps or ends in a panic.
+pub(crate) fn current_thread(body: impl AsyncFnOnce(Scope)) {
+    let runtime = Runtime::builder().current_thread().build().unwrap();
+    runtime.block_on(async |scope| body(scope).await).unwrap();
 }

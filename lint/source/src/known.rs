@@ -276,6 +276,16 @@ pub fn is_prefix(prefix: &str, path: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
+/// Whether a path is one the compiler would know: plain identifiers, no kind of target in its crate segment.
+pub fn is_plain(path: &str) -> bool {
+    path.split("::").all(|segment| {
+        !segment.is_empty()
+            && segment
+                .chars()
+                .all(|letter| letter.is_alphanumeric() || letter == '_')
+    })
+}
+
 /// Names every module sees without an import.
 pub(crate) fn prelude(name: &str) -> Option<&'static str> {
     Some(match name {

@@ -32,8 +32,8 @@
 //! struct Spawns(Vec<String>);
 //! impl<'p> Visitor<'p> for Spawns {
 //!     fn expr(&mut self, cursor: &Cursor<'_, 'p>, expr: &'p syn::Expr) {
-//!         if let Some(callee) = cursor.callee(expr) {
-//!             self.0.push(callee.path);
+//!         if let syn::Expr::Call(_) | syn::Expr::MethodCall(_) = expr {
+//!             self.0.extend(cursor.callee(expr).map(|callee| callee.path));
 //!         }
 //!     }
 //! }
@@ -52,6 +52,7 @@
 #![forbid(unsafe_code)]
 
 pub mod compiler;
+mod cursor;
 pub mod edit;
 pub mod known;
 pub mod load;

@@ -250,6 +250,8 @@ fn strip_prefix(text: &str) -> &str {
 pub struct Package {
     /// Its name, with dashes as written.
     pub name: String,
+    /// Cargo's own identifier of it; of a lone file, its path.
+    pub id: String,
     /// Its `Cargo.toml`; none for a lone file.
     pub manifest: Option<PathBuf>,
     /// The directory of the manifest or of the lone file.
@@ -282,6 +284,18 @@ pub enum TargetKind {
 }
 
 impl TargetKind {
+    /// The word cargo uses for it; a lone file counts as a library.
+    pub fn word(self) -> &'static str {
+        match self {
+            TargetKind::Lib | TargetKind::Loose => "lib",
+            TargetKind::Bin => "bin",
+            TargetKind::Example => "example",
+            TargetKind::Test => "test",
+            TargetKind::Bench => "bench",
+            TargetKind::BuildScript => "custom-build",
+        }
+    }
+
     fn prefix(self) -> &'static str {
         match self {
             TargetKind::Lib | TargetKind::Loose => "",
@@ -477,6 +491,7 @@ impl Project {
         let manifest = package.manifest_path.clone().into_std_path_buf();
         self.packages.push(Package {
             name: package.name.to_string(),
+            id: package.id.repr.clone(),
             root: manifest.parent().unwrap_or(Path::new("")).to_owned(),
             manifest: Some(manifest),
             edition: package.edition.to_string(),
@@ -544,6 +559,7 @@ impl Project {
         );
         self.packages.push(Package {
             name: name.clone(),
+            id: path.display().to_string(),
             manifest: None,
             root: path.parent().unwrap_or(Path::new("")).to_owned(),
             edition: "2024".to_owned(),

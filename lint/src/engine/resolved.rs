@@ -6,7 +6,6 @@
 //! * A call in a macro's expansion is placed at the outermost call of the macro; where the macro is the project's own, the
 //!   place in its definition is kept too.
 
-use crate::facts;
 use asupersync_source::compiler::{self, CompilerError, Level, Run, Subcommand};
 use asupersync_source::known;
 use asupersync_source::load::{FileId, Project};
@@ -16,12 +15,16 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
+/// The name of a clippy configuration.
+const CONFIGURATION: &str = "clippy.toml";
+
 /// What a run needs.
 pub(crate) struct Request<'a> {
     pub(crate) project: &'a Project,
     pub(crate) manifest: &'a Path,
     pub(crate) workspace: bool,
-    pub(crate) watched: &'a BTreeSet<&'static str>,
+    /// As the compiler names them.
+    pub(crate) watched: &'a BTreeSet<String>,
     /// `--features ..` and the like.
     pub(crate) cargo_args: &'a [String],
 }
@@ -59,16 +62,61 @@ pub(crate) enum EngineError {
 
 /// Runs clippy and reads what it names.
 pub(crate) fn run(request: &Request<'_>) -> Result<Hits, EngineError> {
+    let (users, mut notes) = users_configuration(request);
+    let mut output = None;
+    if let Some((document, path)) = users {
+        let attempt = clippy(request, document)?;
+        match configuration_error(&attempt) {
+            None => output = Some(attempt),
+            Some(error) => notes.push(format!(
+                "{} is not what clippy accepts and is ignored: {error}",
+                path.display()
+            )),
+        }
+    }
+    let output = match output {
+        Some(output) => output,
+        None => clippy(request, toml_edit::DocumentMut::new())?,
+    };
+    let mut hits = Hits {
+        notes,
+        ..Hits::default()
+    };
+    for message in &output.messages {
+        if message.code.as_deref() == Some("clippy::disallowed_methods") {
+            place(request.project, message, &mut hits);
+        } else if message.level == Level::Error && !message.spans.is_empty() {
+            let first = message.spans.iter().find(|span| span.primary);
+            let place = first.map_or_else(String::new, |span| {
+                format!(" at {}:{}", span.file.display(), span.line)
+            });
+            hits.failed
+                .entry(message.manifest.clone())
+                .or_insert_with(|| format!("{}{place}", message.text));
+        }
+    }
+    if !output.success && hits.failed.is_empty() {
+        // A dependency or build script failed: cargo's own words are all there is.
+        return Err(CompilerError::Cargo {
+            stderr: output.stderr.trim().to_owned(),
+        }
+        .into());
+    }
+    Ok(hits)
+}
+
+/// One run over a configuration to which ours is added.
+fn clippy(
+    request: &Request<'_>,
+    configuration: toml_edit::DocumentMut,
+) -> Result<compiler::Output, EngineError> {
     let root = &request.project.workspace_root;
     let target_dir = target_directory(root);
-    let mut hits = Hits::default();
-    let (text, note) = configuration(request);
-    hits.notes.extend(note);
     // One per workspace: several may share a target directory.
     let mut hasher = DefaultHasher::new();
     root.hash(&mut hasher);
     let conf_dir = target_dir.join(format!("conf-{:016x}", hasher.finish()));
-    write_if_changed(&conf_dir, &text)?;
+    write_if_changed(&conf_dir, &with_ours(configuration, request.watched))?;
     let mut args: Vec<OsString> = vec![
         "--manifest-path".into(),
         request.manifest.into(),
@@ -94,7 +142,7 @@ pub(crate) fn run(request: &Request<'_>) -> Result<Hits, EngineError> {
         "--force-warn",
         "clippy::disallowed_methods",
     ];
-    let output = compiler::run(&Run {
+    Ok(compiler::run(&Run {
         subcommand: Subcommand::Clippy,
         dir: root.clone(),
         args,
@@ -102,28 +150,21 @@ pub(crate) fn run(request: &Request<'_>) -> Result<Hits, EngineError> {
         env: BTreeMap::from([("CLIPPY_CONF_DIR".to_owned(), conf_dir.into())]),
         target_dir: Some(target_dir),
         workspace_root: root.clone(),
-    })?;
-    for message in &output.messages {
-        if message.code.as_deref() == Some("clippy::disallowed_methods") {
-            place(request.project, message, &mut hits);
-        } else if message.level == Level::Error && !message.spans.is_empty() {
-            let first = message.spans.iter().find(|span| span.primary);
-            let place = first.map_or_else(String::new, |span| {
-                format!(" at {}:{}", span.file.display(), span.line)
-            });
-            hits.failed
-                .entry(message.manifest.clone())
-                .or_insert_with(|| format!("{}{place}", message.text));
-        }
-    }
-    if !output.success && hits.failed.is_empty() {
-        // A dependency or build script failed: cargo's own words are all there is.
-        return Err(CompilerError::Cargo {
-            stderr: output.stderr.trim().to_owned(),
-        }
-        .into());
-    }
-    Ok(hits)
+    })?)
+}
+
+/// What clippy says of the configuration, if it refuses it.
+fn configuration_error(output: &compiler::Output) -> Option<&str> {
+    output
+        .messages
+        .iter()
+        .find(|message| {
+            message.level == Level::Error
+                && message.spans.iter().any(|span| {
+                    span.primary && span.file.file_name().is_some_and(|name| name == CONFIGURATION)
+                })
+        })
+        .map(|message| message.text.as_str())
 }
 
 /// The linter's own target directory: beside the user's, or in the workspace's `target`.
@@ -159,28 +200,24 @@ fn place(project: &Project, message: &compiler::Message, hits: &mut Hits) {
     }
 }
 
-/// The generated configuration: the user's, with our entries in place of theirs for the same paths.
-fn configuration(request: &Request<'_>) -> (String, Option<String>) {
-    let (mut document, note) = users_configuration(request);
-    let ours: BTreeSet<String> = request
-        .watched
-        .iter()
-        .flat_map(|path| facts::compiler_names(path))
-        .collect();
+/// A configuration with our entries in place of its own: of the user's disallowed methods nothing is reported.
+fn with_ours(mut configuration: toml_edit::DocumentMut, watched: &BTreeSet<String>) -> String {
     let mut methods = toml_edit::Array::new();
-    for path in &ours {
+    for path in watched {
         let mut entry = toml_edit::InlineTable::new();
         entry.insert("path", path.as_str().into());
         // Most crates depend on few of the crates the paths name.
         entry.insert("allow-invalid", true.into());
         methods.push(entry);
     }
-    document["disallowed-methods"] = toml_edit::value(methods);
-    (document.to_string(), note)
+    configuration["disallowed-methods"] = toml_edit::value(methods);
+    configuration.to_string()
 }
 
-fn users_configuration(request: &Request<'_>) -> (toml_edit::DocumentMut, Option<String>) {
-    let empty = toml_edit::DocumentMut::new();
+type UsersConfiguration = Option<(toml_edit::DocumentMut, PathBuf)>;
+
+/// The configuration clippy itself would read, and what is wrong with it.
+fn users_configuration(request: &Request<'_>) -> (UsersConfiguration, Vec<String>) {
     let directory = request.manifest.parent().unwrap_or(Path::new(""));
     let from_env = std::env::var_os("CLIPPY_CONF_DIR").map(PathBuf::from);
     let places = from_env
@@ -188,20 +225,20 @@ fn users_configuration(request: &Request<'_>) -> (toml_edit::DocumentMut, Option
         .map(PathBuf::as_path)
         .chain(directory.ancestors());
     for place in places {
-        for name in [".clippy.toml", "clippy.toml"] {
+        for name in [".clippy.toml", CONFIGURATION] {
             let path = place.join(name);
             let Ok(text) = fs::read_to_string(&path) else {
                 continue;
             };
             return match text.parse::<toml_edit::DocumentMut>() {
-                Ok(document) => (document, None),
+                Ok(document) => (Some((document, path)), Vec::new()),
                 Err(error) => {
                     let note = format!(
                         "{} is not valid TOML and is ignored: {}",
                         path.display(),
                         error.message()
                     );
-                    (empty, Some(note))
+                    (None, vec![note])
                 }
             };
         }
@@ -210,12 +247,12 @@ fn users_configuration(request: &Request<'_>) -> (toml_edit::DocumentMut, Option
             break;
         }
     }
-    (empty, None)
+    (None, Vec::new())
 }
 
 /// Rewriting an unchanged configuration would make cargo check everything again.
 fn write_if_changed(directory: &Path, text: &str) -> Result<(), EngineError> {
-    let path = directory.join("clippy.toml");
+    let path = directory.join(CONFIGURATION);
     if fs::read_to_string(&path).is_ok_and(|old| old == text) {
         return Ok(());
     }

@@ -1,13 +1,14 @@
 //! The syntactic engine: walks the source, places every watched call in its context and asks the rules.
 
 use crate::engine::resolved::Hits;
-use crate::finding::{Finding, Level};
+use crate::facts::HANDLE_RETURNING;
+use crate::finding::{Finding, Level, TargetRef};
 use crate::rules::{RULES, Rule, Verdict};
 use crate::site::{self, Evidence, Fate, Site, Subject};
 use asupersync_source::load::{FileId, Project};
 use asupersync_source::resolve::Index;
 use asupersync_source::walk::{self, Cursor, Node, Via};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use syn::Expr;
 
 /// Which sources name callees.
@@ -30,6 +31,7 @@ pub(crate) fn findings(project: &Project, sources: Sources<'_>) -> Vec<Finding> 
     }
     let mut found = Found {
         watchers,
+        wrappers: wrappers(&index),
         sources,
         in_definitions: HashMap::new(),
         pass: Pass::Definitions,
@@ -76,7 +78,29 @@ enum Pass {
     Calls,
 }
 
+/// The functions of the project that return the handle of a task, under their own path and the compiler's.
+pub(crate) fn wrappers(index: &Index<'_>) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for function in index.functions() {
+        let syn::ReturnType::Type(_, output) = &function.sig.output else {
+            continue;
+        };
+        let returns = index.ty(&function.module, output);
+        // An `async fn` yields the handle only when awaited.
+        let is_handle = returns.path() == Some("tokio::task::JoinHandle");
+        if is_handle && function.sig.asyncness.is_none() {
+            // The compiler knows no kinds of targets, only their names.
+            if let Some((_, plain)) = function.path.split_once(':').filter(|(_, rest)| !rest.starts_with(':')) {
+                found.insert(plain.to_owned());
+            }
+            found.insert(function.path.clone());
+        }
+    }
+    found
+}
+
 struct Found<'h> {
+    wrappers: BTreeSet<String>,
     watchers: HashMap<&'static str, Vec<&'static Rule>>,
     sources: Sources<'h>,
     in_definitions: HashMap<(FileId, usize), Fate>,
@@ -138,7 +162,7 @@ fn is_callee(cursor: &Cursor<'_, '_>, expr: &Expr) -> bool {
     }
 }
 
-/// Whether the compiler saw the code: its package compiled and nothing around it is conditional.
+/// Whether the compiler saw the code: its package compiled and its file has nothing conditional.
 fn compiled(hits: &Hits, cursor: &Cursor<'_, '_>) -> bool {
     let package = cursor.index().project.package_of(cursor.target());
     let failed = package
@@ -183,7 +207,12 @@ impl<'h> Found<'h> {
         evidence: Evidence,
         in_macro: Option<Fate>,
     ) {
-        let Some(rules) = self.watchers.get(callee) else {
+        let watched = if self.wrappers.contains(callee) {
+            HANDLE_RETURNING
+        } else {
+            callee
+        };
+        let Some(rules) = self.watchers.get(watched) else {
             return;
         };
         let site = Site {
@@ -228,6 +257,7 @@ fn finding(rule: &'static Rule, site: &Site<'_, '_, '_>, verdict: Verdict, evide
         unresolved_types: evidence != Evidence::Compiler,
         package: package.name.clone(),
         manifest: package.manifest.clone(),
+        target: TargetRef::of(site.cursor.index().project, site.cursor.target()),
         statement_lines: (
             file.line_column(statement.start).0,
             file.line_column(statement.end).0,

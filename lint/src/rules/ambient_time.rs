@@ -29,7 +29,7 @@ async fn poll_until(cx: &Cx, deadline: Time) -> Result<(), Cancelled> {
     Ok(())
 }"#,
     watches: || AMBIENT_TIME.to_vec(),
-    check: check,
+    check,
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {

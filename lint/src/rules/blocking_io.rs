@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
     tokio::fs::read_to_string("app.toml").await
 }"#,
     watches: || BLOCKING_IO.to_vec(),
-    check: check,
+    check,
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {

@@ -29,7 +29,7 @@ async fn retry(cx: &Cx) -> Result<(), Cancelled> {
     Ok(())
 }"#,
     watches: || BLOCKING_SLEEPS.to_vec(),
-    check: check,
+    check,
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {

@@ -36,7 +36,7 @@ async fn pump(mut stream: tokio::net::TcpStream, mut stop: tokio::sync::mpsc::Re
     }
 }"#,
     watches: || operations_with(&[Loss::Partial]),
-    check: check,
+    check,
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {

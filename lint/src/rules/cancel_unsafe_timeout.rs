@@ -32,7 +32,7 @@ async fn more(stream: &mut tokio::net::TcpStream, buffer: &mut BytesMut) -> bool
     matches!(timeout(Duration::from_secs(1), stream.read_buf(buffer)).await, Ok(Ok(1..)))
 }"#,
     watches: || operations_with(&[Loss::Partial, Loss::Message]),
-    check: check,
+    check,
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {

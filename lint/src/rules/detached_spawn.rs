@@ -33,7 +33,7 @@ async fn handle(_socket: tokio::net::TcpStream) {}"#,
 }
 async fn handle(_socket: tokio::net::TcpStream) {}"#,
     watches: || SPAWNS.to_vec(),
-    check: check,
+    check,
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {

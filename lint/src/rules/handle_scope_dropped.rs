@@ -25,7 +25,7 @@ async fn work() {}"#,
 }
 async fn work() {}"#,
     watches: || SPAWNS.to_vec(),
-    check: check,
+    check,
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {

@@ -2,13 +2,17 @@
 //!
 //! A rule is a file: its documentation, the calls it watches and what it says of one of them.
 
+mod abort_without_join;
 mod ambient_time;
 mod bare_suppression;
+mod blocking_channel;
 mod blocking_io;
+mod blocking_process;
 mod blocking_sleep;
 mod cancel_unsafe_select;
 mod cancel_unsafe_timeout;
 mod detached_spawn;
+mod detaching_wrapper;
 mod handle_scope_dropped;
 mod nested_block_on;
 mod queue_position_loss;
@@ -16,6 +20,7 @@ mod send_in_select;
 mod timeout_on_handle;
 mod unbounded_channel;
 mod unused_suppression;
+mod zero_sleep;
 
 use crate::finding::Level;
 use crate::site::Site;
@@ -73,14 +78,19 @@ pub(crate) struct Verdict {
 pub const RULES: &[&Rule] = &[
     &detached_spawn::RULE,
     &handle_scope_dropped::RULE,
+    &abort_without_join::RULE,
+    &detaching_wrapper::RULE,
     &timeout_on_handle::RULE,
     &cancel_unsafe_select::RULE,
     &send_in_select::RULE,
     &queue_position_loss::RULE,
     &cancel_unsafe_timeout::RULE,
     &ambient_time::RULE,
+    &zero_sleep::RULE,
     &blocking_sleep::RULE,
     &blocking_io::RULE,
+    &blocking_process::RULE,
+    &blocking_channel::RULE,
     &nested_block_on::RULE,
     &unbounded_channel::RULE,
     &bare_suppression::RULE,

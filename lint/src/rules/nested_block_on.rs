@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
     async { 1 + 1 }.await
 }"#,
     watches: || BLOCK_ON.to_vec(),
-    check: check,
+    check,
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {

@@ -36,7 +36,7 @@ pub(super) static RULE: Rule = Rule {
     }
 }"#,
     watches: || operations_with(&[Loss::Queue]),
-    check: check,
+    check,
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {

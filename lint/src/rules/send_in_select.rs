@@ -29,7 +29,7 @@ pub(super) static RULE: Rule = Rule {
     }
 }"#,
     watches: || operations_with(&[Loss::Message]),
-    check: check,
+    check,
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {

@@ -33,7 +33,7 @@ async fn fetch() {
 }
 async fn work() {}"#,
     watches: || TIMEOUTS.to_vec(),
-    check: check,
+    check,
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {

@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
     tokio::sync::mpsc::channel(64)
 }"#,
     watches: || UNBOUNDED.to_vec(),
-    check: check,
+    check,
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {

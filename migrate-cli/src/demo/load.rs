@@ -17,21 +17,21 @@ const WINDOW: usize = 8;
 
 /// What the clients saw, once all of them are done.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Tally {
+pub(super) struct Tally {
     /// Clients that were logged in.
-    pub clients: usize,
+    pub(super) clients: usize,
     /// Messages the server said `ok` to.
-    pub accepted: usize,
+    pub(super) accepted: usize,
     /// Lines of accepted messages that clients should have received.
-    pub expected: usize,
+    pub(super) expected: usize,
     /// Those that never came.
-    pub lost: usize,
+    pub(super) lost: usize,
     /// Clients whose connection was reset instead of closed.
-    pub resets: usize,
+    pub(super) resets: usize,
 }
 
 /// Running clients.
-pub struct Crowd {
+pub(super) struct Crowd {
     clients: Vec<JoinHandle<io::Result<Seen>>>,
     accepted: Arc<AtomicU64>,
     stop: Arc<AtomicBool>,
@@ -47,7 +47,7 @@ struct Seen {
 
 impl Crowd {
     /// Connects `n` clients, waits until all of them are logged in, and lets them talk.
-    pub fn connect(server: SocketAddr, n: usize) -> io::Result<Crowd> {
+    pub(super) fn connect(server: SocketAddr, n: usize) -> io::Result<Crowd> {
         let all_in = Arc::new(Barrier::new(n + 1));
         let accepted = Arc::new(AtomicU64::new(0));
         let stop = Arc::new(AtomicBool::new(false));
@@ -60,16 +60,20 @@ impl Crowd {
         });
         let clients = clients.collect::<io::Result<Vec<_>>>()?;
         all_in.wait();
-        Ok(Crowd { clients, accepted, stop })
+        Ok(Crowd {
+            clients,
+            accepted,
+            stop,
+        })
     }
 
     /// Messages accepted so far.
-    pub fn accepted(&self) -> u64 {
+    pub(super) fn accepted(&self) -> u64 {
         self.accepted.load(Ordering::Relaxed)
     }
 
     /// Waits until every client has seen the end of its connection, and compares.
-    pub fn compare(self) -> io::Result<Tally> {
+    pub(super) fn compare(self) -> io::Result<Tally> {
         let mut seen = Vec::new();
         for client in self.clients {
             match client.join() {
@@ -98,7 +102,11 @@ fn client(
     stop: &AtomicBool,
 ) -> io::Result<Seen> {
     let nick = format!("u{i}");
-    let mut seen = Seen { accepted: Vec::new(), received: HashSet::new(), reset: false };
+    let mut seen = Seen {
+        accepted: Vec::new(),
+        received: HashSet::new(),
+        reset: false,
+    };
     let login = login(server, &nick);
     // The barrier is passed also by a client that failed, so that none waits forever.
     all_in.wait();
@@ -142,7 +150,9 @@ fn login(server: SocketAddr, nick: &str) -> io::Result<(BufReader<TcpStream>, Tc
     loop {
         line.clear();
         if lines.read_line(&mut line)? == 0 {
-            return Err(io::Error::other("the server closed the connection during login"));
+            return Err(io::Error::other(
+                "the server closed the connection during login",
+            ));
         }
         if line.starts_with("* welcome") {
             return Ok((lines, out));

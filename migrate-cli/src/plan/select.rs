@@ -54,7 +54,7 @@ impl Planner<'_, '_> {
                 let text = self.file(file).slice(range.clone()).to_owned();
                 self.plan.unsafe_arms.push((file, range.start, text));
             }
-            self.edit(file, Edit::insert(range.start, "asupersync::drop_ok(").ranked(-7));
+            self.edit(file, Edit::insert(range.start, "asupersync::combine::drop_ok(").ranked(-7));
             self.edit(file, Edit::insert(range.end, ")").ranked(7));
         }
         if select.otherwise.is_none() && (cancellation_hidden || (can_all_miss && waits_with_cx)) {

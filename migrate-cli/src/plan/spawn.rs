@@ -75,11 +75,58 @@ impl<'p> Planner<'_, 'p> {
         let Shape::Method(call) = site.shape else { return };
         let file = site.file;
         if let Some(work) = call.args.first() {
+            if self.captures_whole_variables(file) {
+                self.borrow_apart(id, &call.receiver, work);
+            }
             self.wrap(id, file, work, Wrap::Borrowed);
         }
         let end = self.file(file).range(call).end;
         let text = ".expect(\"the root region ended without a panic\")";
         self.insert(file, end, text);
+    }
+
+    /// Before edition 2021 a closure that names `a.b` captures all of `a`.
+    fn captures_whole_variables(&self, file: FileId) -> bool {
+        self.package_of(file).is_some_and(|package| {
+            matches!(self.input.project.packages[package].edition.as_str(), "2015" | "2018")
+        })
+    }
+
+    /// `a.rt.block_on(a.inner.get(key))`: the part of `a` that the future is made from is borrowed by a statement before, so that
+    /// the closure does not capture the part that runs it.
+    fn borrow_apart(&mut self, id: SiteId, runtime: &'p Expr, work: &'p Expr) {
+        let Expr::MethodCall(call) = bare(work) else { return };
+        let (Some(one), Some(other)) = (root(runtime), root(&call.receiver)) else {
+            return;
+        };
+        let Expr::Field(field) = bare(&call.receiver) else { return };
+        let syn::Member::Named(name) = &field.member else { return };
+        if one != other {
+            return;
+        }
+        let callee = self
+            .model()
+            .calls
+            .iter()
+            .find(|found| matches!(found.expr, Expr::MethodCall(found) if std::ptr::eq(found, call)))
+            .map(|found| found.callee);
+        let Some(receiver) = callee.and_then(|callee| self.model().function(callee).sig.receiver()) else {
+            return;
+        };
+        let borrow = match (&receiver.reference, &receiver.mutability) {
+            (Some(_), Some(_)) => "&mut ",
+            (Some(_), None) => "&",
+            (None, _) => "",
+        };
+        let site = self.model().site(id);
+        let file = site.file;
+        let name = ident_text(name);
+        let range = self.file(file).range(&*call.receiver);
+        let text = self.file(file).slice(range.clone()).to_owned();
+        let indent = self.indent(file, site.statement);
+        let statement = format!("let {name} = {borrow}{text};\n{indent}");
+        self.edit(file, Edit::insert(site.statement, statement).ranked(-9));
+        self.replace(file, range, name);
     }
 
     /// Makes a future the body of an async closure that takes a `Cx`.
@@ -192,5 +239,14 @@ impl<'p> Planner<'_, 'p> {
             hoisted.push((name, value));
         }
         hoisted
+    }
+}
+
+/// The variable that a chain of fields starts with.
+fn root(expr: &Expr) -> Option<String> {
+    match bare(expr) {
+        Expr::Path(path) => path.path.get_ident().map(ident_text),
+        Expr::Field(field) => root(&field.base),
+        _ => None,
     }
 }

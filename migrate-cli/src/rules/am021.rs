@@ -13,7 +13,7 @@ tokio::select! {
 }",
     after: "
 asupersync::select! {
-    read = asupersync::drop_ok(reader.read_line(cx, &mut line)) => handle(read?),
+    read = asupersync::combine::drop_ok(reader.read_line(cx, &mut line)) => handle(read?),
     Ok(notice) = notices.recv(cx) => show(notice),
 }",
     why: "

@@ -47,7 +47,7 @@ is asked to stop, and the rewrite leaves the function the way its callers expect
             Some("asupersync::Missed::Burst"),
             Fix::Same,
         ),
-        path("tokio::time::Interval", Family::Interval, "asupersync::Interval"),
+        path("tokio::time::Interval", Family::Interval, "asupersync::time::Interval"),
         item("tokio::time::Interval::tick", Family::Interval, TICK),
         reviewed(
             form("tokio::time::timeout", Family::Timeout, Form::Timeout),

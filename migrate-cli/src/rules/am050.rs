@@ -77,7 +77,6 @@ A stream moves together with everything it flows into; where one of those has no
         plain("tokio::net::TcpStream::local_addr", F),
         plain("tokio::net::TcpStream::peer_addr", F),
         plain("tokio::net::TcpStream::set_nodelay", F),
-        plain("tokio::net::TcpStream::nodelay", F),
         carried("tokio::net::TcpStream::into_split", false),
         carried("tokio::net::TcpStream::split", false),
         plain("tokio::net::tcp::OwnedReadHalf::peer_addr", F),

@@ -394,12 +394,18 @@ pub(crate) const DROP_SAFE: &[&str] = &[
     "tokio::sync::oneshot::Receiver::await",
     "tokio::time::sleep",
     "tokio::time::sleep_until",
-    "tokio::time::Interval::tick",
     "tokio::signal::ctrl_c",
+    "tokio::io::AsyncReadExt::read_u8",
+    "tokio::io::AsyncWriteExt::write_u8",
+    "tokio::io::AsyncWriteExt::flush",
+    "tokio::io::AsyncBufReadExt::read_until",
+    "tokio::task::yield_now",
 ];
 
-/// Operations that stay on tokio and lose nothing when they are dropped half-way.
+/// Operations whose futures do not say that they lose nothing, though they do, and operations that
+/// stay on tokio and lose nothing when they are dropped half-way.
 pub(crate) const TOKIO_DROP_SAFE: &[&str] = &[
+    "tokio::time::Interval::tick",
     "tokio::sync::broadcast::Receiver::recv",
     "tokio::sync::watch::Receiver::changed",
     "tokio::sync::watch::Sender::closed",

@@ -250,10 +250,7 @@ impl<'a, T> Permit<'a, T> {
 
     /// Hands the promise over to the task of `cx`, which is the one that must keep it now.
     pub fn transfer(mut self, cx: &Cx) -> Self {
-        self.promise = self
-            .promise
-            .take()
-            .map(|promise| promise.transfer(cx.task_ref()));
+        self.promise = self.promise.take().map(|promise| cx.adopt(promise));
         self
     }
 
@@ -311,10 +308,7 @@ impl<T> OwnedPermit<T> {
 
     /// Hands the promise over to the task of `cx`, which is the one that must keep it now.
     pub fn transfer(mut self, cx: &Cx) -> Self {
-        self.promise = self
-            .promise
-            .take()
-            .map(|promise| promise.transfer(cx.task_ref()));
+        self.promise = self.promise.take().map(|promise| cx.adopt(promise));
         self
     }
 

@@ -5,7 +5,7 @@ use crate::lab::LabConfig;
 use crate::lab::pick::Pick;
 use crate::lab::world::LabWorld;
 use crate::types::time::Time;
-use crate::world::{Listener as _, Net as _, Stream as _, World as _};
+use crate::world::World as _;
 use std::io::ErrorKind;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Wake;

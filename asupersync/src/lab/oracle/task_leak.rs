@@ -56,7 +56,8 @@ impl Oracle for TaskLeak {
                 self.live.insert((region, task));
             }
             Event::TaskCompleted { task, region, .. } => {
-                if !self.live.remove(&(region, task)) && !self.roots.remove(&(region, task)) {
+                let child = self.live.remove(&(region, task));
+                if !child && !self.roots.remove(&(region, task)) {
                     self.violate(Some(e.seq), task, region, "completed without being alive");
                 }
             }

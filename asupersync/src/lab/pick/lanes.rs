@@ -38,7 +38,7 @@ impl Strategy for Lanes {
     }
 
     fn task(&mut self, ready: &dyn Ready) -> u32 {
-        let lanes: Vec<Lane> = (0..ready.len()).map(|i| ready.lane(i)).collect();
+        let lanes: Vec<Lane> = (0..ready.count()).map(|i| ready.lane(i)).collect();
         let cancel = lanes.iter().filter_map(|l| match l {
             Lane::Cancel { priority } => Some(*priority),
             _ => None,
@@ -67,7 +67,7 @@ impl Strategy for Lanes {
                 Lane::Ready
             }
         };
-        let equal: Vec<u32> = (0..ready.len())
+        let equal: Vec<u32> = (0..ready.count())
             .filter(|i| lanes[*i as usize] == urgent)
             .collect();
         let count = u32::try_from(equal.len()).expect("no more candidates than entries");
@@ -88,7 +88,7 @@ mod tests {
     struct Fixed(Vec<Lane>);
 
     impl Ready for Fixed {
-        fn len(&self) -> u32 {
+        fn count(&self) -> u32 {
             u32::try_from(self.0.len()).expect("small")
         }
 

@@ -67,7 +67,7 @@ pub trait Strategy: Send {
 /// What can run, the longest waiting first.
 pub trait Ready {
     /// How many entries there are, at least two.
-    fn len(&self) -> u32;
+    fn count(&self) -> u32;
 
     /// The task of an entry; `None` for a blocking job.
     fn task(&self, index: u32) -> Option<TaskId>;

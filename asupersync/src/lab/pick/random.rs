@@ -24,7 +24,7 @@ impl Strategy for Random {
     }
 
     fn task(&mut self, ready: &dyn Ready) -> u32 {
-        self.rng.below(ready.len())
+        self.rng.below(ready.count())
     }
 
     fn number(&mut self, bound: u32) -> u32 {

@@ -9,7 +9,7 @@ async fn bound_and_forgotten() {
 async fn given_away(out: &mut Vec<tokio::task::JoinHandle<()>>) {
     let worker = tokio::spawn(async {});
     out.push(worker);
-    let aborted = tokio::spawn(async {});
+    let aborted = tokio::spawn(async {}); //~ AS103
     aborted.abort();
     let awaited = tokio::spawn(async {});
     tokio::select! {

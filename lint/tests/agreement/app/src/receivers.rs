@@ -130,3 +130,23 @@ pub(crate) async fn streams(listener: TcpListener, mut stop: mpsc::Receiver<()>)
     }
     Ok(())
 }
+
+pub(crate) struct Pool;
+
+impl Pool {
+    pub(crate) fn start(&self) -> tokio::task::JoinHandle<()> {
+        tokio::spawn(async {})
+    }
+}
+
+pub(crate) fn background() -> tokio::task::JoinHandle<()> {
+    Pool.start()
+}
+
+pub(crate) fn wrappers(pools: &[Pool]) {
+    background(); //~ AS104
+    let _ = pools[0].start(); //~ AS104
+    let found = pools.iter().fold(None, |_, pool| Some(pool));
+    found.unwrap().start(); //~ AS104 clippy
+    helper::background(); //~ AS104
+}

@@ -21,3 +21,7 @@ macro_rules! start {
         $crate::tokio::spawn($body)
     };
 }
+
+pub fn background() -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async {})
+}

@@ -1,1 +1,0 @@
-//! Scripted streams, cancelled and dropped at every poll.

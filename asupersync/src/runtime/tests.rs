@@ -1,3 +1,0 @@
-//! The world on bare tasks, below regions and contexts.
-
-use super::*;

@@ -1,0 +1,38 @@
+//! AS403 `blocking_process`: a child process that holds the executor.
+
+use super::{Rule, Verdict};
+use crate::facts::BLOCKING_PROCESS;
+use crate::finding::Level;
+use crate::site::{Runs, Site};
+
+pub(super) static RULE: Rule = Rule {
+    code: "AS403",
+    name: "blocking_process",
+    level: Level::Warn,
+    summary: "`Command::output`, `status`, `Child::wait` of std in async code",
+    what: "Flags waits for a child process through std in async code outside `spawn_blocking`.",
+    why: "The child decides how long the call takes, and every other task of the worker waits with it.",
+    example: r#"async fn list() -> std::io::Result<std::process::Output> {
+    std::process::Command::new("ls").output()
+}"#,
+    instead: r#"async fn list() -> std::io::Result<std::process::Output> {
+    tokio::process::Command::new("ls").output().await
+}"#,
+    watches: || BLOCKING_PROCESS.to_vec(),
+    check,
+};
+
+fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
+    if site.runs() != Runs::Async {
+        return None;
+    }
+    Some(Verdict {
+        message: format!(
+            "`{}` waits for a process on the executor's thread",
+            site.last_name()
+        ),
+        label: "blocks until the child is done".to_owned(),
+        why: "every other task on this thread waits for the child".to_owned(),
+        help: "use the runtime's own `Command`, or move the call into `spawn_blocking`".to_owned(),
+    })
+}

@@ -1,0 +1,1 @@
+fn left_out() { tokio::spawn(async {}); }

@@ -1,0 +1,5 @@
+mod broken;
+mod absent;
+fn f() {
+    tokio::spawn(async {});
+}
