@@ -99,27 +99,25 @@ pub(crate) fn start(state: &AtomicUsize) -> usize {
 }
 
 /// Ends a pending poll; an idle task gives its `Runnable`'s reference up in the same step.
+#[inline]
 pub(crate) fn suspend(state: &AtomicUsize) -> AfterPoll {
     let mut before = state.load(Ordering::Relaxed);
-    loop {
-        let (less, then) = if before & SCHEDULED != 0 {
-            (RUNNING, AfterPoll::Requeue)
-        } else if before / REF > 1 {
+    while before & SCHEDULED == 0 {
+        let (less, then) = if before / REF > 1 {
             (RUNNING + REF, AfterPoll::Released)
         } else {
             (RUNNING, AfterPoll::Drop)
         };
+        let after = before - less;
         // A failure means that another thread got on with its own change.
-        match state.compare_exchange_weak(
-            before,
-            before - less,
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        ) {
+        match state.compare_exchange_weak(before, after, Ordering::AcqRel, Ordering::Relaxed) {
             Ok(_) => return then,
             Err(now) => before = now,
         }
     }
+    // Nobody takes SCHEDULED back from a running task.
+    state.fetch_sub(RUNNING, Ordering::AcqRel);
+    AfterPoll::Requeue
 }
 
 /// Ends the last poll; returns the bits as they were.
