@@ -1,20 +1,31 @@
 //! The injector finds a planted fault at the points where it hurts, and nowhere else.
+#![allow(
+    clippy::let_underscore_future,
+    reason = "a region awaits its tasks whether or not someone keeps their handles"
+)]
 
 use asupersync::channel::mpsc;
 use asupersync::lab::{Inject, InjectReport, Injector, Points};
 use asupersync::{Cx, LabConfig, Scope};
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
 fn inject<T>(mode: Inject, points: Points, body: impl AsyncFn(Scope) -> T) -> InjectReport {
-    Injector::new(LabConfig::default().seed(4)).mode(mode).points(points).check(body)
+    Injector::new(LabConfig::default().seed(4))
+        .mode(mode)
+        .points(points)
+        .check(body)
 }
 
 fn failed(report: &InjectReport) -> Vec<u64> {
-    report.failures.iter().map(|f| f.point.expect("the recording is clean")).collect()
+    report
+        .failures
+        .iter()
+        .map(|f| f.point.expect("the recording is clean"))
+        .collect()
 }
 
 /// One task that suspends ten times; between the fourth and the fifth time it
@@ -48,7 +59,12 @@ fn a_planted_fault_is_found_at_its_point_and_nowhere_else() {
         assert_eq!(found.len(), 1, "{report}");
         let failure = &report.failures[0];
         assert!(failure.what.contains("what was held is lost"), "{report}");
-        assert!(failure.repro.starts_with(&format!("ASUPERSYNC_POINT={} ASUPERSYNC_SEED=4", found[0])), "{report}");
+        assert!(
+            failure
+                .repro
+                .starts_with(&format!("ASUPERSYNC_POINT={} ASUPERSYNC_SEED=4", found[0])),
+            "{report}"
+        );
         let again = inject(mode, Points::Only(found.clone()), holds_something_once);
         assert_eq!((again.runs, failed(&again)), (2, found.clone()));
         let others = (0..report.points).filter(|p| *p != found[0]).collect();
@@ -129,18 +145,34 @@ fn code_that_ignores_the_request_is_reported() {
         }
         tell.store(true, Ordering::Relaxed);
     };
-    assert!(inject(Inject::Protocol, Points::All, deaf).is_ok(), "it ends within its cleanup budget");
+    assert!(
+        inject(Inject::Protocol, Points::All, deaf).is_ok(),
+        "it ends within its cleanup budget"
+    );
     // Waits for ever once it was asked to cancel.
     let stuck = async |cx: Scope| {
         let task = cx.spawn(async move |cx: Cx| {
             let _ = cx.yield_now().await;
-            poll_fn(|_| if cx.is_cancel_requested() { Poll::Pending } else { Poll::Ready(()) }).await;
+            poll_fn(|_| {
+                if cx.is_cancel_requested() {
+                    Poll::Pending
+                } else {
+                    Poll::Ready(())
+                }
+            })
+            .await;
         });
         let _ = task.await;
     };
     let report = inject(Inject::Protocol, Points::All, stuck);
     assert!(!report.is_ok(), "{report}");
-    assert!(report.failures.iter().all(|f| f.what.contains("did not react")), "{report}");
+    assert!(
+        report
+            .failures
+            .iter()
+            .all(|f| f.what.contains("did not react")),
+        "{report}"
+    );
 }
 
 #[test]
@@ -150,5 +182,10 @@ fn a_program_that_fails_by_itself_is_not_injected_into() {
         panic!("on its own");
     });
     assert_eq!((report.runs, report.failures.len()), (1, 1));
-    assert!(report.failures[0].what.contains("without injection: the body panicked: on its own"), "{report}");
+    assert!(
+        report.failures[0]
+            .what
+            .contains("without injection: the body panicked: on its own"),
+        "{report}"
+    );
 }

@@ -33,11 +33,11 @@ fn a_loop_with_random_winners_loses_no_message() {
         let (tx_b, mut rx_b) = mpsc::channel(3);
         let (tx_out, mut rx_out) = mpsc::channel::<()>(1);
         for tx in [tx_a, tx_b] {
-            let _ = cx.spawn(async move |cx| {
+            drop(cx.spawn(async move |cx| {
                 for n in 0..EACH {
                     tx.send(&cx, n).await.unwrap();
                 }
-            });
+            }));
         }
         let (mut next_a, mut next_b, mut reserved) = (0, 0, 0);
         let mut open = (true, true);

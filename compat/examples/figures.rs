@@ -64,11 +64,11 @@ async fn requests(client: reqwest::Client, url: String, n: usize) -> Vec<Duratio
 }
 
 fn latencies() {
-    let server = tokio::runtime::Builder::new_multi_thread()
+    let server = asupersync::Runtime::builder()
         .worker_threads(1)
-        .enable_all()
         .build()
         .unwrap();
+    // asupersync-migrate: AM050: no Cx can reach it: it runs in a task that stays on tokio
     let listener = server
         .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
         .unwrap();
@@ -77,13 +77,12 @@ fn latencies() {
         axum::serve(listener, Router::new().route("/", get(async || "hello"))).await
     });
 
-    let single = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
+    let single = asupersync::Runtime::builder()
+        .current_thread()
         .build()
         .unwrap();
-    let multi = tokio::runtime::Builder::new_multi_thread()
+    let multi = asupersync::Runtime::builder()
         .worker_threads(1)
-        .enable_all()
         .build()
         .unwrap();
     let client = || reqwest::Client::new();
@@ -101,9 +100,13 @@ fn latencies() {
                 let url = || url.clone();
                 let (c, u) = (single_client.clone(), url());
                 let plain = std::thread::scope(|s| {
-                    s.spawn(|| single.block_on(requests(c, u, n)))
-                        .join()
-                        .unwrap()
+                    s.spawn(|| {
+                        single
+                            .block_on(async |_acx| requests(c, u, n).await)
+                            .expect("the root region ended without a panic")
+                    })
+                    .join()
+                    .unwrap()
                 });
                 let (c, u) = (multi_client.clone(), url());
                 let spawned = std::thread::scope(|s| {

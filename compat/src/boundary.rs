@@ -14,7 +14,7 @@ use crate::error::{CloseError, OpenError, UseError};
 use crate::guest::Guest;
 use crate::host::Host;
 use crate::journal::Journal;
-use crate::owner::{self, Owner};
+use crate::owner;
 use crate::report::{Census, EscalationReport};
 use crate::seat::Books;
 use asupersync::Cx;
@@ -36,14 +36,14 @@ pub struct Boundary {
 }
 
 impl Boundary {
-    /// Opens a boundary that `owner` closes: a [`asupersync::Scope`] when its region ends or is cancelled, a
-    /// [`Cx`] when its task does.
+    /// Opens a boundary that the owner of `cx` closes: of a [`asupersync::Scope`] it is the region, when it ends or
+    /// is cancelled, of a task's own context it is the task.
     ///
     /// # Errors
     /// The configuration is unusable, the system refused a thread, or the region has begun to close.
-    pub fn open<O: Owner>(owner: &O, config: BoundaryConfig) -> Result<Boundary, OpenError> {
-        let boundary = Boundary::start(&config, Some(owner.cx().clone()))?;
-        owner::bind(owner, &boundary)?;
+    pub fn open(cx: &Cx, config: BoundaryConfig) -> Result<Boundary, OpenError> {
+        let boundary = Boundary::start(&config, Some(cx.clone()))?;
+        owner::bind(cx, &boundary)?;
         Ok(boundary)
     }
 
@@ -249,6 +249,7 @@ mod tests {
                 async move {
                     let _guard = guard;
                     assert!(in_context());
+                    // asupersync-migrate: AM030: no Cx can reach it: `an_adopted_future_is_made_polled_and_dropped_in_the_context` is entered without one
                     tokio::time::sleep(MS(1)).await;
                     local.len()
                 }
@@ -314,6 +315,7 @@ mod tests {
             let (tx, mut rx) = tokio::sync::mpsc::unbounded_channel();
             (0..n).for_each(|i| tx.send(i).unwrap());
             drop(tx);
+            // asupersync-migrate: AM040: no Cx can reach it: `polls` cannot take one: a caller has none: `a_loop_over_ready_resources_yields` is entered without one
             let mut drain = std::pin::pin!(async move { while rx.recv().await.is_some() {} });
             let mut polls = 0;
             std::future::poll_fn(|task| {
@@ -339,7 +341,8 @@ mod tests {
 
     #[test]
     fn an_adopted_future_runs_on_a_thread_that_has_a_runtime() {
-        let other = tokio::runtime::Builder::new_current_thread()
+        let other = asupersync::Runtime::builder()
+            .current_thread()
             .build()
             .unwrap();
         let boundary = Boundary::start(&BoundaryConfig::default(), None).unwrap();
@@ -469,6 +472,7 @@ mod tests {
             for _ in 0..3 {
                 // Silence between two steps is not the end while the owner is not done.
                 std::thread::sleep(MS(10));
+                // asupersync-migrate: AM030: no Cx can reach it: `cleanup_may_use_a_draining_boundary` is entered without one
                 boundary.adopt(|| tokio::time::sleep(MS(1))).await.unwrap();
                 steps.fetch_add(1, Ordering::Relaxed);
             }

@@ -10,6 +10,7 @@
 //!    for it, it goes to standard error.
 
 use crate::config::Budgets;
+use crate::delegate;
 use crate::host::Host;
 use crate::ladder::{Ladder, Move};
 use crate::report::{EscalationReport, FutureKind, Stage};
@@ -114,12 +115,12 @@ fn overdue_now(books: &Books) -> Vec<crate::report::FutureName> {
     let mut names = books.seated();
     let sites = books.journal.spawn_sites();
     if !sites.is_empty() {
-        // Delegated futures are among them, under the line of this crate that spawns them.
-        names.extend(sites.into_iter().filter(|n| {
-            !n.site
-                .file()
-                .ends_with(concat!("compat/src/", "delegate.rs"))
-        }));
+        // Delegated futures are among them, under the line that spawns all of them, and named already.
+        names.extend(
+            sites
+                .into_iter()
+                .filter(|n| n.site.file() != delegate::FILE),
+        );
     }
     names.truncate(crate::report::MAX_NAMED);
     debug_assert!(

@@ -22,6 +22,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::task::{JoinError, JoinHandle};
 
+/// Where tokio believes delegated futures to be spawned.
+pub(crate) const FILE: &str = file!();
+
 /// The result to come of a future that runs on a boundary's runtime.
 ///
 /// # Cancellation

@@ -121,7 +121,6 @@ pub use convert::{outcome_of, outcome_of_result, outcome_of_use};
 pub use delegate::Delegated;
 pub use error::{CloseError, OpenError, UseError};
 pub use guest::{Guest, Lent};
-pub use owner::Owner;
 pub use report::{
     Census, EscalationReport, FutureKind, FutureName, HeldGuest, MAX_NAMED, PanicRecord, Stage,
     StageTimes,

@@ -13,54 +13,16 @@ use crate::boundary::Boundary;
 use crate::close::{self, Closed};
 use crate::error::OpenError;
 use crate::report::Stage;
-use asupersync::{Cx, Scope};
+use asupersync::Cx;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-/// What can own a boundary: a [`Scope`], whose region closes it, or a [`Cx`], whose task does.
-pub trait Owner: sealed::Sealed {
-    /// The owner's context.
-    fn cx(&self) -> &Cx;
-}
-
-mod sealed {
-    pub trait Sealed {
-        /// Runs `finalizer` when the owner has nothing else left to do.
-        fn at_the_end(&self, finalizer: impl Future<Output = ()> + Send + 'static);
-    }
-}
-
-impl Owner for Cx {
-    fn cx(&self) -> &Cx {
-        self
-    }
-}
-
-impl sealed::Sealed for Cx {
-    fn at_the_end(&self, finalizer: impl Future<Output = ()> + Send + 'static) {
-        self.defer(finalizer);
-    }
-}
-
-impl Owner for Scope {
-    fn cx(&self) -> &Cx {
-        self
-    }
-}
-
-impl sealed::Sealed for Scope {
-    fn at_the_end(&self, finalizer: impl Future<Output = ()> + Send + 'static) {
-        self.defer(finalizer);
-    }
-}
-
-/// Makes `owner` the one who closes the boundary.
-pub(crate) fn bind<O: Owner>(owner: &O, boundary: &Boundary) -> Result<(), OpenError> {
-    let (opener, begin) = (owner.cx().clone(), BeginClose(boundary.clone()));
-    let keeper = owner
-        .cx()
+/// Makes the owner of `cx` the one who closes the boundary: the region it is the body of, or its task.
+pub(crate) fn bind(cx: &Cx, boundary: &Boundary) -> Result<(), OpenError> {
+    let (opener, begin) = (cx.clone(), BeginClose(boundary.clone()));
+    let keeper = cx
         .task()
         .name(format!("keeper of boundary \"{}\"", boundary.name()))
         .daemon()
@@ -74,7 +36,7 @@ pub(crate) fn bind<O: Owner>(owner: &O, boundary: &Boundary) -> Result<(), OpenE
     // Weak, so that a boundary closed early does not stay in memory for as long as its owner lives.
     let books = Arc::downgrade(boundary.books());
     let budgets = boundary.budgets();
-    owner.at_the_end(async move {
+    let finalizer = async move {
         let Some(books) = books.upgrade() else { return };
         books.owner_done();
         close::begin(&books, budgets);
@@ -86,7 +48,11 @@ pub(crate) fn bind<O: Owner>(owner: &O, boundary: &Boundary) -> Result<(), OpenE
         if report.stage == Stage::HardDrop && books.claim() {
             eprintln!("{report}");
         }
-    });
+    };
+    match cx.scope() {
+        Some(region) => region.defer(finalizer),
+        None => cx.defer(finalizer),
+    }
     Ok(())
 }
 

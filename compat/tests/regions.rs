@@ -38,6 +38,7 @@ fn a_region_closes_its_boundary_and_gives_the_value() {
         let value = boundary(&cx, async |b| {
             kept = Some(b.boundary().clone());
             let far = b.delegate(async { 40 });
+            // asupersync-migrate: AM030: no Cx can reach it: `a_region_closes_its_boundary_and_gives_the_value` is entered without one
             b.adopt(|| tokio::time::sleep(MS(1))).await.unwrap();
             far.await.unwrap() + 2
         });
@@ -131,6 +132,7 @@ fn cleanup_of_a_cancelled_task_may_use_the_boundary() {
                 let _ = cx.cancelled().await;
                 for _ in 0..3 {
                     cx.cleanup().sleep(MS(10)).await.unwrap();
+                    // asupersync-migrate: AM030: no Cx can reach it: `cleanup_of_a_cancelled_task_may_use_the_boundary` is entered without one
                     boundary.adopt(|| tokio::time::sleep(MS(1))).await.unwrap();
                 }
                 "rolled back"
@@ -183,6 +185,24 @@ fn a_task_may_own_a_boundary() {
         let report = b
             .report()
             .expect("closed with its task, not with the region");
+        assert_eq!(report.stage, Stage::Cooperative, "{report}");
+    });
+}
+
+#[test]
+fn a_function_given_the_bodys_context_places_the_boundary_with_the_region() {
+    async fn helper(cx: &Cx) -> Boundary {
+        Boundary::open(cx, config()).unwrap()
+    }
+    both(async |cx| {
+        let mut opened = None;
+        cx.region(async |scope: Scope| opened = Some(helper(&scope).await))
+            .await
+            .unwrap();
+        let report = opened
+            .unwrap()
+            .report()
+            .expect("closed with the region, not with the task");
         assert_eq!(report.stage, Stage::Cooperative, "{report}");
     });
 }

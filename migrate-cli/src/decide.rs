@@ -214,6 +214,28 @@ pub(crate) fn needs_cx(model: &Model<'_>, id: SiteId) -> bool {
     }
 }
 
+/// Whether no code waits for a spawned task: its handle is dropped, or kept and never awaited.
+pub(crate) fn nobody_waits(model: &Model<'_>, id: SiteId) -> bool {
+    let site = model.site(id);
+    if site.detached {
+        return true;
+    }
+    if site.awaited.is_some() {
+        return false;
+    }
+    let Some(place) = site.place else { return false };
+    let class = model.places.class(place);
+    // Whatever is done with the handle may wait for it; only a plain drop does not.
+    let in_class = |place: Option<PlaceId>| place.is_some_and(|place| model.places.class(place) == class);
+    let used = model.site_ids().any(|other| {
+        other != id
+            && in_class(model.site(other).place)
+            && model.site(other).item.starts_with("tokio::task::JoinHandle")
+    });
+    let escapes = model.escapes.iter().any(|escape| in_class(Some(escape.place)));
+    !used && !escapes
+}
+
 /// The class of a site's edit.
 pub(crate) fn safety(model: &Model<'_>, id: SiteId) -> (Safety, &'static str, Option<&'static str>) {
     let site = model.site(id);
@@ -221,9 +243,10 @@ pub(crate) fn safety(model: &Model<'_>, id: SiteId) -> (Safety, &'static str, Op
         return (Safety::Safe, "", None);
     };
     match site.form() {
-        Some(Form::Spawn) if site.detached => {
+        Some(Form::Spawn) if nobody_waits(model, id) => {
             let rule = rules::rule("AM011").unwrap_or(rule);
-            return (rule.safety, rule.code, Some("the task becomes owned by the region of its caller"));
+            let why = "the task becomes a daemon of its caller's region, which asks it to stop when it ends";
+            return (rule.safety, rule.code, Some(why));
         }
         Some(Form::Timeout) if !timeout_drains(model, id) => return (Safety::Safe, rule.code, None),
         _ => {}

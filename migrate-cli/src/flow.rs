@@ -1467,8 +1467,7 @@ impl<'p> Builder<'_, 'p> {
         let owner = callee.rsplit_once("::").map_or(callee, |(owner, _)| owner);
         let entry = rules::lookup(callee).or_else(|| rules::method_of(owner, &name));
         let item = entry.map_or(callee, |(_, item)| item.path);
-        // `clone` and the like are no use of tokio by themselves.
-        if entry.is_none() && matches!(name.as_str(), "clone" | "as_ref" | "as_mut" | "borrow") {
+        if entry.is_none() && is_of_std_trait(&name) {
             self.pass_through(pending);
             return;
         }
@@ -1607,6 +1606,15 @@ impl<'p> Builder<'_, 'p> {
     fn macro_body(&mut self, call: &'p syn::Macro, body: &'p MacroBody) -> Flow {
         match body {
             MacroBody::Select(select) => self.select(call, select),
+            // `stream! { while let .. {} }` is a block that happens to be one expression.
+            MacroBody::Exprs(exprs) if matches!(call.delimiter, syn::MacroDelimiter::Brace(_)) => {
+                self.within(FrameKind::MacroBlock, |builder| {
+                    for expr in exprs {
+                        builder.expr(expr, Use::value());
+                    }
+                });
+                None
+            }
             MacroBody::Exprs(exprs) => {
                 let flows: Vec<Flow> = exprs
                     .iter()
@@ -1697,6 +1705,32 @@ fn results_of(item: &str) -> &'static [&'static str] {
         "tokio::runtime::Runtime::new" => &["tokio::runtime::Runtime"],
         _ => &[],
     }
+}
+
+/// Methods that every type has, or may have, from a trait of the standard library: no use of tokio by themselves.
+fn is_of_std_trait(name: &str) -> bool {
+    matches!(
+        name,
+        "as_ref"
+            | "as_mut"
+            | "borrow"
+            | "borrow_mut"
+            | "clone"
+            | "clone_from"
+            | "cmp"
+            | "deref"
+            | "eq"
+            | "fmt"
+            | "hash"
+            | "into"
+            | "ne"
+            | "partial_cmp"
+            | "source"
+            | "to_owned"
+            | "to_string"
+            | "try_into"
+            | "type_id"
+    )
 }
 
 fn is_receive(item: &str) -> bool {

@@ -257,6 +257,13 @@ impl Cx {
         self.defer(async move { f() });
     }
 
+    /// The region this context is the body of; `None` for a task's own context.
+    ///
+    /// For code that is given a `&Cx` and has to place something with its owner, whichever that is.
+    pub fn scope(&self) -> Option<Scope> {
+        self.scope.as_ref().map(|_| Scope::new(self.clone()))
+    }
+
     /// The current instant of the world's clock; virtual in the lab.
     pub fn now(&self) -> Time {
         self.world().now()

@@ -167,7 +167,8 @@ fn end_by_drop<F, Fut, T, E>(
 /// Decides about a task that was asked to cancel, is metered, or is overdue.
 #[cold]
 fn judge(task: &TaskRef, bits: usize) -> Verdict {
-    let pinned = bits & state::PINNED != 0;
+    // A drain is never dropped: the region it drains could not close any more.
+    let pinned = bits & (state::PINNED | state::DRIVER) != 0;
     let first = bits & state::STARTED == 0;
     let (verdict, spent) = task.with_control(|c| {
         let spent = c.record.polled();

@@ -269,6 +269,16 @@ fn a_timeout_drains() {
             .timeout(secs(2), async |scope| scope.sleep(secs(1)).await)
             .await;
         assert!(matches!(r, Ok(Ok(()))), "{r:?}");
+        // The body waits for a child, and it is the child that sees the request.
+        let r = cx
+            .timeout(secs(2), async |scope| {
+                scope
+                    .try_spawn(async |cx: Cx| cx.sleep(secs(10)).await)
+                    .await
+                    .is_ok()
+            })
+            .await;
+        assert!(matches!(r, Err(crate::TimeoutError::Elapsed)), "{r:?}");
     });
 }
 

@@ -75,7 +75,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for BufReader<R> {
 impl<R: AsyncRead + Unpin> AsyncBufRead for BufReader<R> {
     fn poll_fill_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let BufReader { io, buf, pending } = self.get_mut();
-        if pending.is_empty() {
+        if pending.start == pending.end {
             let n = ready!(Pin::new(io).poll_read(cx, buf))?;
             *pending = 0..n;
         }

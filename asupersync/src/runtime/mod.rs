@@ -5,6 +5,7 @@
 //! | [`builder`] | configuration and start |
 //! | [`shared`] | what all threads share; the world's ports |
 //! | [`worker`] | the loop of one worker: run, look around, search, sleep |
+//! | [`injector`] | ready tasks that belong to no worker |
 //! | [`idle`] | who sleeps, who searches, whom to wake |
 //! | [`park`] | how a thread sleeps and is woken |
 //! | [`context`] | what the calling thread is to a runtime |
@@ -27,20 +28,25 @@ mod crew;
 mod entry;
 mod hooks;
 mod idle;
+mod injector;
 mod park;
 mod reactor;
 mod shared;
 mod sockets;
 mod worker;
 
+#[cfg(test)]
+mod tests;
+
 pub use builder::Builder;
 pub use crew::ShutdownReport;
 pub use entry::{End, Flavour, Termination, main_entry, main_on, test_entry};
 
-use crate::cx::run_root;
+use crate::cx::{RegionError, Scope, run_root};
+use crate::exec::drive::Reported;
 use crate::exec::region::RegionOptions;
+use crate::types::error::Error;
 use crate::world::World;
-use crate::{RegionError, Reported, Scope};
 use context::{Context, Local, Seat};
 use crew::Crew;
 use hooks::Hooks;
@@ -68,7 +74,7 @@ impl Runtime {
     ///
     /// # Errors
     /// As [`Builder::build`].
-    pub fn new() -> Result<Self, crate::Error> {
+    pub fn new() -> Result<Self, Error> {
         Runtime::builder().build()
     }
 

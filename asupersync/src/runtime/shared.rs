@@ -12,6 +12,7 @@ use super::blocking::Blocking;
 use super::clock::Clock;
 use super::context::{Context, Local, Seat};
 use super::idle::Idle;
+use super::injector::Injector;
 use super::lock;
 use super::park::Parker;
 use super::reactor::Reactor;
@@ -19,8 +20,9 @@ use super::sockets::Sockets;
 use crate::sched::Urgent;
 use crate::types::event::Event;
 use crate::types::time::Time;
+use crate::world::runnable::Chain;
 use crate::world::{Hint, Job, Lane, Net, Runnable, Shutdown, TimerKey, World};
-use crossbeam_queue::{ArrayQueue, SegQueue};
+use crossbeam_queue::ArrayQueue;
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
@@ -30,7 +32,7 @@ use std::time::Instant;
 
 /// Ready tasks a worker keeps to itself; beyond that half go to the injector.
 pub(super) const QUEUE: usize = 256;
-/// Urgent tasks moved at once from one shard to another.
+/// Tasks of one urgent lane moved at once from one shard to another.
 const URGENT_BATCH: usize = 64;
 
 pub(super) struct Shared {
@@ -39,7 +41,7 @@ pub(super) struct Shared {
     pub(super) flavour: Flavour,
     epoch: Instant,
     pub(super) workers: Box<[Remote]>,
-    pub(super) injector: SegQueue<Runnable>,
+    pub(super) injector: Injector,
     pub(super) outside: Lanes,
     pub(super) idle: Idle,
     pub(super) clock: Clock,
@@ -118,19 +120,18 @@ impl Lanes {
         None
     }
 
-    /// Moves up to half of the tasks of `other` here, the most urgent first;
+    /// Moves up to half of each lane of `other` here, the most urgent first;
     /// a task that was asked to cancel meanwhile is promoted on the way.
     ///
-    /// `all` moves more than half: from a shard that no worker owns.
+    /// `all` moves more than half: from a shard that no worker owns. Both lanes
+    /// are served, so that a flood in one does not hold the other back.
     pub(super) fn take_from(&self, other: &Lanes, all: bool) -> bool {
         let mut moved = Vec::new();
         other.with(|lanes| {
-            let share = if all {
-                lanes.len()
-            } else {
-                lanes.len().div_ceil(2)
-            };
-            moved.extend(std::iter::from_fn(|| lanes.pop()).take(share.min(URGENT_BATCH)));
+            let share = |len: usize| if all { len } else { len.div_ceil(2) }.min(URGENT_BATCH);
+            let (cancels, timeds) = (share(lanes.cancels()), share(lanes.timeds()));
+            moved.extend(std::iter::from_fn(|| lanes.pop_cancel()).take(cancels));
+            moved.extend(std::iter::from_fn(|| lanes.pop_timed()).take(timeds));
         });
         let found = !moved.is_empty();
         let moved: Vec<(Lane, Runnable)> = moved.into_iter().map(|t| (t.lane(), t)).collect();
@@ -171,7 +172,7 @@ impl Shared {
             flavour,
             epoch: Instant::now(),
             workers: (0..workers).map(remote).collect(),
-            injector: SegQueue::new(),
+            injector: Injector::default(),
             outside: Lanes::new(),
             idle: Idle::new(workers),
             clock: Clock::new(workers),
@@ -249,13 +250,15 @@ impl Shared {
         let Err(task) = remote.queue.push(task) else {
             return;
         };
+        let mut half = Chain::new();
         for _ in 0..QUEUE / 2 {
             match remote.queue.pop() {
-                Some(task) => self.injector.push(task),
+                Some(task) => half.push(task),
                 None => break,
             }
         }
-        self.injector.push(task);
+        half.push(task);
+        self.injector.push_chain(half);
     }
 
     fn push_root(&self, task: Runnable) {

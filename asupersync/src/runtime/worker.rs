@@ -17,6 +17,7 @@ use super::park::Place;
 use super::shared::{Flavour, QUEUE, Remote, Shared};
 use crate::sched::{Fairness, Pick, Waiting};
 use crate::types::time::Time;
+use crate::world::runnable::Chain;
 use crate::world::{Runnable, World};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -203,28 +204,26 @@ impl<'a> Worker<'a> {
 
     /// Takes a fair share of what outside threads enqueued, and the first of it to run.
     fn take_injected(&self) -> Option<Runnable> {
-        let injector = &self.shared.injector;
-        if injector.is_empty() {
+        let shared = self.shared;
+        if shared.injector.is_empty() {
             return None;
         }
-        let first = injector.pop()?;
-        let share = injector
-            .len()
-            .div_ceil(self.shared.workers.len())
-            .min(INJECTOR_BATCH);
+        let workers = shared.workers.len();
+        let overflow_first = self.turn & INJECTOR_TURNS == 0;
         if self.single() {
             let mut ready = self.local().ready.borrow_mut();
-            ready.extend(std::iter::from_fn(|| injector.pop()).take(share));
-            return Some(first);
+            let keep = |task| ready.push_back(task);
+            return shared
+                .injector
+                .take(workers, INJECTOR_BATCH, overflow_first, keep);
         }
-        let queue = &self.remote().queue;
-        let room = queue.capacity() - queue.len();
-        for _ in 0..share.min(room) {
-            let Some(task) = injector.pop() else { break };
-            // Only this worker adds to its queue, so the room is still there.
-            self.shared.push_ready(self.remote(), task);
-        }
-        Some(first)
+        let remote = self.remote();
+        // Only this worker adds to its queue, so the room stays.
+        let room = remote.queue.capacity() - remote.queue.len();
+        let keep = |task| shared.push_ready(remote, task);
+        shared
+            .injector
+            .take(workers, room.min(INJECTOR_BATCH), overflow_first, keep)
     }
 
     /// Looks for work that other threads have, unless enough workers do.
@@ -393,12 +392,14 @@ impl Drop for Worker<'_> {
         let local = self.local();
         let lifo = local.lifo.take();
         let ready = std::mem::take(&mut *local.ready.borrow_mut());
+        let mut left = Chain::new();
         for task in lifo.into_iter().chain(ready) {
             match &self.context.seat {
                 Some(seat) if task.is_root() => seat.put(task),
-                _ => self.shared.injector.push(task),
+                _ => left.push(task),
             }
         }
+        self.shared.injector.push_chain(left);
     }
 }
 

@@ -25,7 +25,12 @@ impl<'p> Planner<'_, 'p> {
         let file = site.file;
         let written = self.cx(site.frame).receiver;
         let callee = self.file(file).range(&call.func);
-        self.replace(file, callee, format!("{written}.spawn"));
+        let verb = if decide::nobody_waits(self.model(), id) {
+            "spawn_daemon"
+        } else {
+            "spawn"
+        };
+        self.replace(file, callee, format!("{written}.{verb}"));
         if let Some(body) = call.args.first() {
             self.wrap(id, file, body, Wrap::Owned);
         }

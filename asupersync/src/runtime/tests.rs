@@ -1,0 +1,237 @@
+//! The queues below regions and contexts, with tasks that only count their runs.
+
+use super::injector::Injector;
+use super::shared::{Flavour, QUEUE, Shared};
+use crate::types::id::{RegionId, TaskId};
+use crate::types::time::Time;
+use crate::world::runnable::{Chain, Header, Vtable};
+use crate::world::{Hint, Lane, Runnable, World};
+use std::cell::UnsafeCell;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// A task that notes its number where it is run, or that it was dropped.
+#[repr(C)]
+struct Counted {
+    header: Header,
+    lane: Lane,
+    number: usize,
+    log: Arc<Log>,
+}
+
+#[derive(Default)]
+struct Log {
+    order: Mutex<Vec<usize>>,
+    runs: Vec<AtomicU32>,
+    dropped: AtomicUsize,
+}
+
+unsafe fn run(header: NonNull<Header>) {
+    // SAFETY: `task` boxed a `Counted` and gave its only reference to the Runnable.
+    let task = unsafe { Box::from_raw(header.cast::<Counted>().as_ptr()) };
+    match task.log.runs.get(task.number) {
+        Some(runs) => _ = runs.fetch_add(1, Ordering::Relaxed),
+        None => task.log.order.lock().unwrap().push(task.number),
+    }
+}
+
+unsafe fn release(header: NonNull<Header>) {
+    // SAFETY: as in `run`.
+    let task = unsafe { Box::from_raw(header.cast::<Counted>().as_ptr()) };
+    task.log.dropped.fetch_add(1, Ordering::Relaxed);
+}
+
+unsafe fn lane(header: NonNull<Header>) -> Lane {
+    // SAFETY: the Runnable keeps the box alive.
+    unsafe { header.cast::<Counted>().as_ref() }.lane
+}
+
+unsafe fn take(_: NonNull<Header>, _: *mut ()) {
+    unreachable!("nobody waits for these tasks");
+}
+
+unsafe fn discard(_: NonNull<Header>) {
+    unreachable!("these tasks have no outcome");
+}
+
+static VTABLE: Vtable = Vtable {
+    run,
+    release,
+    lane,
+    take,
+    discard,
+    root: false,
+};
+
+fn task(log: &Arc<Log>, number: usize, lane: Lane) -> Runnable {
+    let header = Header {
+        state: AtomicUsize::new(0),
+        vtable: &VTABLE,
+        next: UnsafeCell::new(None),
+        id: TaskId::new(number as u32, 0),
+        region: RegionId::new(0, 0),
+    };
+    let boxed = Box::new(Counted {
+        header,
+        lane,
+        number,
+        log: log.clone(),
+    });
+    let header = NonNull::from(Box::leak(boxed)).cast();
+    // SAFETY: the box is alive and this is its only reference.
+    unsafe { Runnable::from_raw(header) }
+}
+
+fn shared(flavour: Flavour, workers: usize) -> Arc<Shared> {
+    let blocking = super::blocking::Blocking::new(1, "t");
+    Shared::new(flavour, workers, blocking).unwrap()
+}
+
+#[test]
+fn the_injector_serves_arrivals_and_overflow_in_turn() {
+    let log = Arc::new(Log::default());
+    let injector = Injector::default();
+    let mut chain = Chain::new();
+    for n in 0..4 {
+        chain.push(task(&log, n, Lane::Ready));
+    }
+    injector.push_chain(chain);
+    for n in 10..14 {
+        injector.push(task(&log, n, Lane::Ready));
+    }
+    let kept = Mutex::new(Vec::new());
+    let take = |workers, room, overflow_first| {
+        let first = injector.take(workers, room, overflow_first, |t| {
+            kept.lock().unwrap().push(t)
+        });
+        let mut numbers = vec![first.unwrap().id().slot()];
+        numbers.extend(kept.lock().unwrap().drain(..).map(|t| t.id().slot()));
+        numbers
+    };
+    assert_eq!(take(1, 1, true), [0, 1], "what has no room stays in front");
+    assert_eq!(take(3, 9, false), [10, 11], "a third of the three left");
+    assert_eq!(take(1, 9, true), [2, 3]);
+    assert_eq!(take(1, 9, true), [12, 13]);
+    assert!(injector.is_empty() && injector.pop().is_none());
+    assert_eq!(log.dropped.load(Ordering::Relaxed), 8);
+}
+
+/// Tasks from outside threads, one worker: the order is that of the lanes.
+#[test]
+fn outside_tasks_are_served_by_lane() {
+    let shared = shared(Flavour::CurrentThread, 1);
+    let log = Arc::new(Log::default());
+    let timed = |ns| Lane::Timed {
+        deadline: Time::from_nanos(ns),
+    };
+    let lanes = [
+        Lane::Ready,
+        timed(20),
+        Lane::Cancel { priority: 200 },
+        timed(10),
+        Lane::Cancel { priority: 250 },
+        Lane::Ready,
+    ];
+    for (n, lane) in lanes.into_iter().enumerate() {
+        shared.enqueue(task(&log, n, lane), Hint::Spawned);
+    }
+    work(&shared, 0, || {
+        log.order.lock().unwrap().len() == lanes.len()
+    });
+    assert_eq!(*log.order.lock().unwrap(), [4, 2, 3, 1, 0, 5]);
+}
+
+/// Runs a worker on this thread until `done`.
+fn work(shared: &Arc<Shared>, index: usize, done: impl Fn() -> bool) {
+    use super::context::{Context, Local};
+    let context = Context::new(shared, Some(Local::new(index)), None);
+    let _entered = context.enter();
+    super::worker::Worker::new(shared, context).run_until(done);
+}
+
+/// A flood of urgent tasks lets the ready lane through within its bound.
+#[test]
+fn a_worker_keeps_the_promise_of_fairness() {
+    let shared = shared(Flavour::CurrentThread, 1);
+    let log = Arc::new(Log::default());
+    for n in 0..300 {
+        shared.enqueue(task(&log, n, Lane::Cancel { priority: 200 }), Hint::Woken);
+        let deadline = Time::from_nanos(n as u64);
+        shared.enqueue(task(&log, 1000 + n, Lane::Timed { deadline }), Hint::Woken);
+    }
+    for n in 0..3 {
+        shared.enqueue(task(&log, 5000 + n, Lane::Ready), Hint::Woken);
+    }
+    work(&shared, 0, || log.order.lock().unwrap().len() == 603);
+    let order = log.order.lock().unwrap();
+    let bound =
+        usize::from(crate::sched::STREAK_CANCEL + 1) * usize::from(crate::sched::STREAK_TIMED + 1);
+    for n in 0..3 {
+        let place = order.iter().position(|t| *t == 5000 + n).unwrap();
+        assert!(
+            place < (n + 1) * bound,
+            "ready task {n} was served at {place}"
+        );
+    }
+}
+
+/// Half a million tasks pushed, overflowed, stolen and injected at random: each runs once.
+#[test]
+fn queues_lose_and_double_nothing() {
+    const TASKS: usize = 500_000;
+    let shared = shared(Flavour::MultiThread, 3);
+    let runs = (0..TASKS).map(|_| AtomicU32::new(0)).collect();
+    let log = Arc::new(Log {
+        runs,
+        ..Log::default()
+    });
+    let (next, finished) = (AtomicUsize::new(0), AtomicBool::new(false));
+    std::thread::scope(|s| {
+        for index in 0..3 {
+            let (shared, log, next, finished) = (&shared, &log, &next, &finished);
+            s.spawn(move || {
+                // Each worker's `done` is asked between tasks: there it feeds its queues.
+                work(shared, index, || {
+                    for _ in 0..shared.entropy() % 8 {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        if number >= TASKS {
+                            break;
+                        }
+                        let hint = [Hint::Spawned, Hint::Yielded][number % 2];
+                        let lane = match shared.entropy() % 16 {
+                            0 => Lane::Cancel { priority: 200 },
+                            1 => Lane::Timed {
+                                deadline: Time::from_nanos(number as u64),
+                            },
+                            _ => Lane::Ready,
+                        };
+                        shared.enqueue(task(log, number, lane), hint);
+                    }
+                    finished.load(Ordering::SeqCst)
+                });
+            });
+        }
+        s.spawn(|| {
+            let all = || log.runs.iter().all(|r| r.load(Ordering::Relaxed) > 0);
+            while next.load(Ordering::Relaxed) < TASKS || !all() {
+                std::thread::yield_now();
+            }
+            finished.store(true, Ordering::SeqCst);
+            for worker in &shared.workers {
+                worker.parker.unpark(&shared.reactor);
+            }
+        });
+    });
+    assert!(log.runs.iter().all(|r| r.load(Ordering::Relaxed) == 1));
+    assert_eq!(
+        (log.dropped.load(Ordering::Relaxed), shared.discard_tasks()),
+        (0, 0)
+    );
+    assert!(
+        shared
+            .workers
+            .iter()
+            .all(|w| w.queue.is_empty() && w.queue.capacity() == QUEUE)
+    );
+}
