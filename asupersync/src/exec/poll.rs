@@ -149,10 +149,7 @@ where
     });
     match polled {
         Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(output)) => {
-            let asked = task.reason();
-            Poll::Ready(C::settle(output, asked.as_deref()))
-        }
+        Ok(Poll::Ready(output)) => Poll::Ready(C::settle(output, || task.reason())),
         Err(panic) => Poll::Ready(Outcome::Panicked(panic)),
     }
 }
@@ -173,27 +170,25 @@ fn judge(task: &TaskRef, bits: usize) -> Verdict {
     // A drain is never dropped: the region it drains could not close any more.
     let pinned = bits & (state::PINNED | state::DRIVER) != 0;
     let first = bits & state::STARTED == 0;
-    let (reason, spent) = task.with_control(|c| {
+    let (verdict, spent) = task.with_control(|c| {
         let spent = c.record.polled();
         if first && c.record.phase == TaskPhase::Created {
             c.record.phase = TaskPhase::Running;
         }
-        (c.record.reason.clone(), spent)
+        let overdue = bits & state::ESCALATE != 0 || spent.is_err();
+        let verdict = match &c.record.reason {
+            Some(reason) if first && !pinned => Verdict::Skip(reason.clone()),
+            Some(reason) if overdue && !pinned && task.region().escalates() => {
+                Verdict::Escalate(reason.clone())
+            }
+            _ => Verdict::Poll,
+        };
+        (verdict, spent)
     });
-    let Some(reason) = reason else {
-        if spent == Ok(true) {
-            cancel::cancel_task(task, CancelReason::new(CancelKind::PollQuota));
-        }
-        return Verdict::Poll;
-    };
-    if first && !pinned {
-        return Verdict::Skip(reason);
+    if spent == Ok(true) {
+        cancel::cancel_task(task, CancelReason::new(CancelKind::PollQuota));
     }
-    let overdue = bits & state::ESCALATE != 0 || spent.is_err();
-    if overdue && !pinned && task.region().escalates() {
-        return Verdict::Escalate(reason);
-    }
-    Verdict::Poll
+    verdict
 }
 
 /// Records that a task had to be dropped.
@@ -294,9 +289,8 @@ where
         c.record.completed();
         c.alarm.take()
     });
-    let world = task.region().tree.world.clone();
     if let Some(alarm) = alarm.flatten() {
-        world.timer_cancel(alarm);
+        task.region().tree.world.timer_cancel(alarm);
     }
     let head = task.head();
     let before = state::complete(&head.header.state);
@@ -305,7 +299,8 @@ where
         clear(stage);
     }
     if before & state::JOIN_WAKER != 0 {
-        let waker = super::lock(&head.join).take();
+        // SAFETY: completed just above, with the bit set.
+        let waker = unsafe { head.join.collect() };
         if let Some(waker) = waker {
             waker.wake();
         }
