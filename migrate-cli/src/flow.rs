@@ -53,6 +53,7 @@ pub(crate) fn build<'p>(project: &'p Project, index: &Index<'p>, facts: &Facts) 
         statement: 0,
         in_definition: false,
         pending: Vec::new(),
+        pending_awaits: Vec::new(),
         async_returns: Vec::new(),
     };
     builder.model.frames.push(Frame {
@@ -158,6 +159,7 @@ struct Builder<'a, 'p> {
     statement: usize,
     in_definition: bool,
     pending: Vec<Pending<'p>>,
+    pending_awaits: Vec<(&'p Expr, Flow, Point<'p>)>,
     /// Where the value of the innermost async block or closure goes; the function's own is the last resort.
     async_returns: Vec<PlaceId>,
 }
@@ -1367,13 +1369,23 @@ impl<'p> Builder<'_, 'p> {
     }
 
     fn awaited(&mut self, base: &'p Expr, flow: Flow, usage: Use<'p>) {
-        if let Some(item) = self.awaitable(base, flow) {
-            let family = rules::family_of(item).unwrap_or(Family::Free);
-            let range = usage
-                .awaited
-                .map_or_else(|| self.range(base), |awaited| self.range(awaited));
-            self.push_site(item, Shape::Awaited(base), range, self.point(usage), flow, family);
+        let at = self.point(usage);
+        match self.awaitable(base, flow) {
+            Some(item) => self.awaited_site(item, base, flow, at),
+            // What flows here may come to be known later.
+            None if self.facts.ty(base).is_none() => self.pending_awaits.push((base, flow, at)),
+            None => {}
         }
+    }
+
+    fn awaited_site(&mut self, item: &str, base: &'p Expr, flow: Flow, at: Point<'p>) {
+        let family = rules::family_of(item).unwrap_or(Family::Free);
+        let source = self.project.file(at.file);
+        let range = at
+            .usage
+            .awaited
+            .map_or_else(|| source.range(base), |awaited| source.range(awaited));
+        self.push_site(item, Shape::Awaited(base), range, at, flow, family);
     }
 
     fn method_call(
@@ -1560,6 +1572,11 @@ impl<'p> Builder<'_, 'p> {
             self.pending = left;
             if !progress {
                 break;
+            }
+        }
+        for (base, flow, at) in std::mem::take(&mut self.pending_awaits) {
+            if let Some(item) = self.awaitable(base, flow) {
+                self.awaited_site(item, base, flow, at);
             }
         }
         // A method that no rule names, on what is known to be tokio's.

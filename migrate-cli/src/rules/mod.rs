@@ -368,6 +368,7 @@ pub fn family_of(path: &str) -> Option<Family> {
         ("tokio::time::Instant", Family::Clock),
         ("tokio::time::Interval", Family::Interval),
         ("tokio::time::interval", Family::Interval),
+        ("tokio::time::interval_at", Family::Interval),
         ("tokio::time::MissedTickBehavior", Family::Interval),
         ("tokio::time::error", Family::Timeout),
         ("tokio::task::JoinHandle", Family::Join),
