@@ -35,7 +35,9 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// Copies a workspace.
     pub(crate) fn new(root: &Path, target_dir: PathBuf) -> std::io::Result<Scratch> {
-        let directory = tempfile::Builder::new().prefix("asupersync-migrate").tempdir()?;
+        let directory = tempfile::Builder::new()
+            .prefix("asupersync-migrate")
+            .tempdir()?;
         copy(root, directory.path(), root)?;
         Ok(Scratch {
             directory,
@@ -46,7 +48,11 @@ impl Scratch {
 
     /// Where a file of the workspace stands in the copy.
     pub(crate) fn path(&self, file: &Path) -> Option<PathBuf> {
-        Some(self.directory.path().join(file.strip_prefix(&self.root).ok()?))
+        Some(
+            self.directory
+                .path()
+                .join(file.strip_prefix(&self.root).ok()?),
+        )
     }
 
     /// Writes a file of the copy.
@@ -186,7 +192,12 @@ impl Court<'_, '_> {
     }
 
     /// A call with too few arguments of a function that now takes a `Cx`.
-    fn learn(&self, message: &Message, located: &[(FileId, Range<usize>)], lesson: &mut Lesson) -> bool {
+    fn learn(
+        &self,
+        message: &Message,
+        located: &[(FileId, Range<usize>)],
+        lesson: &mut Lesson,
+    ) -> bool {
         if message.code.as_deref() != Some("E0061") {
             return false;
         }
@@ -249,7 +260,9 @@ impl Court<'_, '_> {
         let about_cx = ["Cx", "Scope"].iter().any(|name| {
             crate::plan::mentions(&message.text, name)
                 || message.spans.iter().any(|span| {
-                    span.label.as_deref().is_some_and(|label| crate::plan::mentions(label, name))
+                    span.label
+                        .as_deref()
+                        .is_some_and(|label| crate::plan::mentions(label, name))
                 })
         });
         let too_many = matches!(message.code.as_deref(), Some("E0061" | "E0107"));
@@ -291,7 +304,9 @@ impl Court<'_, '_> {
             .collect();
         // A statement may be too large a net; within one expression it is not.
         if !inside.is_empty() && inside.len() <= 3 {
-            lesson.held.extend(inside.into_iter().map(|id| (id, why.clone())));
+            lesson
+                .held
+                .extend(inside.into_iter().map(|id| (id, why.clone())));
             return;
         }
         // A call of a coloured function that cannot be made.
@@ -345,7 +360,9 @@ impl Court<'_, '_> {
                 .find(|chosen| !chosen.is_empty())
                 .unwrap_or_default();
             if !chosen.is_empty() {
-                lesson.held.extend(chosen.into_iter().map(|id| (id, why.clone())));
+                lesson
+                    .held
+                    .extend(chosen.into_iter().map(|id| (id, why.clone())));
                 return;
             }
             if self.decision.coloured.contains(&id) {
@@ -377,11 +394,15 @@ impl Court<'_, '_> {
             .filter(|id| self.decision.rewrites(*id))
             .collect();
         if !named.is_empty() {
-            lesson.held.extend(named.into_iter().map(|id| (id, why.clone())));
+            lesson
+                .held
+                .extend(named.into_iter().map(|id| (id, why.clone())));
             return;
         }
         if self.plan.edits.contains_key(&file) && !rewritten.is_empty() {
-            lesson.held.extend(rewritten.into_iter().map(|id| (id, why.clone())));
+            lesson
+                .held
+                .extend(rewritten.into_iter().map(|id| (id, why.clone())));
             return;
         }
         lesson.everything.get_or_insert(why);
@@ -463,7 +484,10 @@ pub(crate) fn apply<'p>(
         changed |= constraints.held.insert(id, Held::Withdrawn(why)).is_none();
     }
     for (id, why) in lesson.fixed {
-        changed |= constraints.fixed.insert(id, format!("the compiler refused it: {why}")).is_none();
+        changed |= constraints
+            .fixed
+            .insert(id, format!("the compiler refused it: {why}"))
+            .is_none();
     }
     if !changed && let Some(why) = lesson.everything {
         changed = hold_everything(model, decision, constraints, &why);
@@ -504,7 +528,9 @@ fn call_at<'p>(project: &'p Project, file: FileId, range: &Range<usize>) -> Opti
                 Expr::MethodCall(call) => Some(self.source.span_range(call.method.span())),
                 _ => None,
             };
-            if name.is_some_and(|name| name.start <= self.wanted.start && self.wanted.end <= name.end) {
+            if name
+                .is_some_and(|name| name.start <= self.wanted.start && self.wanted.end <= name.end)
+            {
                 self.found = Some(expr);
             }
             visit::visit_expr(self, expr);
@@ -549,7 +575,11 @@ fn frame_at(project: &Project, model: &Model<'_>, file: FileId, at: usize) -> Fr
     let mut best = (usize::MAX, FrameId(0));
     for (index, frame) in model.frames.iter().enumerate() {
         let id = FrameId(index);
-        if model.function_of(id).map(|function| model.function(function).file) != Some(file) {
+        if model
+            .function_of(id)
+            .map(|function| model.function(function).file)
+            != Some(file)
+        {
             continue;
         }
         let source = project.file(file);
