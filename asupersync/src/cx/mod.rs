@@ -22,6 +22,7 @@ pub use spawn::TaskBuilder;
 use crate::exec::obligation::Obligation;
 use crate::exec::region::{RegionCell, signal};
 use crate::exec::task::TaskRef;
+use crate::kernel::region::RegionState;
 use crate::types::budget::Budget;
 use crate::types::cancel::{CancelKind, CancelReason, Cancelled};
 use crate::types::event::Event;
@@ -148,8 +149,8 @@ impl Cx {
     /// # Errors
     /// [`Cancelled`] once the task was asked to cancel, and from then on at
     /// every checkpoint, unless a mask lets it pass or this is the cleanup view.
-    /// A context that outlives its task fails in any case: nobody could ask it
-    /// to cancel any more.
+    /// A context that outlives its task fails: nobody could ask it to cancel any
+    /// more. One that outlives its region fails in every view.
     #[inline]
     pub fn checkpoint(&self) -> Result<(), Cancelled> {
         if self.task.stops() || self.scope.as_ref().is_some_and(|r| r.cancel_requested()) {
@@ -174,7 +175,10 @@ impl Cx {
 
     #[cold]
     fn acknowledge(&self) -> Result<(), Cancelled> {
-        if self.task.is_complete() {
+        // Cleanup goes on for as long as a region is there to bound it.
+        if self.task.is_complete()
+            && (self.view == View::Work || self.region_cell().state() == RegionState::Closed)
+        {
             let mut reason = CancelReason::new(CancelKind::RegionEnd)
                 .with_message("the task of this context has ended");
             reason.region = Some(self.region_id());

@@ -544,6 +544,17 @@ impl Ledger {
     }
 }
 
+impl Drop for RegionCell {
+    /// Lets go of the regions above one after the other instead of one inside
+    /// the other: what outlives its run may be nested deeper than a stack.
+    fn drop(&mut self) {
+        let mut above = self.parent.take();
+        while let Some(mut region) = above.and_then(Arc::into_inner) {
+            above = region.parent.take();
+        }
+    }
+}
+
 /// A region as a waker is its alarm.
 impl Wake for RegionCell {
     fn wake(self: Arc<Self>) {

@@ -3,6 +3,7 @@
 use super::Runtime;
 use super::injector::Injector;
 use super::shared::{Flavour, QUEUE, Shared};
+use crate::kernel::task::TaskPhase;
 use crate::types::budget::Budget;
 use crate::types::cancel::CancelKind;
 use crate::types::id::{RegionId, TaskId};
@@ -295,6 +296,17 @@ fn no_alarm_is_left_by_requests_and_deadlines_that_race_with_the_end() {
             );
         }));
     }
+    // One request per task, as close to its end as a second thread can bring it.
+    drop(runtime.block_on_report(async |scope: Scope| {
+        for i in 0..20_000 {
+            let task = scope.spawn(async |_cx| ());
+            while task.phase() < TaskPhase::Running {
+                std::hint::spin_loop();
+            }
+            (0..i % 64).for_each(|_| std::hint::spin_loop());
+            task.cancel(CancelKind::User);
+        }
+    }));
     // A request in flight takes its alarm back after the task has ended.
     for _ in 0..100 {
         if runtime.shared.clock.len() == 0 {
