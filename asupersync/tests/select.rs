@@ -215,6 +215,10 @@ fn handlers_may_use_control_flow_and_await() {
 }
 
 #[test]
+#[expect(
+    clippy::just_underscores_and_digits,
+    reason = "a name the expansion might use"
+)]
 fn names_of_the_macro_and_of_the_user_do_not_meet() {
     everywhere(async |_cx: Scope| {
         let (out, f0, f1, value, disabled, pending, task, turn, start) =

@@ -1,8 +1,8 @@
 //! Signals and exit codes: each case is a process of its own, made of this test binary.
 #![cfg(unix)]
 
-use asupersync::runtime::{Flavour, main_entry};
 use asupersync::Policy;
+use asupersync::runtime::{Flavour, main_entry};
 use asupersync::{Cancelled, Cx, Scope};
 use std::future::Future;
 use std::io::{BufRead, BufReader, Read};
@@ -73,10 +73,14 @@ fn the_child() {
             });
             assert!(server.await.into_result().unwrap());
         }),
-        "deaf" => main_entry(current, Policy::FailFast, async |scope: Scope| -> Result<(), Cancelled> {
-            println!("ready");
-            scope.sleep(Duration::from_secs(60)).await
-        }),
+        "deaf" => main_entry(
+            current,
+            Policy::FailFast,
+            async |scope: Scope| -> Result<(), Cancelled> {
+                println!("ready");
+                scope.sleep(Duration::from_secs(60)).await
+            },
+        ),
         "twice" => main_entry(
             multi,
             Policy::FailFast,
@@ -94,14 +98,20 @@ fn the_child() {
                 Ok(())
             },
         ),
-        "fails" => main_entry(current, Policy::FailFast, async |_scope: Scope| -> Result<(), &'static str> {
-            Err("no luck")
-        }),
+        "fails" => main_entry(
+            current,
+            Policy::FailFast,
+            async |_scope: Scope| -> Result<(), &'static str> { Err("no luck") },
+        ),
         "child fails" => main_entry(current, Policy::FailFast, async |scope: Scope| {
             scope.try_spawn(async |_cx| Err::<(), _>("no luck"));
         }),
-        "panics" => main_entry(multi, Policy::FailFast, async |_scope: Scope| -> () { panic!("no luck") }),
-        "chooses" => main_entry(current, Policy::FailFast, async |_scope: Scope| ExitCode::from(7)),
+        "panics" => main_entry(multi, Policy::FailFast, async |_scope: Scope| -> () {
+            panic!("no luck")
+        }),
+        "chooses" => main_entry(current, Policy::FailFast, async |_scope: Scope| {
+            ExitCode::from(7)
+        }),
         other => panic!("no such case: {other}"),
     };
     // `ExitCode` has no accessor; the harness would turn it into its own.

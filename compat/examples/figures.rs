@@ -64,11 +64,11 @@ async fn requests(client: reqwest::Client, url: String, n: usize) -> Vec<Duratio
 }
 
 fn latencies() {
-    let server = asupersync::Runtime::builder()
+    let server = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
+        .enable_all()
         .build()
         .unwrap();
-    // asupersync-migrate: AM050: no Cx can reach it: it runs in a task that stays on tokio
     let listener = server
         .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
         .unwrap();
@@ -77,12 +77,13 @@ fn latencies() {
         axum::serve(listener, Router::new().route("/", get(async || "hello"))).await
     });
 
-    let single = asupersync::Runtime::builder()
-        .current_thread()
+    let single = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
         .build()
         .unwrap();
-    let multi = asupersync::Runtime::builder()
+    let multi = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
+        .enable_all()
         .build()
         .unwrap();
     let client = || reqwest::Client::new();
@@ -100,13 +101,9 @@ fn latencies() {
                 let url = || url.clone();
                 let (c, u) = (single_client.clone(), url());
                 let plain = std::thread::scope(|s| {
-                    s.spawn(|| {
-                        single
-                            .block_on(async |_acx| requests(c, u, n).await)
-                            .expect("the root region ended without a panic")
-                    })
-                    .join()
-                    .unwrap()
+                    s.spawn(|| single.block_on(requests(c, u, n)))
+                        .join()
+                        .unwrap()
                 });
                 let (c, u) = (multi_client.clone(), url());
                 let spawned = std::thread::scope(|s| {

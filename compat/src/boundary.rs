@@ -249,7 +249,6 @@ mod tests {
                 async move {
                     let _guard = guard;
                     assert!(in_context());
-                    // asupersync-migrate: AM030: no Cx can reach it: `an_adopted_future_is_made_polled_and_dropped_in_the_context` is entered without one
                     tokio::time::sleep(MS(1)).await;
                     local.len()
                 }
@@ -315,7 +314,6 @@ mod tests {
             let (tx, mut rx) = tokio::sync::mpsc::unbounded_channel();
             (0..n).for_each(|i| tx.send(i).unwrap());
             drop(tx);
-            // asupersync-migrate: AM040: no Cx can reach it: `polls` cannot take one: a caller has none: `a_loop_over_ready_resources_yields` is entered without one
             let mut drain = std::pin::pin!(async move { while rx.recv().await.is_some() {} });
             let mut polls = 0;
             std::future::poll_fn(|task| {
@@ -341,8 +339,7 @@ mod tests {
 
     #[test]
     fn an_adopted_future_runs_on_a_thread_that_has_a_runtime() {
-        let other = asupersync::Runtime::builder()
-            .current_thread()
+        let other = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
         let boundary = Boundary::start(&BoundaryConfig::default(), None).unwrap();
@@ -472,7 +469,6 @@ mod tests {
             for _ in 0..3 {
                 // Silence between two steps is not the end while the owner is not done.
                 std::thread::sleep(MS(10));
-                // asupersync-migrate: AM030: no Cx can reach it: `cleanup_may_use_a_draining_boundary` is entered without one
                 boundary.adopt(|| tokio::time::sleep(MS(1))).await.unwrap();
                 steps.fetch_add(1, Ordering::Relaxed);
             }

@@ -191,7 +191,6 @@ mod tests {
             let (tx, rx) = mpsc::channel();
             let inside = journal.clone();
             host.handle().spawn(async move {
-                // asupersync-migrate: AM030: no Cx can reach it: `runs_tasks_and_ends_all_threads` is entered without one
                 tokio::time::sleep(MS(1)).await;
                 tx.send(inside.is_inside()).unwrap();
             });

@@ -151,35 +151,32 @@ fn buffered_reads_keep_what_they_did_not_consume() {
 
 #[test]
 fn ends_of_tasks_lose_nothing() {
-    let runtime = asupersync::Runtime::builder()
-        .current_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    runtime
-        .block_on(async |_cx| {
-            let spawn = |panics: bool| {
-                tokio::spawn(async move {
-                    if panics {
-                        std::panic::resume_unwind(Box::new("boom"));
-                    }
-                    std::future::pending::<u8>().await
-                })
-            };
-            assert_eq!(outcome_of(tokio::spawn(async { 1 }).await), Outcome::Ok(1));
-            let panic = PanicPayload::from_any(Box::new("boom"));
-            assert_eq!(outcome_of(spawn(true).await), Outcome::Panicked(panic));
-            let task = spawn(false);
-            task.abort();
-            let id = task.id();
-            let Outcome::Cancelled(reason) = outcome_of(task.await) else {
-                panic!("aborted means cancelled")
-            };
-            assert_eq!(reason.kind, CancelKind::User);
-            assert!(reason.message.unwrap().contains(&id.to_string()));
-            let failed = tokio::spawn(async { Err::<(), _>("no") }).await;
-            assert_eq!(outcome_of_result(failed), Outcome::Err("no"));
-        })
-        .expect("the root region ended without a panic");
+    runtime.block_on(async {
+        let spawn = |panics: bool| {
+            tokio::spawn(async move {
+                if panics {
+                    std::panic::resume_unwind(Box::new("boom"));
+                }
+                std::future::pending::<u8>().await
+            })
+        };
+        assert_eq!(outcome_of(tokio::spawn(async { 1 }).await), Outcome::Ok(1));
+        let panic = PanicPayload::from_any(Box::new("boom"));
+        assert_eq!(outcome_of(spawn(true).await), Outcome::Panicked(panic));
+        let task = spawn(false);
+        task.abort();
+        let id = task.id();
+        let Outcome::Cancelled(reason) = outcome_of(task.await) else {
+            panic!("aborted means cancelled")
+        };
+        assert_eq!(reason.kind, CancelKind::User);
+        assert!(reason.message.unwrap().contains(&id.to_string()));
+        let failed = tokio::spawn(async { Err::<(), _>("no") }).await;
+        assert_eq!(outcome_of_result(failed), Outcome::Err("no"));
+    });
 }
 
 #[derive(Clone, Debug)]

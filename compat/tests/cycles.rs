@@ -40,15 +40,12 @@ fn resident() -> usize {
 async fn cycle(cx: &Scope, config: BoundaryConfig) {
     let (reported, closed) = boundary_report(cx, config, async |b| {
         let guest = b.guest(vec![0u8; 1000]).unwrap();
-        // asupersync-migrate: AM030: no Cx can reach it: `cycle` cannot take one: a caller has none: `two_hundred_cycles_leave_nothing_behind` is entered without one
         let adopted = b
             .adopt(|| tokio::time::sleep(Duration::from_micros(10)))
             .await;
         let delegated = b
-            // asupersync-migrate: AM050: no Cx can reach it: `cycle` cannot take one: a caller has none: `two_hundred_cycles_leave_nothing_behind` is entered without one
             .delegate(async { tokio::net::TcpListener::bind("127.0.0.1:0").await.is_ok() })
             .await;
-        // asupersync-migrate: AM013: no Cx can reach it: `cycle` cannot take one: a caller has none: `two_hundred_cycles_leave_nothing_behind` is entered without one
         b.enter(|| drop(tokio::task::spawn_blocking(|| ())))
             .unwrap();
         adopted.is_ok() && delegated.unwrap() && guest.get().is_ok()

@@ -66,7 +66,6 @@ fn ignores_cancellation_but_yields() {
         inside(&b, || {
             tokio::spawn(async {
                 loop {
-                    // asupersync-migrate: AM030: no Cx can reach it: it runs in a task that stays on tokio
                     tokio::time::sleep(MS(5)).await;
                 }
             })
@@ -89,9 +88,7 @@ fn ignores_cancellation_but_yields() {
 fn respawns_itself_for_ever() {
     fn again() -> Pin<Box<dyn Future<Output = ()> + Send>> {
         Box::pin(async {
-            // asupersync-migrate: AM030: no Cx can reach it: `again` cannot take one: a caller has none: it runs in a task that stays on tokio
             tokio::time::sleep(MS(1)).await;
-            // asupersync-migrate: AM010: no Cx can reach it: `again` cannot take one: a caller has none: it runs in a task that stays on tokio
             tokio::spawn(again());
         })
     }
@@ -105,7 +102,6 @@ fn spawns_while_it_is_dropped() {
     struct SpawnOnDrop;
     impl Drop for SpawnOnDrop {
         fn drop(&mut self) {
-            // asupersync-migrate: AM010: no Cx can reach it: `drop` cannot take one: it implements `std::ops::Drop`
             tokio::spawn(async {});
         }
     }
@@ -116,7 +112,6 @@ fn spawns_while_it_is_dropped() {
                 std::future::pending::<()>().await;
             })
         });
-        // asupersync-migrate: AM030: no Cx can reach it: `spawns_while_it_is_dropped` is entered without one
         b.delegate(async { tokio::task::yield_now().await })
             .await
             .unwrap();
@@ -264,8 +259,7 @@ fn blocking_entries_in_adopted_code_are_errors_and_no_aborts() {
         is_panic(b.adopt(block).await, "within a runtime");
         is_panic(b.delegate(block()).await, "within a runtime");
         let own = || async {
-            let own = asupersync::Runtime::builder()
-                .current_thread()
+            let own = tokio::runtime::Builder::new_current_thread()
                 .build()
                 .unwrap();
             drop(own);
@@ -307,8 +301,7 @@ fn local_tasks_need_a_local_set_of_their_own() {
         let local = || async {
             let set = tokio::task::LocalSet::new();
             let task =
-                // asupersync-migrate: AM030: no Cx can reach it: `local_tasks_need_a_local_set_of_their_own` is entered without one
-                async { tokio::task::spawn_local(async { tokio::time::sleep(MS(1)).await }).await.into_result() };
+                async { tokio::task::spawn_local(async { tokio::time::sleep(MS(1)).await }).await };
             set.run_until(task).await.unwrap();
             7
         };
@@ -322,7 +315,6 @@ fn guards_left_out_of_order_end_the_future_alone() {
         let kept = || async {
             let handle = tokio::runtime::Handle::current();
             let _across_an_await = handle.enter();
-            // asupersync-migrate: AM030: no Cx can reach it: `guards_left_out_of_order_end_the_future_alone` is entered without one
             tokio::task::yield_now().await;
         };
         is_panic(b.adopt(kept).await, "reverse order");
@@ -334,7 +326,6 @@ fn guards_left_out_of_order_end_the_future_alone() {
 fn timers_and_sockets_work_outside_the_context_that_made_them() {
     let mut stale = None;
     check(impatient(), Stage::Cooperative, async |b| {
-        // asupersync-migrate: AM030: no Cx can reach it: `timers_and_sockets_work_outside_the_context_that_made_them` is entered without one
         let sleep = inside(&b, || tokio::time::sleep(MS(5)));
         sleep.await;
         let (near, far) = b
@@ -370,7 +361,6 @@ fn a_connection_that_spawns_when_dropped_may_be_dropped_anywhere_as_a_guest() {
     impl Drop for Connection {
         fn drop(&mut self) {
             let told = self.0.clone();
-            // asupersync-migrate: AM010: no Cx can reach it: `drop` cannot take one: it implements `std::ops::Drop`
             tokio::spawn(async move { told.send(()) });
         }
     }
@@ -444,7 +434,6 @@ fn a_stalled_worker_does_not_stop_the_other_from_driving_adopted_timers() {
             });
             rx.recv().unwrap();
             let begun = Instant::now();
-            // asupersync-migrate: AM030: no Cx can reach it: `a_stalled_worker_does_not_stop_the_other_from_driving_adopted_timers` is entered without one
             b.adopt(|| tokio::time::sleep(MS(10))).await.unwrap();
             assert!(begun.elapsed() < MS(500), "{:?}", begun.elapsed());
         },

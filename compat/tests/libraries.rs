@@ -29,8 +29,8 @@ fn leaves_nothing<T>(body: impl AsyncFnOnce(Scope) -> T) -> T {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     // The first runtime of tokio's in a process opens two descriptors for signals, for good.
     drop(
-        asupersync::Runtime::builder()
-            .current_thread()
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
             .build()
             .unwrap(),
     );
@@ -87,7 +87,6 @@ async fn serve_and_tell(b: &Bounded, reached: Arc<Notify>) -> SocketAddr {
             get(async || {
                 // Lands on the boundary's runtime, wherever the handler itself is polled.
                 tokio::spawn(async {
-                    // asupersync-migrate: AM030: no Cx can reach it: it runs in a task that stays on tokio
                     tokio::time::sleep(MS(1)).await;
                     "spawned"
                 })

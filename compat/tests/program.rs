@@ -1,12 +1,15 @@
 //! Programs that are half migrated: tokio's types in tasks of ours.
 
 use asupersync::{CancelKind, Cx, Scope};
-use asupersync_compat::{BoundaryConfig, Program, RunError, current_cx, run, run_test};
+use asupersync_compat::{
+    BoundaryConfig, Program, RunError, UseError, boundary, current_cx, run, run_test,
+};
 use std::io::{BufRead, BufReader};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::Handle;
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 /// Names the case that a child process of this test is to run.
@@ -19,22 +22,15 @@ fn tokio_works_in_any_task() {
         Program::new().worker_threads(2),
     ] {
         let total = program.run(async |scope: Scope| {
-            // asupersync-migrate: AM050: no Cx can reach it: `tokio_works_in_any_task` is entered without one
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
-            // asupersync-migrate: AM010: no Cx can reach it: `tokio_works_in_any_task` is entered without one
             let server = tokio::spawn(async move {
                 for _ in 0..8 {
-                    // asupersync-migrate: AM050: no Cx can reach it: it runs in a task that stays on tokio
                     let (mut stream, _) = listener.accept().await.unwrap();
-                    // asupersync-migrate: AM010: no Cx can reach it: it runs in a task that stays on tokio
                     tokio::spawn(async move {
                         let mut byte = [0];
-                        // asupersync-migrate: AM050: no Cx can reach it: it runs in a task that stays on tokio
                         stream.read_exact(&mut byte).await.unwrap();
-                        // asupersync-migrate: AM030: no Cx can reach it: it runs in a task that stays on tokio
                         tokio::time::sleep(MS(1)).await;
-                        // asupersync-migrate: AM050: no Cx can reach it: it runs in a task that stays on tokio
                         stream.write_all(&[byte[0] * 2]).await.unwrap();
                     });
                 }
@@ -43,12 +39,9 @@ fn tokio_works_in_any_task() {
                 .map(|i| {
                     scope.spawn(async move |cx: Cx| {
                         cx.sleep(MS(1)).await.unwrap();
-                        // asupersync-migrate: AM050: no Cx can reach it: `tokio_works_in_any_task` is entered without one
                         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-                        // asupersync-migrate: AM050: no Cx can reach it: `tokio_works_in_any_task` is entered without one
                         stream.write_all(&[i]).await.unwrap();
                         let mut byte = [0];
-                        // asupersync-migrate: AM050: no Cx can reach it: `tokio_works_in_any_task` is entered without one
                         stream.read_exact(&mut byte).await.unwrap();
                         u32::from(byte[0])
                     })
@@ -62,6 +55,40 @@ fn tokio_works_in_any_task() {
             total
         });
         assert_eq!(total.unwrap(), 56);
+    }
+}
+
+#[test]
+fn a_boundary_inside_a_program_is_the_inner_context() {
+    for program in [
+        Program::new().current_thread(),
+        Program::new().worker_threads(2),
+    ] {
+        let ran = program.run(async |scope: Scope| {
+            let outer = Handle::current().id();
+            boundary(&scope, async |b| {
+                let handle = b.boundary().clone();
+                b.scope()
+                    .spawn(async move |_| {
+                        assert!(Handle::current().id() == outer);
+                        let inner = handle.adopt(|| async { Handle::current().id() }).await;
+                        assert!(inner.unwrap() != outer);
+                        // The worker of ours may be entered, so adopted code cannot block it either.
+                        let blocking = || async { Handle::current().block_on(async {}) };
+                        assert!(matches!(
+                            handle.adopt(blocking).await,
+                            Err(UseError::Panicked { .. })
+                        ));
+                        assert!(Handle::current().id() == outer);
+                    })
+                    .await
+                    .into_result()
+                    .unwrap();
+            })
+            .await
+            .unwrap();
+        });
+        ran.unwrap();
     }
 }
 
@@ -91,7 +118,6 @@ fn tasks_hear_of_the_end_and_are_gone_after_it() {
                 }
             }
             let told = Told(tx);
-            // asupersync-migrate: AM010: no Cx can reach it: `tasks_hear_of_the_end_and_are_gone_after_it` is entered without one
             tokio::spawn(async move {
                 let _told = told;
                 std::future::pending::<()>().await;
@@ -154,7 +180,6 @@ fn a_leak_is_told_on_standard_error_and_the_value_is_kept() {
             .hard(MS(50));
         let value = Program::new().boundary(boundary).run(async |_| {
             let (tx, rx) = std::sync::mpsc::channel();
-            // asupersync-migrate: AM013: no Cx can reach it: `a_leak_is_told_on_standard_error_and_the_value_is_kept` is entered without one
             tokio::task::spawn_blocking(move || {
                 tx.send(()).unwrap();
                 loop {
@@ -237,7 +262,6 @@ fn a_test_body_may_borrow_and_fails_with_its_children() {
     let text = String::from("borrowed");
     assert_eq!(
         run_test(async |_: Scope| {
-            // asupersync-migrate: AM030: no Cx can reach it: `a_test_body_may_borrow_and_fails_with_its_children` is entered without one
             tokio::time::sleep(MS(1)).await;
             text.len()
         }),

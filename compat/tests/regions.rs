@@ -38,7 +38,6 @@ fn a_region_closes_its_boundary_and_gives_the_value() {
         let value = boundary(&cx, async |b| {
             kept = Some(b.boundary().clone());
             let far = b.delegate(async { 40 });
-            // asupersync-migrate: AM030: no Cx can reach it: `a_region_closes_its_boundary_and_gives_the_value` is entered without one
             b.adopt(|| tokio::time::sleep(MS(1))).await.unwrap();
             far.await.unwrap() + 2
         });
@@ -132,7 +131,6 @@ fn cleanup_of_a_cancelled_task_may_use_the_boundary() {
                 let _ = cx.cancelled().await;
                 for _ in 0..3 {
                     cx.cleanup().sleep(MS(10)).await.unwrap();
-                    // asupersync-migrate: AM030: no Cx can reach it: `cleanup_of_a_cancelled_task_may_use_the_boundary` is entered without one
                     boundary.adopt(|| tokio::time::sleep(MS(1))).await.unwrap();
                 }
                 "rolled back"

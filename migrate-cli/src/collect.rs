@@ -139,6 +139,8 @@ pub(crate) fn constraints(project: &Project, model: &Model<'_>, options: &Option
         fixed,
         review: options.review,
         off,
+        mistaken: BTreeSet::new(),
+        nothing: false,
     }
 }
 

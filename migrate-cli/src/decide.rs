@@ -9,6 +9,7 @@ use crate::model::{
     Entry, FnId, FrameId, FrameKind, Model, PlaceId, Shape, SiteId, Usage,
 };
 use crate::flow::stripped;
+use asupersync_source::load::FileId;
 use crate::rules::{self, Family, Form, Op, Safety};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use syn::Expr;
@@ -64,6 +65,10 @@ pub(crate) struct Constraints {
     pub(crate) review: bool,
     /// Codes of rules that are left out.
     pub(crate) off: BTreeSet<String>,
+    /// Calls that were taken for calls of a function and are not, by where they start.
+    pub(crate) mistaken: BTreeSet<(FileId, usize, FnId)>,
+    /// Nothing at all is rewritten.
+    pub(crate) nothing: bool,
 }
 
 /// What is rewritten.
@@ -76,6 +81,8 @@ pub(crate) struct Decision {
     poisoned: HashMap<(PlaceId, Family), String>,
     /// Families of which at least one site stays.
     partly: BTreeSet<Family>,
+    /// Classes of which at least one site moves, by family.
+    moving: BTreeSet<(PlaceId, Family)>,
 }
 
 /// Where a `Cx` comes from.
@@ -90,11 +97,16 @@ impl Decision {
         !self.held.contains_key(&site)
     }
 
-    /// Whether values of a class and family move.
+    /// Whether values of a class and family move: something of it does, and nothing of it stays.
     pub(crate) fn moves(&self, model: &Model<'_>, place: Option<PlaceId>, family: Family) -> bool {
         match place {
-            Some(place) => !self.poisoned.contains_key(&(model.places.class(place), family)),
-            None => !self.partly.contains(&family),
+            Some(place) => {
+                let class = (model.places.class(place), family);
+                !self.poisoned.contains_key(&class) && self.moving.contains(&class)
+            }
+            None => {
+                !self.partly.contains(&family) && self.moving.iter().any(|(_, moved)| *moved == family)
+            }
         }
     }
 
@@ -298,6 +310,14 @@ pub(crate) fn decide(model: &Model<'_>, constraints: &Constraints) -> Decision {
             break;
         }
     }
+    for id in model.site_ids() {
+        let site = model.site(id);
+        if decision.rewrites(id)
+            && let Some(place) = site.place
+        {
+            decision.moving.insert((model.places.class(place), site.family));
+        }
+    }
     decision
 }
 
@@ -339,6 +359,7 @@ impl Decision {
             for ty in model.places.seen(escape.place) {
                 if ty.starts_with("tokio::")
                     && let Some(family) = rules::family_of(ty)
+                    && (!escape.only_futures || matches!(family, Family::Join | Family::Oneshot))
                 {
                     poison(Some(escape.place), family, escape.reason.clone());
                 }

@@ -469,6 +469,7 @@ impl<'p> Builder<'_, 'p> {
 
     /// A local trait's method and its implementations share one signature.
     fn tie_trait_methods(&mut self) {
+        self.tie_alternatives();
         let mut groups: HashMap<String, Vec<FnId>> = HashMap::new();
         for id in self.model.function_ids() {
             if let Some(Some(of)) = self
@@ -489,11 +490,22 @@ impl<'p> Builder<'_, 'p> {
             for id in &members {
                 let function = &mut self.model.functions[id.0];
                 function.fixed = None;
-                function.tied.clone_from(&members);
+                function.tied.extend(&members);
             }
             for pair in members.windows(2) {
                 let (one, other) = (self.returns[pair[0].0], self.returns[pair[1].0]);
                 self.model.places.union(one, other);
+            }
+        }
+    }
+
+    /// Functions of one path are alternatives that `cfg` chooses between, so a call means any of them.
+    fn tie_alternatives(&mut self) {
+        for ids in self.model.by_path.values() {
+            if ids.len() > 1 {
+                for id in ids {
+                    self.model.functions[id.0].tied.extend(ids);
+                }
             }
         }
     }
@@ -1171,16 +1183,14 @@ impl<'p> Builder<'_, 'p> {
         callee: &str,
     ) {
         for (flow, argument) in flows.iter().zip(args) {
+            let known = self.is_tokio_value(argument);
             if let Some(place) = flow
-                && self.is_tokio_value(argument)
+                && (known || combines_futures(callee))
             {
-                let range = self.range(argument);
                 self.model.escapes.push(Escape {
                     place: *place,
-                    file: self.file,
-                    range,
-                    statement: self.statement,
                     reason: format!("it is passed to `{callee}`, which takes tokio's types"),
+                    only_futures: !known,
                 });
             }
         }
@@ -1326,13 +1336,10 @@ impl<'p> Builder<'_, 'p> {
     /// A form that awaits a handle or receiver passed to it is no awaited site of its own: the family cannot move.
     fn awaited_by_form(&mut self, argument: &'p Expr, flow: Flow) {
         if let Some(item) = self.awaitable(argument, flow) {
-            let range = self.range(argument);
             self.model.escapes.push(Escape {
                 place: flow.unwrap_or_else(|| self.model.places.fresh()),
-                file: self.file,
-                range,
-                statement: self.statement,
                 reason: format!("`{item}` is passed on as a future"),
+                only_futures: false,
             });
         }
     }
@@ -1406,18 +1413,25 @@ impl<'p> Builder<'_, 'p> {
                 // A trait of another crate on a value of ours: it may take tokio's types only.
                 let foreign = !asupersync_source::known::is_prefix("std", &callee)
                     && !asupersync_source::known::is_prefix("tokio", &callee);
+                let known = self.is_tokio_value(&call.receiver);
                 if foreign
-                    && self.is_tokio_value(&call.receiver)
+                    && (known || combines_futures(&callee))
                     && let Some(place) = receiver
                 {
-                    let range = self.range(call);
                     self.model.escapes.push(Escape {
                         place,
-                        file: self.file,
-                        range,
-                        statement: self.statement,
                         reason: format!("`{callee}` takes tokio's types"),
+                        only_futures: !known,
                     });
+                }
+                if combines_futures(&callee) {
+                    for place in pending.arguments.iter().copied().flatten() {
+                        self.model.escapes.push(Escape {
+                            place,
+                            reason: format!("it is passed to `{callee}`"),
+                            only_futures: true,
+                        });
+                    }
                 }
             }
             _ => self.pending.push(pending),
@@ -1546,6 +1560,25 @@ impl<'p> Builder<'_, 'p> {
             self.pending = left;
             if !progress {
                 break;
+            }
+        }
+        // A method that no rule names, on what is known to be tokio's.
+        for pending in std::mem::take(&mut self.pending) {
+            let name = ident_text(&pending.call.method);
+            let known = self
+                .facts
+                .ty(&pending.call.receiver)
+                .and_then(|ty| ty.path())
+                .is_some_and(|path| asupersync_source::known::is_prefix("tokio", path));
+            if known
+                && !is_of_std_trait(&name)
+                && let Some(place) = pending.receiver
+            {
+                self.model.escapes.push(Escape {
+                    place,
+                    reason: format!("`{name}` has no rule"),
+                    only_futures: false,
+                });
             }
         }
     }
@@ -1705,6 +1738,13 @@ fn results_of(item: &str) -> &'static [&'static str] {
         "tokio::runtime::Runtime::new" => &["tokio::runtime::Runtime"],
         _ => &[],
     }
+}
+
+/// Whether a function or method takes futures of any kind, handles of tasks among them.
+fn combines_futures(callee: &str) -> bool {
+    ["futures", "futures_lite", "futures_concurrency", "tokio_stream"]
+        .iter()
+        .any(|name| asupersync_source::known::is_prefix(name, callee))
 }
 
 /// Methods that every type has, or may have, from a trait of the standard library: no use of tokio by themselves.
@@ -1895,15 +1935,10 @@ impl<'p> Visit<'p> for Declare<'_, '_, 'p> {
             let found = found.to_owned();
             let used = path.segments.len();
             self.builder.occurrence(path, used, &found, None, None);
-            let statement = self.builder.range(item).start;
-            let range = self.builder.range(path);
-            let file = self.builder.file;
             self.builder.model.escapes.push(Escape {
                 place: this,
-                file,
-                range,
-                statement,
                 reason: format!("it implements `{found}` by polling"),
+                only_futures: false,
             });
         }
         for member in &item.items {

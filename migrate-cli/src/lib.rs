@@ -58,6 +58,8 @@ pub struct Options {
     pub dependency: Dependency,
     /// Where the checks build; none for a directory below the workspace's own.
     pub target_dir: Option<PathBuf>,
+    /// Is told what a long run is doing.
+    pub progress: fn(&str),
 }
 
 impl Options {
@@ -75,6 +77,7 @@ impl Options {
             keep_public: false,
             dependency: Dependency::default(),
             target_dir: None,
+            progress: |_| {},
         }
     }
 }
@@ -184,6 +187,7 @@ pub fn rewrite(options: &Options) -> Result<Report, Error> {
     let mut checks = 0;
     let mut known_warnings = BTreeSet::new();
     if let Some(scratch) = &scratch {
+        (options.progress)("checking the code as it is");
         let output = scratch.check()?;
         checks += 1;
         if !output.success {
@@ -208,6 +212,7 @@ pub fn rewrite(options: &Options) -> Result<Report, Error> {
             break (decision, plan, texts);
         };
         run.fill(scratch, &texts)?;
+        (options.progress)(&format!("checking the rewrite, round {checks}"));
         let output = scratch.check()?;
         checks += 1;
         if output.success {
@@ -223,12 +228,31 @@ pub fn rewrite(options: &Options) -> Result<Report, Error> {
             scratch,
         };
         let mut lesson = court.judge(&output.messages);
+        if !lesson.calls.is_empty() || !lesson.mistaken.is_empty() {
+            // What a call means comes first: most other errors of the round follow from it.
+            lesson.held.clear();
+            lesson.fixed.clear();
+        }
+        for (id, why) in &lesson.held {
+            let site = model.site(*id);
+            let file = project.file(site.file);
+            (options.progress)(&format!(
+                "  withdrawn: {}:{}: {}: {why}",
+                file.path.display(),
+                file.line_column(site.range.start).0,
+                site.item
+            ));
+        }
+        for (id, why) in &lesson.fixed {
+            (options.progress)(&format!("  keeps its signature: `{}`: {why}", model.function(*id).path));
+        }
         let why = first_errors(&output);
         if checks > verify::ROUNDS {
             lesson.everything = Some(why.clone());
             lesson.held.clear();
             lesson.fixed.clear();
             lesson.calls.clear();
+            lesson.mistaken.clear();
         }
         if !verify::apply(lesson, &project, &mut model, &decision, &mut constraints)
             && !verify::hold_everything(&model, &decision, &mut constraints, &why)

@@ -97,6 +97,9 @@ struct Rewrite {
     /// Where the checks build.
     #[arg(long, value_name = "DIR")]
     target_dir: Option<PathBuf>,
+    /// Say on standard error what is being done.
+    #[arg(long, short)]
+    verbose: bool,
     /// How to print the report.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -233,6 +236,11 @@ fn options(rewrite: &Rewrite) -> Options {
             None => Dependency::default(),
         },
         target_dir: rewrite.target_dir.clone(),
+        progress: if rewrite.verbose || std::io::stderr().is_terminal() {
+            |text| eprintln!("{text}")
+        } else {
+            |_| {}
+        },
         ..Options::new(&rewrite.path)
     }
 }

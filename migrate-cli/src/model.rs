@@ -248,10 +248,9 @@ pub(crate) struct Occurrence<'p> {
 /// A value that reaches code which only takes tokio's.
 pub(crate) struct Escape {
     pub(crate) place: PlaceId,
-    pub(crate) file: FileId,
-    pub(crate) range: Range<usize>,
-    pub(crate) statement: usize,
     pub(crate) reason: String,
+    /// Only what is a future itself is meant: handles and oneshot receivers.
+    pub(crate) only_futures: bool,
 }
 
 /// The whole program.

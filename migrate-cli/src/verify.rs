@@ -9,6 +9,7 @@ use crate::decide::{Constraints, Decision, Held};
 use crate::flow::bare;
 use crate::model::{Call, FnId, FrameId, FrameKind, Model, SiteId};
 use crate::plan::Plan;
+use crate::rules::Family;
 use asupersync_source::compiler::{self, CompilerError, Level, Message, Run, Span, Subcommand};
 use asupersync_source::edit::PositionMap;
 use asupersync_source::load::{FileId, Project};
@@ -129,6 +130,8 @@ pub(crate) struct Lesson {
     pub(crate) held: BTreeMap<SiteId, String>,
     pub(crate) fixed: BTreeMap<FnId, String>,
     pub(crate) calls: Vec<(FileId, Range<usize>, FnId)>,
+    /// Calls, by where they start, that turned out to call something else.
+    pub(crate) mistaken: BTreeSet<(FileId, usize)>,
     pub(crate) everything: Option<String>,
 }
 
@@ -187,6 +190,7 @@ impl Court<'_, '_> {
         if message.code.as_deref() != Some("E0061") {
             return false;
         }
+        // Labels of the definition stand in a child; too many arguments are another matter.
         let definitions: Vec<(FileId, Range<usize>)> = message
             .children
             .iter()
@@ -241,6 +245,36 @@ impl Court<'_, '_> {
             }
             whole
         };
+        // A `Cx` passed to what does not take one: the call means another function than was thought.
+        let about_cx = ["Cx", "Scope"].iter().any(|name| {
+            crate::plan::mentions(&message.text, name)
+                || message.spans.iter().any(|span| {
+                    span.label.as_deref().is_some_and(|label| crate::plan::mentions(label, name))
+                })
+        });
+        let too_many = matches!(message.code.as_deref(), Some("E0061" | "E0107"));
+        if about_cx || too_many {
+            let mistaken: Vec<usize> = self
+                .model
+                .calls
+                .iter()
+                .filter(|call| call.file == file && self.decision.coloured.contains(&call.callee))
+                .map(|call| self.project.file(file).range(call.expr))
+                .filter(|found| {
+                    (found.start <= range.start && range.end <= found.end)
+                        || (range.start <= found.start && found.end <= range.end)
+                })
+                .min_by_key(|found| found.len())
+                .map(|found| found.start)
+                .into_iter()
+                .collect();
+            if !mistaken.is_empty() {
+                lesson
+                    .mistaken
+                    .extend(mistaken.into_iter().map(|start| (file, start)));
+                return;
+            }
+        }
         // The smallest rewritten call around the error, or those inside it.
         let around = rewritten
             .iter()
@@ -299,7 +333,17 @@ impl Court<'_, '_> {
                     statement <= range.start && range.end <= whole(*site).end.max(statement + 1)
                 })
                 .collect();
-            let chosen = if near.is_empty() { own } else { near };
+            // What the compiler names tells which values are the trouble.
+            let families = families_named(message);
+            let named: Vec<SiteId> = own
+                .iter()
+                .copied()
+                .filter(|site| families.contains(&self.model.site(*site).family))
+                .collect();
+            let chosen = [named, near, own]
+                .into_iter()
+                .find(|chosen| !chosen.is_empty())
+                .unwrap_or_default();
             if !chosen.is_empty() {
                 lesson.held.extend(chosen.into_iter().map(|id| (id, why.clone())));
                 return;
@@ -344,6 +388,28 @@ impl Court<'_, '_> {
     }
 }
 
+/// The families of the runtime's types that a message names.
+fn families_named(message: &Message) -> BTreeSet<Family> {
+    const NAMES: &[(&str, Family)] = &[
+        ("channel::oneshot", Family::Oneshot),
+        ("channel::mpsc", Family::Mpsc),
+        ("asupersync::net", Family::Io),
+        ("asupersync::io", Family::Io),
+        ("asupersync::Time", Family::Clock),
+        ("TaskHandle", Family::Join),
+        ("Interval", Family::Interval),
+        ("TimeoutError", Family::Timeout),
+        ("asupersync::Runtime", Family::Runtime),
+    ];
+    let mut texts = vec![message.text.as_str()];
+    texts.extend(message.rendered.as_deref());
+    NAMES
+        .iter()
+        .filter(|(name, _)| texts.iter().any(|text| text.contains(name)))
+        .map(|(_, family)| *family)
+        .collect()
+}
+
 /// Adds what a round taught to the constraints; false where nothing is new.
 pub(crate) fn apply<'p>(
     lesson: Lesson,
@@ -353,8 +419,29 @@ pub(crate) fn apply<'p>(
     constraints: &mut Constraints,
 ) -> bool {
     let mut changed = false;
+    let before = model.calls.len();
+    model.calls.retain(|call| {
+        let start = project.file(call.file).range(call.expr).start;
+        let mistaken = lesson.mistaken.contains(&(call.file, start));
+        if mistaken {
+            constraints.mistaken.insert((call.file, start, call.callee));
+        }
+        !mistaken
+    });
+    changed |= model.calls.len() != before;
     for (file, range, callee) in lesson.calls {
         match call_at(project, file, &range) {
+            // It was taken for a call of the function, then not, and is one after all: it cannot be made.
+            Some(expr)
+                if constraints.mistaken.contains(&(
+                    file,
+                    project.file(file).range(expr).start,
+                    callee,
+                )) =>
+            {
+                let why = "a call of it cannot pass one".to_owned();
+                changed |= constraints.fixed.insert(callee, why).is_none();
+            }
             Some(expr) => {
                 let at = project.file(file).range(expr).start;
                 let frame = frame_at(project, model, file, at);
@@ -391,7 +478,7 @@ pub(crate) fn hold_everything(
     constraints: &mut Constraints,
     why: &str,
 ) -> bool {
-    let mut changed = false;
+    let mut changed = !std::mem::replace(&mut constraints.nothing, true);
     for id in model.site_ids() {
         if decision.rewrites(id) {
             changed |= constraints

@@ -105,7 +105,7 @@ fn entry(kind: Kind, args: TokenStream, function: &ItemFn) -> syn::Result<TokenS
             quote! {
                 #[::core::prelude::v1::test]
                 #(#attrs)*
-                #vis fn #name() #output {
+                #vis fn #name() {
                     ::asupersync::lab::test_entry(
                         #title,
                         #seeds,

@@ -235,7 +235,9 @@ impl<'p> Planner<'_, 'p> {
             let file = function.file;
             let name = self.function_name(id);
             let ty = self.type_name(file, function.range.start, "asupersync::Cx");
-            let parameter = format!("{name}: &{ty}");
+            // An alternative or implementation that has no use for it.
+            let unused = if self.is_used(SourceKey::Function(id)) { "" } else { "_" };
+            let parameter = format!("{unused}{name}: &{ty}");
             let source = self.file(file);
             let sig = function.sig;
             let open = source.span_range(sig.paren_token.span.open()).start;

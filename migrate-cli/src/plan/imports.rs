@@ -99,6 +99,7 @@ impl<'p> Planner<'_, 'p> {
                 }
             }
             if let OccurrenceFate::Moved(to) = fate {
+                self.plan.uses_runtime.insert(occurrence.file);
                 rewrites.push(Rewrite {
                     file: occurrence.file,
                     path: occurrence.path,

@@ -12,6 +12,8 @@ mod select;
 mod sites;
 mod spawn;
 
+pub(crate) use context::mentions;
+
 use crate::decide::{self, Constraints, Decision, Held, Source};
 use crate::facts::Facts;
 use crate::model::{FnId, FrameId, Model, SiteId};
@@ -51,6 +53,9 @@ pub(crate) fn plan(input: &Input<'_, '_>, constraints: &Constraints) -> (Decisio
     // Each round holds at least one more site.
     for _ in 0..=input.model.sites.len() {
         let decision = decide::decide(input.model, &constraints);
+        if constraints.nothing {
+            return (decision, Plan::default());
+        }
         let mut planner = Planner::new(input, &constraints, &decision);
         planner.run();
         if planner.refused.is_empty() {
