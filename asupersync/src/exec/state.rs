@@ -22,7 +22,7 @@
 //! 3. the outcome belongs to the poller until COMPLETE, then to the handle if
 //!    HANDLE is still set, else to whichever of the two cleared or saw it last.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use super::atomic::{AtomicUsize, Ordering, fence};
 
 pub(crate) const SCHEDULED: usize = 1;
 pub(crate) const RUNNING: usize = 1 << 1;
@@ -134,34 +134,6 @@ pub(crate) fn release(state: &AtomicUsize) -> bool {
         return false;
     }
     // Pairs with the Release of every other drop: their writes to the cell come first.
-    std::sync::atomic::fence(Ordering::Acquire);
+    fence(Ordering::Acquire);
     true
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wake_during_a_poll_requeues_once() {
-        let s = AtomicUsize::new(BIRTH);
-        let _ = start(&s);
-        assert_eq!(wake(&s), Wake::Nothing);
-        assert_eq!(wake(&s), Wake::Nothing);
-        assert_eq!(suspend(&s), AfterPoll::Requeue);
-        let _ = start(&s);
-        assert_eq!(suspend(&s), AfterPoll::Idle);
-        assert_eq!(wake(&s), Wake::Enqueue);
-        assert_eq!(wake(&s), Wake::Nothing);
-    }
-
-    #[test]
-    fn a_completed_task_ignores_wakes() {
-        let s = AtomicUsize::new(BIRTH);
-        let _ = start(&s);
-        let before = complete(&s);
-        assert_eq!(before & HANDLE, HANDLE);
-        assert_eq!(wake(&s), Wake::Nothing);
-        assert!(!release(&s) && !release(&s) && release(&s));
-    }
 }

@@ -3,6 +3,7 @@
 use crate::cx::{Cx, RegionError, Scope, run_root};
 use crate::exec::drive::Reported;
 use crate::exec::region::RegionOptions;
+use crate::exec::state::{self, AfterPoll, Wake};
 use crate::types::cancel::{CancelKind, CancelReason};
 use crate::types::event::Event;
 use crate::types::outcome::{Outcome, Severity};
@@ -420,4 +421,27 @@ fn blocking_work_is_a_task() {
                 .is_panicked()
         );
     });
+}
+
+#[test]
+fn a_wake_during_a_poll_requeues_once() {
+    let s = AtomicUsize::new(state::BIRTH);
+    let _ = state::start(&s);
+    assert_eq!(state::wake(&s), Wake::Nothing);
+    assert_eq!(state::wake(&s), Wake::Nothing);
+    assert_eq!(state::suspend(&s), AfterPoll::Requeue);
+    let _ = state::start(&s);
+    assert_eq!(state::suspend(&s), AfterPoll::Idle);
+    assert_eq!(state::wake(&s), Wake::Enqueue);
+    assert_eq!(state::wake(&s), Wake::Nothing);
+}
+
+#[test]
+fn a_completed_task_ignores_wakes() {
+    let s = AtomicUsize::new(state::BIRTH);
+    let _ = state::start(&s);
+    let before = state::complete(&s);
+    assert_eq!(before & state::HANDLE, state::HANDLE);
+    assert_eq!(state::wake(&s), Wake::Nothing);
+    assert!(!state::release(&s) && !state::release(&s) && state::release(&s));
 }
