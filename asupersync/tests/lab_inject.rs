@@ -1,4 +1,8 @@
 //! The injector finds a planted fault at the points where it hurts, and nowhere else.
+#![allow(
+    clippy::let_underscore_future,
+    reason = "a region awaits its tasks whether or not someone keeps their handles"
+)]
 
 use asupersync::channel::mpsc;
 use asupersync::lab::{Inject, InjectReport, Injector, Points};

@@ -23,7 +23,7 @@ mod state;
 mod task {
     use super::state::{self, AfterPoll, Wake};
     use loom::cell::UnsafeCell;
-    use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    use loom::sync::atomic::{AtomicUsize, Ordering};
     use loom::sync::{Arc, Mutex};
     use loom::thread;
 
@@ -51,6 +51,8 @@ mod task {
             // Relaxed: the wake is what makes it visible.
             self.signals.fetch_add(1, Ordering::Relaxed);
             if state::wake(&self.state) == Wake::Enqueue {
+                // The Runnable's reference.
+                state::retain(&self.state);
                 self.enqueue();
             }
         }
@@ -74,8 +76,10 @@ mod task {
                 // SAFETY: the poll owns the future; loom checks that it does.
                 unsafe { *seen = signals }
             });
-            if state::suspend(&self.state) == AfterPoll::Requeue {
-                self.enqueue();
+            match state::suspend(&self.state) {
+                AfterPoll::Requeue => self.enqueue(),
+                AfterPoll::Released => {}
+                AfterPoll::Drop => unreachable!("the seat holds a reference"),
             }
             true
         }
@@ -123,8 +127,10 @@ mod task {
     struct Ending {
         state: AtomicUsize,
         outcome: UnsafeCell<Option<u32>>,
-        join: Mutex<Option<u32>>,
-        woken: AtomicBool,
+        /// The waker in the join slot: a number for each.
+        join: UnsafeCell<Option<usize>>,
+        /// Which waker was woken; 0 for none.
+        woken: AtomicUsize,
         dropped: AtomicUsize,
     }
 
@@ -135,8 +141,8 @@ mod task {
             Arc::new(Ending {
                 state,
                 outcome: UnsafeCell::new(None),
-                join: Mutex::new(None),
-                woken: AtomicBool::new(false),
+                join: UnsafeCell::new(None),
+                woken: AtomicUsize::new(0),
                 dropped: AtomicUsize::new(0),
             })
         }
@@ -150,9 +156,28 @@ mod task {
             if before & state::HANDLE == 0 {
                 self.discard();
             }
-            if before & state::JOIN_WAKER != 0 && self.join.lock().unwrap().take().is_some() {
-                self.woken.store(true, Ordering::Release);
+            if before & state::JOIN_WAKER != 0 {
+                // SAFETY: the bit was set at completion; loom checks the claim.
+                let waker = self.join.with_mut(|slot| unsafe { (*slot).take() });
+                let waker = waker.expect("the bit says that there is one");
+                self.woken.store(waker, Ordering::Release);
             }
+        }
+
+        /// As in `JoinSlot::leave`.
+        fn leave(&self, waker: usize) -> bool {
+            let set = self.state.load(Ordering::Relaxed) & state::JOIN_WAKER != 0;
+            if set && state::clear(&self.state, state::JOIN_WAKER) & state::COMPLETE != 0 {
+                return false;
+            }
+            // SAFETY: the bit is clear, so the slot is the handle's; loom checks that.
+            self.join.with_mut(|slot| unsafe { *slot = Some(waker) });
+            if state::set(&self.state, state::JOIN_WAKER) & state::COMPLETE == 0 {
+                return true;
+            }
+            // SAFETY: it completed while the bit was clear.
+            self.join.with_mut(|slot| unsafe { *slot = None });
+            false
         }
 
         fn take(&self) -> Option<u32> {
@@ -167,15 +192,10 @@ mod task {
         }
 
         /// As in the handle's `poll`.
-        fn poll_handle(&self) -> Option<u32> {
-            if state_of(&self.state) & state::COMPLETE == 0 {
-                self.join.lock().unwrap().replace(1);
-                let before = state::set(&self.state, state::JOIN_WAKER);
-                if before & state::COMPLETE == 0 {
-                    return None;
-                }
+        fn poll_handle(&self, waker: usize) -> Option<u32> {
+            if state_of(&self.state) & state::COMPLETE == 0 && self.leave(waker) {
+                return None;
             }
-            state::clear(&self.state, state::HANDLE);
             self.take()
         }
 
@@ -210,11 +230,12 @@ mod task {
             let task = Ending::new();
             let poller = task.clone();
             let poller = thread::spawn(move || poller.complete());
-            let at_once = task.poll_handle();
+            // Twice, with another waker: the one left last is the one that counts.
+            let at_once = task.poll_handle(1).or_else(|| task.poll_handle(2));
             poller.join().unwrap();
             let outcome = at_once.or_else(|| {
-                assert!(task.woken.load(Ordering::Acquire), "a lost wake");
-                task.poll_handle()
+                assert_eq!(task.woken.load(Ordering::Acquire), 2, "a lost wake");
+                task.poll_handle(3)
             });
             assert_eq!(outcome, Some(7));
             assert_eq!(task.dropped.load(Ordering::Relaxed), 0);
@@ -227,7 +248,7 @@ mod task {
             let task = Ending::new();
             let poller = task.clone();
             let poller = thread::spawn(move || poller.complete());
-            match task.poll_handle() {
+            match task.poll_handle(1) {
                 Some(outcome) => assert_eq!(outcome, 7),
                 None => {
                     task.drop_handle();

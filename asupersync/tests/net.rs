@@ -39,7 +39,7 @@ async fn echo(cx: Cx, mut stream: TcpStream) -> io::Result<usize> {
 async fn serve(cx: Cx, listener: TcpListener) -> io::Result<()> {
     loop {
         let (stream, _) = listener.accept(&cx).await?;
-        let _ = cx.try_spawn(async move |cx| echo(cx, stream).await);
+        cx.try_spawn(async move |cx| echo(cx, stream).await);
     }
 }
 

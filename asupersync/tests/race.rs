@@ -60,11 +60,11 @@ fn losers_are_awaited_with_all_they_started() {
         let start = cx.now();
         let won = race!(&cx, |s| nap(s, secs(1), 1), |s| async {
             let cleaned = cleaned.clone();
-            let _ = s.spawn(async move |cx| {
+            drop(s.spawn(async move |cx| {
                 cx.cancelled().await;
                 cx.cleanup().sleep(secs(1)).await.unwrap();
                 cleaned.fetch_add(1, Ordering::Relaxed);
-            });
+            }));
             // Held when the race is lost, and given back by its drop.
             let _permit = tx.reserve(s).await.unwrap();
             nap(s, secs(100), 2).await
@@ -228,11 +228,11 @@ fn tasks_race_in_parallel_and_the_losers_are_drained() {
                 alive.fetch_add(1, Ordering::SeqCst);
                 // One that never ends on its own, also among what the arms start.
                 let inner = alive.clone();
-                let _ = cx.spawn_daemon(async move |cx| {
+                drop(cx.spawn_daemon(async move |cx| {
                     inner.fetch_add(1, Ordering::SeqCst);
                     cx.cancelled().await;
                     inner.fetch_sub(1, Ordering::SeqCst);
-                });
+                }));
                 cx.yield_now().await.ok();
                 if n != 6 {
                     let reason = cx.cancelled().await;

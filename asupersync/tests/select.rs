@@ -33,11 +33,11 @@ fn a_loop_with_random_winners_loses_no_message() {
         let (tx_b, mut rx_b) = mpsc::channel(3);
         let (tx_out, mut rx_out) = mpsc::channel::<()>(1);
         for tx in [tx_a, tx_b] {
-            let _ = cx.spawn(async move |cx| {
+            drop(cx.spawn(async move |cx| {
                 for n in 0..EACH {
                     tx.send(&cx, n).await.unwrap();
                 }
-            });
+            }));
         }
         let (mut next_a, mut next_b, mut reserved) = (0, 0, 0);
         let mut open = (true, true);
@@ -215,6 +215,10 @@ fn handlers_may_use_control_flow_and_await() {
 }
 
 #[test]
+#[expect(
+    clippy::just_underscores_and_digits,
+    reason = "a name the expansion might use"
+)]
 fn names_of_the_macro_and_of_the_user_do_not_meet() {
     everywhere(async |_cx: Scope| {
         let (out, f0, f1, value, disabled, pending, task, turn, start) =

@@ -1,6 +1,7 @@
 //! Signals and exit codes: each case is a process of its own, made of this test binary.
 #![cfg(unix)]
 
+use asupersync::Policy;
 use asupersync::runtime::{Flavour, main_entry};
 use asupersync::{Cancelled, Cx, Scope};
 use std::future::Future;
@@ -55,7 +56,7 @@ fn the_child() {
         worker_threads: Some(2),
     };
     let code = match &*case {
-        "listens" => main_entry(multi, async |scope: Scope| {
+        "listens" => main_entry(multi, Policy::FailFast, async |scope: Scope| {
             let server = scope.spawn(async |cx: Cx| {
                 let mut signal = std::pin::pin!(cx.shutdown_signal());
                 std::future::poll_fn(|task| {
@@ -72,12 +73,17 @@ fn the_child() {
             });
             assert!(server.await.into_result().unwrap());
         }),
-        "deaf" => main_entry(current, async |scope: Scope| -> Result<(), Cancelled> {
-            println!("ready");
-            scope.sleep(Duration::from_secs(60)).await
-        }),
+        "deaf" => main_entry(
+            current,
+            Policy::FailFast,
+            async |scope: Scope| -> Result<(), Cancelled> {
+                println!("ready");
+                scope.sleep(Duration::from_secs(60)).await
+            },
+        ),
         "twice" => main_entry(
             multi,
+            Policy::FailFast,
             async |scope: Scope| -> Result<(), Box<dyn std::error::Error>> {
                 {
                     let mut signal = std::pin::pin!(scope.shutdown_signal());
@@ -92,14 +98,20 @@ fn the_child() {
                 Ok(())
             },
         ),
-        "fails" => main_entry(current, async |_scope: Scope| -> Result<(), &'static str> {
-            Err("no luck")
+        "fails" => main_entry(
+            current,
+            Policy::FailFast,
+            async |_scope: Scope| -> Result<(), &'static str> { Err("no luck") },
+        ),
+        "child fails" => main_entry(current, Policy::FailFast, async |scope: Scope| {
+            scope.try_spawn(async |_cx| Err::<(), _>("no luck"));
         }),
-        "child fails" => main_entry(current, async |scope: Scope| {
-            let _: asupersync::TaskHandle<(), _> = scope.try_spawn(async |_cx| Err("no luck"));
+        "panics" => main_entry(multi, Policy::FailFast, async |_scope: Scope| -> () {
+            panic!("no luck")
         }),
-        "panics" => main_entry(multi, async |_scope: Scope| -> () { panic!("no luck") }),
-        "chooses" => main_entry(current, async |_scope: Scope| ExitCode::from(7)),
+        "chooses" => main_entry(current, Policy::FailFast, async |_scope: Scope| {
+            ExitCode::from(7)
+        }),
         other => panic!("no such case: {other}"),
     };
     // `ExitCode` has no accessor; the harness would turn it into its own.

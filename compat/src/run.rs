@@ -20,6 +20,7 @@ use crate::report::{EscalationReport, Stage};
 use crate::scoped::RunError;
 use asupersync::runtime::{Termination, main_on};
 use asupersync::{Cx, Runtime, Scope};
+use asupersync::{Policy, RegionOptions};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
@@ -105,7 +106,8 @@ impl Program {
         self
     }
 
-    /// Runs `body` in the root region, then closes the boundary.
+    /// Runs `body` in the root region, then closes the boundary. As with tokio, a task that
+    /// panics does not stop the others: the root region's policy is `Collect`.
     ///
     /// SIGTERM and SIGINT resolve every `cx.shutdown_signal()`, or cancel the root region if nobody listens.
     ///
@@ -122,7 +124,12 @@ impl Program {
     {
         self.covered(|runtime, token| {
             let _signals = runtime.deliver_signals().map_err(RunError::Signals)?;
-            Ok(runtime.block_on(|scope| root(scope, token, body))?)
+            let options = RegionOptions {
+                policy: Policy::Collect,
+                ..RegionOptions::default()
+            };
+            let reported = runtime.block_on_with(options, |scope| root(scope, token, body));
+            Ok(reported.into_result()?)
         })?
     }
 
@@ -134,7 +141,9 @@ impl Program {
         F: FnOnce(Scope) -> Fut,
         Fut: Future<Output = R>,
     {
-        let ran = self.covered(|runtime, token| main_on(runtime, |scope| root(scope, token, body)));
+        let ran = self.covered(|runtime, token| {
+            main_on(runtime, Policy::Collect, |scope| root(scope, token, body))
+        });
         ran.unwrap_or_else(|error| {
             eprintln!("Error: {error}");
             ExitCode::FAILURE

@@ -1,12 +1,15 @@
 //! Programs that are half migrated: tokio's types in tasks of ours.
 
 use asupersync::{CancelKind, Cx, Scope};
-use asupersync_compat::{BoundaryConfig, Program, RunError, current_cx, run, run_test};
+use asupersync_compat::{
+    BoundaryConfig, Program, RunError, UseError, boundary, current_cx, run, run_test,
+};
 use std::io::{BufRead, BufReader};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::Handle;
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 /// Names the case that a child process of this test is to run.
@@ -52,6 +55,40 @@ fn tokio_works_in_any_task() {
             total
         });
         assert_eq!(total.unwrap(), 56);
+    }
+}
+
+#[test]
+fn a_boundary_inside_a_program_is_the_inner_context() {
+    for program in [
+        Program::new().current_thread(),
+        Program::new().worker_threads(2),
+    ] {
+        let ran = program.run(async |scope: Scope| {
+            let outer = Handle::current().id();
+            boundary(&scope, async |b| {
+                let handle = b.boundary().clone();
+                b.scope()
+                    .spawn(async move |_| {
+                        assert!(Handle::current().id() == outer);
+                        let inner = handle.adopt(|| async { Handle::current().id() }).await;
+                        assert!(inner.unwrap() != outer);
+                        // The worker of ours may be entered, so adopted code cannot block it either.
+                        let blocking = || async { Handle::current().block_on(async {}) };
+                        assert!(matches!(
+                            handle.adopt(blocking).await,
+                            Err(UseError::Panicked { .. })
+                        ));
+                        assert!(Handle::current().id() == outer);
+                    })
+                    .await
+                    .into_result()
+                    .unwrap();
+            })
+            .await
+            .unwrap();
+        });
+        ran.unwrap();
     }
 }
 

@@ -5,11 +5,10 @@
 //!   or from the entry point. A function gains a `Cx` only if every call of it can pass one.
 //! * Every step holds something back and nothing is ever let go again, so the computation ends.
 
-use crate::model::{
-    Entry, FnId, FrameId, FrameKind, Model, PlaceId, Shape, SiteId, Usage,
-};
 use crate::flow::stripped;
+use crate::model::{Entry, FnId, FrameId, FrameKind, Model, PlaceId, Shape, SiteId, given_to};
 use crate::rules::{self, Family, Form, Op, Safety};
+use asupersync_source::load::FileId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use syn::Expr;
 
@@ -64,6 +63,10 @@ pub(crate) struct Constraints {
     pub(crate) review: bool,
     /// Codes of rules that are left out.
     pub(crate) off: BTreeSet<String>,
+    /// Calls that were taken for calls of a function and are not, by where they start.
+    pub(crate) mistaken: BTreeSet<(FileId, usize, FnId)>,
+    /// Nothing at all is rewritten.
+    pub(crate) nothing: bool,
 }
 
 /// What is rewritten.
@@ -76,6 +79,8 @@ pub(crate) struct Decision {
     poisoned: HashMap<(PlaceId, Family), String>,
     /// Families of which at least one site stays.
     partly: BTreeSet<Family>,
+    /// Classes of which at least one site moves, by family.
+    moving: BTreeSet<(PlaceId, Family)>,
 }
 
 /// Where a `Cx` comes from.
@@ -83,6 +88,8 @@ pub(crate) struct Decision {
 pub(crate) enum Source {
     Function(FnId),
     Body(SiteId),
+    /// An async closure that the source already hands one.
+    Closure,
 }
 
 impl Decision {
@@ -90,11 +97,17 @@ impl Decision {
         !self.held.contains_key(&site)
     }
 
-    /// Whether values of a class and family move.
+    /// Whether values of a class and family move: something of it does, and nothing of it stays.
     pub(crate) fn moves(&self, model: &Model<'_>, place: Option<PlaceId>, family: Family) -> bool {
         match place {
-            Some(place) => !self.poisoned.contains_key(&(model.places.class(place), family)),
-            None => !self.partly.contains(&family),
+            Some(place) => {
+                let class = (model.places.class(place), family);
+                !self.poisoned.contains_key(&class) && self.moving.contains(&class)
+            }
+            None => {
+                !self.partly.contains(&family)
+                    && self.moving.iter().any(|(_, moved)| *moved == family)
+            }
         }
     }
 
@@ -120,6 +133,9 @@ impl Decision {
                         return Ok(Source::Body(site));
                     }
                 }
+                FrameKind::Closure(closure) if given_to(closure).is_some() => {
+                    return Ok(Source::Closure);
+                }
                 FrameKind::Function(id) => {
                     return self
                         .can_colour(model, constraints, id)
@@ -138,6 +154,9 @@ impl Decision {
         id: FnId,
     ) -> Result<(), String> {
         let function = model.function(id);
+        if function.given.is_some() {
+            return Ok(());
+        }
         let name = &function.sig.ident;
         if let Some(reason) = constraints.fixed.get(&id) {
             return Err(format!("`{name}` cannot take one: {reason}"));
@@ -172,21 +191,55 @@ pub(crate) fn timeout_drains(model: &Model<'_>, site: SiteId) -> bool {
     let Some(work) = call.args.iter().nth(1) else {
         return false;
     };
+    if let Some(argument) = passed_cx(work) {
+        return !argument.drop_safe;
+    }
     operation(model, work).is_some_and(|inner| {
         let item = &model.site(inner).item;
         matches!(model.site(inner).op(), Some(Op::Method { cx: true, .. })) && !is_drop_safe(item)
     })
 }
 
+/// A `Cx` that an operation of the runtime's is passed already.
+pub(crate) struct PassedCx<'p> {
+    pub(crate) argument: &'p Expr,
+    pub(crate) drop_safe: bool,
+}
+
+/// The `Cx` that a method call is passed as its first argument, where it is an operation of the runtime's.
+pub(crate) fn passed_cx(expr: &Expr) -> Option<PassedCx<'_>> {
+    let Expr::MethodCall(call) = stripped(expr) else {
+        return None;
+    };
+    let argument = call.args.first()?;
+    let Expr::Path(path) = stripped(argument) else {
+        return None;
+    };
+    let name = path.path.get_ident()?;
+    if name != "cx" && name != "acx" {
+        return None;
+    }
+    let method = call.method.to_string();
+    let drop_safe = rules::DROP_SAFE
+        .iter()
+        .any(|item| item.rsplit("::").next() == Some(method.as_str()));
+    Some(PassedCx {
+        argument,
+        drop_safe,
+    })
+}
+
 /// The site that an expression is.
 pub(crate) fn operation(model: &Model<'_>, expr: &Expr) -> Option<SiteId> {
     let wanted = stripped(expr);
-    model.site_ids().find(|id| match (model.site(*id).shape, wanted) {
-        (Shape::Call(call), Expr::Call(found)) => std::ptr::eq(call, found),
-        (Shape::Method(call), Expr::MethodCall(found)) => std::ptr::eq(call, found),
-        (Shape::Awaited(base), _) => std::ptr::eq(base, expr) || std::ptr::eq(base, wanted),
-        _ => false,
-    })
+    model
+        .site_ids()
+        .find(|id| match (model.site(*id).shape, wanted) {
+            (Shape::Call(call), Expr::Call(found)) => std::ptr::eq(call, found),
+            (Shape::Method(call), Expr::MethodCall(found)) => std::ptr::eq(call, found),
+            (Shape::Awaited(base), _) => std::ptr::eq(base, expr) || std::ptr::eq(base, wanted),
+            _ => false,
+        })
 }
 
 /// Whether an operation loses nothing when it is dropped half-way.
@@ -200,32 +253,69 @@ pub(crate) fn needs_cx(model: &Model<'_>, id: SiteId) -> bool {
     match site.op() {
         Some(Op::Function { cx, .. } | Op::Associated { cx } | Op::Method { cx, .. }) => cx,
         Some(Op::OnCx { .. }) => true,
-        Some(Op::Form(form)) => match form {
+        Some(Op::Form(form)) => matches!(
+            form,
             Form::Spawn
-            | Form::SpawnBlocking
-            | Form::Timeout
-            | Form::Elapsed
-            | Form::CtrlC
-            | Form::AdvanceClock => true,
-            Form::AwaitOneshot => true,
-            _ => false,
-        },
+                | Form::SpawnBlocking
+                | Form::Timeout
+                | Form::Elapsed
+                | Form::CtrlC
+                | Form::AdvanceClock
+                | Form::AwaitOneshot
+        ),
         _ => false,
     }
 }
 
+/// Whether no code waits for a spawned task: its handle is dropped, or kept and never awaited.
+pub(crate) fn nobody_waits(model: &Model<'_>, id: SiteId) -> bool {
+    let site = model.site(id);
+    if site.detached {
+        return true;
+    }
+    if site.awaited.is_some() {
+        return false;
+    }
+    let Some(place) = site.place else {
+        return false;
+    };
+    let class = model.places.class(place);
+    // Whatever is done with the handle may wait for it; only a plain drop does not.
+    let in_class =
+        |place: Option<PlaceId>| place.is_some_and(|place| model.places.class(place) == class);
+    let used = model.site_ids().any(|other| {
+        other != id
+            && in_class(model.site(other).place)
+            && model
+                .site(other)
+                .item
+                .starts_with("tokio::task::JoinHandle")
+    });
+    let escapes = model
+        .escapes
+        .iter()
+        .any(|escape| in_class(Some(escape.place)));
+    !used && !escapes
+}
+
 /// The class of a site's edit.
-pub(crate) fn safety(model: &Model<'_>, id: SiteId) -> (Safety, &'static str, Option<&'static str>) {
+pub(crate) fn safety(
+    model: &Model<'_>,
+    id: SiteId,
+) -> (Safety, &'static str, Option<&'static str>) {
     let site = model.site(id);
     let Some((rule, item)) = site.rule else {
         return (Safety::Safe, "", None);
     };
     match site.form() {
-        Some(Form::Spawn) if site.detached => {
+        Some(Form::Spawn) if nobody_waits(model, id) => {
             let rule = rules::rule("AM011").unwrap_or(rule);
-            return (rule.safety, rule.code, Some("the task becomes owned by the region of its caller"));
+            let why = "the task becomes a daemon of its caller's region, which asks it to stop when it ends";
+            return (rule.safety, rule.code, Some(why));
         }
-        Some(Form::Timeout) if !timeout_drains(model, id) => return (Safety::Safe, rule.code, None),
+        Some(Form::Timeout) if !timeout_drains(model, id) => {
+            return (Safety::Safe, rule.code, None);
+        }
         _ => {}
     }
     if site.drain.is_some() {
@@ -275,6 +365,16 @@ pub(crate) fn decide(model: &Model<'_>, constraints: &Constraints) -> Decision {
             break;
         }
     }
+    for id in model.site_ids() {
+        let site = model.site(id);
+        if decision.rewrites(id)
+            && let Some(place) = site.place
+        {
+            decision
+                .moving
+                .insert((model.places.class(place), site.family));
+        }
+    }
     decision
 }
 
@@ -302,6 +402,19 @@ impl Decision {
             };
             poison(site.place, site.family, why);
         }
+        for site in &model.sites {
+            if let Some(place) = site.place
+                && site.family == Family::Io
+                && let Some(ty) = model
+                    .places
+                    .seen(place)
+                    .iter()
+                    .find(|ty| model.polled.contains(*ty))
+            {
+                let why = format!("`{}` polls tokio's traits", short(ty));
+                poison(Some(place), Family::Io, why);
+            }
+        }
         for occurrence in &model.occurrences {
             let known = matches!(
                 rules::lookup(&occurrence.item),
@@ -316,6 +429,7 @@ impl Decision {
             for ty in model.places.seen(escape.place) {
                 if ty.starts_with("tokio::")
                     && let Some(family) = rules::family_of(ty)
+                    && (!escape.only_futures || matches!(family, Family::Join | Family::Oneshot))
                 {
                     poison(Some(escape.place), family, escape.reason.clone());
                 }
@@ -362,6 +476,7 @@ impl Decision {
                 && needs_cx(model, id)
                 && let Ok(Source::Function(function)) =
                     self.source(model, constraints, model.site(id).frame)
+                && model.function(function).given.is_none()
             {
                 needed.insert(function);
             }
@@ -378,9 +493,11 @@ impl Decision {
                 }
                 match self.source(model, constraints, call.frame) {
                     Ok(Source::Function(caller)) => {
-                        grown.insert(caller);
+                        if model.function(caller).given.is_none() {
+                            grown.insert(caller);
+                        }
                     }
-                    Ok(Source::Body(_)) => {}
+                    Ok(Source::Body(_) | Source::Closure) => {}
                     Err(why) => {
                         let why = format!("a caller has none: {why}");
                         changed |= constraints.fixed.insert(call.callee, why).is_none();
@@ -409,9 +526,4 @@ pub(crate) fn short(item: &str) -> String {
     let parts: Vec<&str> = item.split("::").collect();
     let start = parts.len().saturating_sub(2);
     parts[start..].join("::")
-}
-
-/// Whether a select arm's output is matched by a bare name.
-pub(crate) fn is_arm(usage: Usage<'_>) -> bool {
-    matches!(usage, Usage::Arm { .. })
 }

@@ -6,8 +6,8 @@
 
 use crate::facts::{Facts, key};
 use crate::model::{
-    Call, Drain, Entry, Escape, FnId, Frame, FrameId, FrameKind, Function, Model, Occurrence,
-    PlaceId, Places, Shape, Site, SiteId, Usage,
+    Call, Drain, Entry, Escape, FnId, Frame, FrameId, FrameKind, Function, Given, Model,
+    Occurrence, PlaceId, Places, Shape, Site, SiteId, Usage,
 };
 use crate::rules::{self, Family, Form, Op};
 use asupersync_source::load::{FileId, Project, SourceFile, ident_text};
@@ -38,6 +38,7 @@ pub(crate) fn build<'p>(project: &'p Project, index: &Index<'p>, facts: &Facts) 
             occurrences: Vec::new(),
             escapes: Vec::new(),
             by_path: HashMap::new(),
+            polled: std::collections::BTreeSet::new(),
             bindings: HashMap::new(),
         },
         named: HashMap::new(),
@@ -53,6 +54,7 @@ pub(crate) fn build<'p>(project: &'p Project, index: &Index<'p>, facts: &Facts) 
         statement: 0,
         in_definition: false,
         pending: Vec::new(),
+        pending_awaits: Vec::new(),
         async_returns: Vec::new(),
     };
     builder.model.frames.push(Frame {
@@ -158,6 +160,7 @@ struct Builder<'a, 'p> {
     statement: usize,
     in_definition: bool,
     pending: Vec<Pending<'p>>,
+    pending_awaits: Vec<(&'p Expr, Flow, Point<'p>)>,
     /// Where the value of the innermost async block or closure goes; the function's own is the last resort.
     async_returns: Vec<PlaceId>,
 }
@@ -245,7 +248,11 @@ impl<'p> Builder<'_, 'p> {
     fn seed_path(&mut self, place: PlaceId, path: &'p syn::Path) {
         if let Some(name) = path.get_ident() {
             let name = ident_text(name);
-            let generic = self.generics.iter().rev().find_map(|scope| scope.get(&name));
+            let generic = self
+                .generics
+                .iter()
+                .rev()
+                .find_map(|scope| scope.get(&name));
             if let Some(generic) = generic.copied() {
                 self.model.places.union(place, generic);
                 return;
@@ -329,7 +336,11 @@ impl<'p> Builder<'_, 'p> {
             let place = scope[&ident_text(&param.ident)];
             self.seed_bounds(place, &param.bounds);
         }
-        for predicate in generics.where_clause.iter().flat_map(|clause| &clause.predicates) {
+        for predicate in generics
+            .where_clause
+            .iter()
+            .flat_map(|clause| &clause.predicates)
+        {
             if let syn::WherePredicate::Type(predicate) = predicate {
                 let place = self.model.places.fresh();
                 self.seed(place, &predicate.bounded_ty);
@@ -357,7 +368,9 @@ impl<'p> Builder<'_, 'p> {
         let scope = self.declare_generics(generics);
         for (at, param) in generics.type_params().enumerate() {
             let generic = self.named(&format!("{path}::<{at}>"));
-            self.model.places.union(generic, scope[&ident_text(&param.ident)]);
+            self.model
+                .places
+                .union(generic, scope[&ident_text(&param.ident)]);
         }
         self.generics.push(scope);
     }
@@ -406,6 +419,7 @@ impl<'p> Builder<'_, 'p> {
         }
         let mut entry = Entry::Called;
         let mut is_test = false;
+        let mut ours = false;
         for attribute in attrs {
             let path = attribute.path();
             match self.facts.path(path) {
@@ -426,27 +440,35 @@ impl<'p> Builder<'_, 'p> {
                     self.occurrence(path, path.segments.len(), &item, None, Some(site));
                     entry = Entry::Tokio(site);
                 }
+                // The runtime's own entry points can take a `Cx` like any other function.
+                Some(found) if asupersync_source::known::is_prefix("asupersync", found) => {
+                    is_test |= found != "asupersync::main";
+                    ours = true;
+                }
                 _ => {
                     let last = path.segments.last().map(|last| ident_text(&last.ident));
-                    if matches!(last.as_deref(), Some("test" | "bench" | "rstest" | "test_case")) {
+                    if matches!(
+                        last.as_deref(),
+                        Some("test" | "bench" | "rstest" | "test_case")
+                    ) {
                         is_test = true;
                         entry = Entry::Foreign;
                     }
-                    if matches!(last.as_deref(), Some("no_mangle" | "wasm_bindgen" | "pyfunction")) {
+                    if matches!(
+                        last.as_deref(),
+                        Some("no_mangle" | "wasm_bindgen" | "pyfunction")
+                    ) {
                         entry = Entry::Foreign;
                     }
                 }
             }
         }
         let is_root = !self.module.contains("::");
-        if entry == Entry::Called && sig.ident == "main" && is_root && self.module.contains(':') {
+        if entry == Entry::Called && !ours && sig.ident == "main" && is_root {
             entry = Entry::Foreign;
         }
-        self.model
-            .by_path
-            .entry(path.clone())
-            .or_default()
-            .push(id);
+        let given = self.given(sig);
+        self.model.by_path.entry(path.clone()).or_default().push(id);
         self.by_signature.insert(key(sig), id);
         self.own_generics.insert(id, generics);
         self.parameters.push(parameters);
@@ -463,12 +485,42 @@ impl<'p> Builder<'_, 'p> {
             tied: Vec::new(),
             range,
             is_test,
+            given,
         });
         id
     }
 
+    /// The `Cx` that a signature has already.
+    fn given(&self, sig: &'p syn::Signature) -> Option<Given> {
+        sig.inputs.iter().find_map(|input| {
+            let syn::FnArg::Typed(typed) = input else {
+                return None;
+            };
+            let Pat::Ident(ident) = &*typed.pat else {
+                return None;
+            };
+            let (owned, ty) = match &*typed.ty {
+                syn::Type::Reference(reference) => (false, &*reference.elem),
+                other => (true, other),
+            };
+            let syn::Type::Path(path) = ty else {
+                return None;
+            };
+            let found = self.facts.path(&path.path)?;
+            matches!(
+                found,
+                "asupersync::Cx" | "asupersync::cx::Cx" | "asupersync::Scope"
+            )
+            .then(|| Given {
+                name: ident_text(&ident.ident),
+                owned,
+            })
+        })
+    }
+
     /// A local trait's method and its implementations share one signature.
     fn tie_trait_methods(&mut self) {
+        self.tie_alternatives();
         let mut groups: HashMap<String, Vec<FnId>> = HashMap::new();
         for id in self.model.function_ids() {
             if let Some(Some(of)) = self
@@ -489,11 +541,22 @@ impl<'p> Builder<'_, 'p> {
             for id in &members {
                 let function = &mut self.model.functions[id.0];
                 function.fixed = None;
-                function.tied.clone_from(&members);
+                function.tied.extend(&members);
             }
             for pair in members.windows(2) {
                 let (one, other) = (self.returns[pair[0].0], self.returns[pair[1].0]);
                 self.model.places.union(one, other);
+            }
+        }
+    }
+
+    /// Functions of one path are alternatives that `cfg` chooses between, so a call means any of them.
+    fn tie_alternatives(&mut self) {
+        for ids in self.model.by_path.values() {
+            if ids.len() > 1 {
+                for id in ids {
+                    self.model.functions[id.0].tied.extend(ids);
+                }
             }
         }
     }
@@ -705,7 +768,9 @@ impl<'p> Builder<'_, 'p> {
             self.occurrence(path, path.segments.len(), &found, None, None);
             return None;
         }
-        self.index.is_local(&found).then(|| self.index.dealias(&found))
+        self.index
+            .is_local(&found)
+            .then(|| self.index.dealias(&found))
     }
 
     fn arguments(&mut self, args: &'p Punctuated<Expr, syn::Token![,]>) -> Vec<Flow> {
@@ -758,17 +823,15 @@ impl<'p> Builder<'_, 'p> {
             Expr::Unsafe(block) => self.block(&block.block),
             Expr::Async(block) => self.async_block(block),
             Expr::Closure(closure) => self.closure(closure),
-            Expr::If(branch) => {
-                self.scoped(|builder| {
-                    builder.condition(&branch.cond);
-                    let then = builder.block(&branch.then_branch);
-                    let otherwise = branch
-                        .else_branch
-                        .as_ref()
-                        .and_then(|(_, otherwise)| builder.expr(otherwise, value));
-                    builder.join([then, otherwise])
-                })
-            }
+            Expr::If(branch) => self.scoped(|builder| {
+                builder.condition(&branch.cond);
+                let then = builder.block(&branch.then_branch);
+                let otherwise = branch
+                    .else_branch
+                    .as_ref()
+                    .and_then(|(_, otherwise)| builder.expr(otherwise, value));
+                builder.join([then, otherwise])
+            }),
             Expr::Match(matched) => {
                 let scrutinee = self.expr(&matched.expr, Use::of(Usage::Match(matched)));
                 let mut flows = Vec::new();
@@ -948,7 +1011,7 @@ impl<'p> Builder<'_, 'p> {
         for at in first..self.model.sites.len() {
             let site = &mut self.model.sites[at];
             if matches!(site.usage, Usage::WhileLet(..)) && is_receive(&site.item) {
-                site.drain = Some(Drain { looped, before });
+                site.drain = Some(Drain { before });
                 self.model.frames[self.frame.0].kind = FrameKind::Drain(SiteId(at));
             }
         }
@@ -965,7 +1028,13 @@ impl<'p> Builder<'_, 'p> {
         if asupersync_source::known::is_prefix("tokio", &found) {
             // A tokio function or constant as a value: nothing rewrites that.
             let place = self.model.places.fresh();
-            self.occurrence(&path.path, path.path.segments.len(), &found, Some(place), None);
+            self.occurrence(
+                &path.path,
+                path.path.segments.len(),
+                &found,
+                Some(place),
+                None,
+            );
             return Some(place);
         }
         if !self.index.is_local(&found) {
@@ -1106,7 +1175,11 @@ impl<'p> Builder<'_, 'p> {
         };
         let local = path.path.get_ident().and_then(|name| {
             let name = ident_text(name);
-            self.scopes.iter().rev().find_map(|scope| scope.get(&name)).copied()
+            self.scopes
+                .iter()
+                .rev()
+                .find_map(|scope| scope.get(&name))
+                .copied()
         });
         if local.is_some() {
             let flows = self.arguments(&call.args);
@@ -1164,23 +1237,16 @@ impl<'p> Builder<'_, 'p> {
         self.model.by_path.contains_key(&path).then_some(path)
     }
 
-    fn escape(
-        &mut self,
-        flows: &[Flow],
-        args: &'p Punctuated<Expr, syn::Token![,]>,
-        callee: &str,
-    ) {
+    fn escape(&mut self, flows: &[Flow], args: &'p Punctuated<Expr, syn::Token![,]>, callee: &str) {
         for (flow, argument) in flows.iter().zip(args) {
+            let known = self.is_tokio_value(argument);
             if let Some(place) = flow
-                && self.is_tokio_value(argument)
+                && (known || combines_futures(callee))
             {
-                let range = self.range(argument);
                 self.model.escapes.push(Escape {
                     place: *place,
-                    file: self.file,
-                    range,
-                    statement: self.statement,
                     reason: format!("it is passed to `{callee}`, which takes tokio's types"),
+                    only_futures: !known,
                 });
             }
         }
@@ -1326,13 +1392,10 @@ impl<'p> Builder<'_, 'p> {
     /// A form that awaits a handle or receiver passed to it is no awaited site of its own: the family cannot move.
     fn awaited_by_form(&mut self, argument: &'p Expr, flow: Flow) {
         if let Some(item) = self.awaitable(argument, flow) {
-            let range = self.range(argument);
             self.model.escapes.push(Escape {
                 place: flow.unwrap_or_else(|| self.model.places.fresh()),
-                file: self.file,
-                range,
-                statement: self.statement,
                 reason: format!("`{item}` is passed on as a future"),
+                only_futures: false,
             });
         }
     }
@@ -1342,7 +1405,12 @@ impl<'p> Builder<'_, 'p> {
         const HANDLE: &str = "tokio::task::JoinHandle";
         const RECEIVER: &str = "tokio::sync::oneshot::Receiver";
         let inner = stripped(expr);
-        match self.facts.ty(expr).or_else(|| self.facts.ty(inner)).and_then(|ty| ty.path()) {
+        match self
+            .facts
+            .ty(expr)
+            .or_else(|| self.facts.ty(inner))
+            .and_then(|ty| ty.path())
+        {
             Some(HANDLE) => return Some("tokio::task::JoinHandle::await"),
             Some(RECEIVER) => return Some("tokio::sync::oneshot::Receiver::await"),
             Some(_) => return None,
@@ -1360,13 +1428,23 @@ impl<'p> Builder<'_, 'p> {
     }
 
     fn awaited(&mut self, base: &'p Expr, flow: Flow, usage: Use<'p>) {
-        if let Some(item) = self.awaitable(base, flow) {
-            let family = rules::family_of(item).unwrap_or(Family::Free);
-            let range = usage
-                .awaited
-                .map_or_else(|| self.range(base), |awaited| self.range(awaited));
-            self.push_site(item, Shape::Awaited(base), range, self.point(usage), flow, family);
+        let at = self.point(usage);
+        match self.awaitable(base, flow) {
+            Some(item) => self.awaited_site(item, base, flow, at),
+            // What flows here may come to be known later.
+            None if self.facts.ty(base).is_none() => self.pending_awaits.push((base, flow, at)),
+            None => {}
         }
+    }
+
+    fn awaited_site(&mut self, item: &str, base: &'p Expr, flow: Flow, at: Point<'p>) {
+        let family = rules::family_of(item).unwrap_or(Family::Free);
+        let source = self.project.file(at.file);
+        let range = at
+            .usage
+            .awaited
+            .map_or_else(|| source.range(base), |awaited| source.range(awaited));
+        self.push_site(item, Shape::Awaited(base), range, at, flow, family);
     }
 
     fn method_call(
@@ -1406,18 +1484,25 @@ impl<'p> Builder<'_, 'p> {
                 // A trait of another crate on a value of ours: it may take tokio's types only.
                 let foreign = !asupersync_source::known::is_prefix("std", &callee)
                     && !asupersync_source::known::is_prefix("tokio", &callee);
+                let known = self.is_tokio_value(&call.receiver);
                 if foreign
-                    && self.is_tokio_value(&call.receiver)
+                    && (known || combines_futures(&callee))
                     && let Some(place) = receiver
                 {
-                    let range = self.range(call);
                     self.model.escapes.push(Escape {
                         place,
-                        file: self.file,
-                        range,
-                        statement: self.statement,
                         reason: format!("`{callee}` takes tokio's types"),
+                        only_futures: !known,
                     });
+                }
+                if combines_futures(&callee) {
+                    for place in pending.arguments.iter().copied().flatten() {
+                        self.model.escapes.push(Escape {
+                            place,
+                            reason: format!("it is passed to `{callee}`"),
+                            only_futures: true,
+                        });
+                    }
                 }
             }
             _ => self.pending.push(pending),
@@ -1467,8 +1552,7 @@ impl<'p> Builder<'_, 'p> {
         let owner = callee.rsplit_once("::").map_or(callee, |(owner, _)| owner);
         let entry = rules::lookup(callee).or_else(|| rules::method_of(owner, &name));
         let item = entry.map_or(callee, |(_, item)| item.path);
-        // `clone` and the like are no use of tokio by themselves.
-        if entry.is_none() && matches!(name.as_str(), "clone" | "as_ref" | "as_mut" | "borrow") {
+        if entry.is_none() && is_of_std_trait(&name) {
             self.pass_through(pending);
             return;
         }
@@ -1511,10 +1595,7 @@ impl<'p> Builder<'_, 'p> {
         {
             let start = self.project.file(pending.at.file).range(expr).start;
             let before = (pending.at.statement == start).then_some(start);
-            self.model.sites[site.0].drain = Some(Drain {
-                looped: expr,
-                before,
-            });
+            self.model.sites[site.0].drain = Some(Drain { before });
             self.model.frames[pending.at.frame.0].kind = FrameKind::Drain(site);
         }
     }
@@ -1547,6 +1628,30 @@ impl<'p> Builder<'_, 'p> {
             self.pending = left;
             if !progress {
                 break;
+            }
+        }
+        for (base, flow, at) in std::mem::take(&mut self.pending_awaits) {
+            if let Some(item) = self.awaitable(base, flow) {
+                self.awaited_site(item, base, flow, at);
+            }
+        }
+        // A method that no rule names, on what is known to be tokio's.
+        for pending in std::mem::take(&mut self.pending) {
+            let name = ident_text(&pending.call.method);
+            let known = self
+                .facts
+                .ty(&pending.call.receiver)
+                .and_then(|ty| ty.path())
+                .is_some_and(|path| asupersync_source::known::is_prefix("tokio", path));
+            if known
+                && !is_of_std_trait(&name)
+                && let Some(place) = pending.receiver
+            {
+                self.model.escapes.push(Escape {
+                    place,
+                    reason: format!("`{name}` has no rule"),
+                    only_futures: false,
+                });
             }
         }
     }
@@ -1584,7 +1689,8 @@ impl<'p> Builder<'_, 'p> {
         let definition = self.facts.is_in_definition(call);
         let was = self.in_definition;
         self.in_definition |= definition;
-        if let Some(item) = found.filter(|path| asupersync_source::known::is_prefix("tokio", path)) {
+        if let Some(item) = found.filter(|path| asupersync_source::known::is_prefix("tokio", path))
+        {
             let range = self.range(call);
             let site = self.push_site(
                 &item,
@@ -1594,7 +1700,13 @@ impl<'p> Builder<'_, 'p> {
                 None,
                 Family::Free,
             );
-            self.occurrence(&call.path, call.path.segments.len(), &item, None, Some(site));
+            self.occurrence(
+                &call.path,
+                call.path.segments.len(),
+                &item,
+                None,
+                Some(site),
+            );
         }
         let flow = self
             .source()
@@ -1607,6 +1719,15 @@ impl<'p> Builder<'_, 'p> {
     fn macro_body(&mut self, call: &'p syn::Macro, body: &'p MacroBody) -> Flow {
         match body {
             MacroBody::Select(select) => self.select(call, select),
+            // `stream! { while let .. {} }` is a block that happens to be one expression.
+            MacroBody::Exprs(exprs) if matches!(call.delimiter, syn::MacroDelimiter::Brace(_)) => {
+                self.within(FrameKind::MacroBlock, |builder| {
+                    for expr in exprs {
+                        builder.expr(expr, Use::value());
+                    }
+                });
+                None
+            }
             MacroBody::Exprs(exprs) => {
                 let flows: Vec<Flow> = exprs
                     .iter()
@@ -1677,9 +1798,10 @@ fn results_of(item: &str) -> &'static [&'static str] {
             "tokio::sync::mpsc::UnboundedSender",
             "tokio::sync::mpsc::UnboundedReceiver",
         ],
-        "tokio::sync::oneshot::channel" => {
-            &["tokio::sync::oneshot::Sender", "tokio::sync::oneshot::Receiver"]
-        }
+        "tokio::sync::oneshot::channel" => &[
+            "tokio::sync::oneshot::Sender",
+            "tokio::sync::oneshot::Receiver",
+        ],
         "tokio::net::TcpListener::bind" => &["tokio::net::TcpListener"],
         "tokio::net::TcpStream::connect" | "tokio::net::TcpListener::accept" => {
             &["tokio::net::TcpStream"]
@@ -1697,6 +1819,44 @@ fn results_of(item: &str) -> &'static [&'static str] {
         "tokio::runtime::Runtime::new" => &["tokio::runtime::Runtime"],
         _ => &[],
     }
+}
+
+/// Whether a function or method takes futures of any kind, handles of tasks among them.
+fn combines_futures(callee: &str) -> bool {
+    [
+        "futures",
+        "futures_lite",
+        "futures_concurrency",
+        "tokio_stream",
+    ]
+    .iter()
+    .any(|name| asupersync_source::known::is_prefix(name, callee))
+}
+
+/// Methods that every type has, or may have, from a trait of the standard library: no use of tokio by themselves.
+fn is_of_std_trait(name: &str) -> bool {
+    matches!(
+        name,
+        "as_ref"
+            | "as_mut"
+            | "borrow"
+            | "borrow_mut"
+            | "clone"
+            | "clone_from"
+            | "cmp"
+            | "deref"
+            | "eq"
+            | "fmt"
+            | "hash"
+            | "into"
+            | "ne"
+            | "partial_cmp"
+            | "source"
+            | "to_owned"
+            | "to_string"
+            | "try_into"
+            | "type_id"
+    )
 }
 
 fn is_receive(item: &str) -> bool {
@@ -1861,15 +2021,23 @@ impl<'p> Visit<'p> for Declare<'_, '_, 'p> {
             let found = found.to_owned();
             let used = path.segments.len();
             self.builder.occurrence(path, used, &found, None, None);
-            let statement = self.builder.range(item).start;
-            let range = self.builder.range(path);
-            let file = self.builder.file;
+            let polled: Vec<String> = self
+                .builder
+                .model
+                .places
+                .seen(this)
+                .iter()
+                .cloned()
+                .collect();
+            self.builder.model.polled.extend(
+                polled
+                    .into_iter()
+                    .filter(|ty| self.builder.index.is_local(ty)),
+            );
             self.builder.model.escapes.push(Escape {
                 place: this,
-                file,
-                range,
-                statement,
                 reason: format!("it implements `{found}` by polling"),
+                only_futures: false,
             });
         }
         for member in &item.items {
@@ -1958,6 +2126,18 @@ impl<'p> Visit<'p> for Bodies<'_, '_, 'p> {
 
     fn visit_item_static(&mut self, item: &'p syn::ItemStatic) {
         self.constant(&item.ident, &item.expr);
+    }
+
+    fn visit_item_macro(&mut self, item: &'p syn::ItemMacro) {
+        let body = self.builder.source().macro_body(&item.mac);
+        if let Some(body @ MacroBody::Definition(_)) = body {
+            self.builder.statement = self.builder.range(item).start;
+            self.builder.frame = FrameId(0);
+            self.builder.in_definition = true;
+            self.builder.macro_body(&item.mac, body);
+            self.builder.in_definition = false;
+        }
+        visit::visit_item_macro(self, item);
     }
 
     // Expressions are read with the function or constant they stand in; here only items inside blocks are looked for.

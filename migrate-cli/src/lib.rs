@@ -58,6 +58,8 @@ pub struct Options {
     pub dependency: Dependency,
     /// Where the checks build; none for a directory below the workspace's own.
     pub target_dir: Option<PathBuf>,
+    /// Is told what a long run is doing.
+    pub progress: fn(&str),
 }
 
 impl Options {
@@ -75,6 +77,7 @@ impl Options {
             keep_public: false,
             dependency: Dependency::default(),
             target_dir: None,
+            progress: |_| {},
         }
     }
 }
@@ -93,7 +96,9 @@ pub enum Error {
     #[error("{} has changes that are not committed: commit or stash them, or run with `--allow-dirty`", .0.display())]
     Dirty(PathBuf),
     /// The code does not compile as it is.
-    #[error("the code does not compile as it is, so a rewrite cannot be verified; fix it, or run with `--no-verify`:\n{0}")]
+    #[error(
+        "the code does not compile as it is, so a rewrite cannot be verified; fix it, or run with `--no-verify`:\n{0}"
+    )]
     Baseline(String),
     /// The compiler cannot be asked.
     #[error(transparent)]
@@ -170,7 +175,10 @@ pub fn rewrite(options: &Options) -> Result<Report, Error> {
         .map(|(at, _)| at)
         .collect();
     let mut constraints = collect::constraints(&project, &model, options);
-    let has_manifest = project.packages.iter().any(|package| package.manifest.is_some());
+    let has_manifest = project
+        .packages
+        .iter()
+        .any(|package| package.manifest.is_some());
     let scratch = if options.verify && has_manifest {
         let target_dir = options
             .target_dir
@@ -184,6 +192,7 @@ pub fn rewrite(options: &Options) -> Result<Report, Error> {
     let mut checks = 0;
     let mut known_warnings = BTreeSet::new();
     if let Some(scratch) = &scratch {
+        (options.progress)("checking the code as it is");
         let output = scratch.check()?;
         checks += 1;
         if !output.success {
@@ -208,6 +217,7 @@ pub fn rewrite(options: &Options) -> Result<Report, Error> {
             break (decision, plan, texts);
         };
         run.fill(scratch, &texts)?;
+        (options.progress)(&format!("checking the rewrite, round {checks}"));
         let output = scratch.check()?;
         checks += 1;
         if output.success {
@@ -223,12 +233,34 @@ pub fn rewrite(options: &Options) -> Result<Report, Error> {
             scratch,
         };
         let mut lesson = court.judge(&output.messages);
+        if !lesson.calls.is_empty() || !lesson.mistaken.is_empty() {
+            // What a call means comes first: most other errors of the round follow from it.
+            lesson.held.clear();
+            lesson.fixed.clear();
+        }
+        for (id, why) in &lesson.held {
+            let site = model.site(*id);
+            let file = project.file(site.file);
+            (options.progress)(&format!(
+                "  withdrawn: {}:{}: {}: {why}",
+                file.path.display(),
+                file.line_column(site.range.start).0,
+                site.item
+            ));
+        }
+        for (id, why) in &lesson.fixed {
+            (options.progress)(&format!(
+                "  keeps its signature: `{}`: {why}",
+                model.function(*id).path
+            ));
+        }
         let why = first_errors(&output);
         if checks > verify::ROUNDS {
             lesson.everything = Some(why.clone());
             lesson.held.clear();
             lesson.fixed.clear();
             lesson.calls.clear();
+            lesson.mistaken.clear();
         }
         if !verify::apply(lesson, &project, &mut model, &decision, &mut constraints)
             && !verify::hold_everything(&model, &decision, &mut constraints, &why)
@@ -250,7 +282,11 @@ pub fn rewrite(options: &Options) -> Result<Report, Error> {
         changes,
         libraries: libraries.iter().map(Into::into).collect(),
         boundaries: run.boundaries(&plan),
-        skipped_files: project.diagnostics.iter().map(ToString::to_string).collect(),
+        skipped_files: project
+            .diagnostics
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         checks: options.verify.then_some(checks),
         written: false,
     };
@@ -263,7 +299,13 @@ pub fn rewrite(options: &Options) -> Result<Report, Error> {
 
 /// Restores what the last run changed; returns the files.
 pub fn undo(path: &Path) -> Result<Vec<PathBuf>, Error> {
-    let project = Project::load(path, &Selection { workspace: true, packages: Vec::new() })?;
+    let project = Project::load(
+        path,
+        &Selection {
+            workspace: true,
+            packages: Vec::new(),
+        },
+    )?;
     Ok(undo::restore(&state_dir(&project.workspace_root))?)
 }
 
@@ -289,7 +331,12 @@ fn first_errors(output: &asupersync_source::compiler::Output) -> String {
         .messages
         .iter()
         .filter(|message| message.level == asupersync_source::compiler::Level::Error)
-        .map(|message| message.rendered.clone().unwrap_or_else(|| message.text.clone()))
+        .map(|message| {
+            message
+                .rendered
+                .clone()
+                .unwrap_or_else(|| message.text.clone())
+        })
         .take(SHOWN)
         .collect();
     if errors.is_empty() {
@@ -369,17 +416,25 @@ impl<'p> Run<'_, 'p> {
         use asupersync_source::load::TargetKind;
         let mut manifests = Texts::new();
         let off = |code: &str| {
-            self.options.skip.iter().any(|skipped| skipped.eq_ignore_ascii_case(code))
+            self.options
+                .skip
+                .iter()
+                .any(|skipped| skipped.eq_ignore_ascii_case(code))
         };
         if off("AM090") {
             return Ok(manifests);
         }
         for (at, package) in self.project.packages.iter().enumerate() {
-            let Some(path) = &package.manifest else { continue };
+            let Some(path) = &package.manifest else {
+                continue;
+            };
             let mut needs = manifest::Needs {
                 tokio: collect::tokio_left(self.project, at, |id| {
                     let file = self.project.file(id);
-                    texts.get(&file.path).cloned().unwrap_or_else(|| file.text.clone())
+                    texts
+                        .get(&file.path)
+                        .cloned()
+                        .unwrap_or_else(|| file.text.clone())
                 }),
                 ..manifest::Needs::default()
             };
@@ -403,7 +458,11 @@ impl<'p> Run<'_, 'p> {
                     }
                 }
             }
-            if !needs.runtime && !needs.runtime_for_tests && !needs.compat && !needs.compat_for_tests {
+            if !needs.runtime
+                && !needs.runtime_for_tests
+                && !needs.compat
+                && !needs.compat_for_tests
+            {
                 continue;
             }
             let text = std::fs::read_to_string(path).map_err(io_error(path))?;
@@ -423,15 +482,17 @@ impl<'p> Run<'_, 'p> {
     fn fill(&self, scratch: &verify::Scratch, texts: &Texts) -> Result<(), Error> {
         for file in &self.project.files {
             let text = texts.get(&file.path).unwrap_or(&file.text);
-            scratch.write(&file.path, text).map_err(io_error(&file.path))?;
+            scratch
+                .write(&file.path, text)
+                .map_err(io_error(&file.path))?;
         }
         for package in &self.project.packages {
-            let Some(path) = &package.manifest else { continue };
+            let Some(path) = &package.manifest else {
+                continue;
+            };
             let original = std::fs::read_to_string(path).map_err(io_error(path))?;
             let text = texts.get(path).unwrap_or(&original);
-            scratch
-                .write_manifest(path, text)
-                .map_err(io_error(path))?;
+            scratch.write_manifest(path, text).map_err(io_error(path))?;
         }
         Ok(())
     }
@@ -484,7 +545,10 @@ impl<'p> Run<'_, 'p> {
             .filter(|(at, _)| {
                 self.project.targets.iter().any(|target| {
                     target.package == *at
-                        && target.modules.iter().any(|module| plan.uses_compat.contains(&module.file))
+                        && target
+                            .modules
+                            .iter()
+                            .any(|module| plan.uses_compat.contains(&module.file))
                 })
             })
             .map(|(_, package)| package.name.clone())
@@ -521,7 +585,11 @@ impl<'p> Run<'_, 'p> {
                 None => (Fate::Automatic, None),
             };
             reports.push(SiteReport {
-                file: file.path.strip_prefix(root).unwrap_or(&file.path).to_owned(),
+                file: file
+                    .path
+                    .strip_prefix(root)
+                    .unwrap_or(&file.path)
+                    .to_owned(),
                 line: file.line_column(site.range.start).0,
                 module: modules.get(&site.file).cloned().unwrap_or_default(),
                 item: site.item.clone(),

@@ -9,6 +9,7 @@ use crate::decide::{Constraints, Decision, Held};
 use crate::flow::bare;
 use crate::model::{Call, FnId, FrameId, FrameKind, Model, SiteId};
 use crate::plan::Plan;
+use crate::rules::Family;
 use asupersync_source::compiler::{self, CompilerError, Level, Message, Run, Span, Subcommand};
 use asupersync_source::edit::PositionMap;
 use asupersync_source::load::{FileId, Project};
@@ -34,7 +35,9 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// Copies a workspace.
     pub(crate) fn new(root: &Path, target_dir: PathBuf) -> std::io::Result<Scratch> {
-        let directory = tempfile::Builder::new().prefix("asupersync-migrate").tempdir()?;
+        let directory = tempfile::Builder::new()
+            .prefix("asupersync-migrate")
+            .tempdir()?;
         copy(root, directory.path(), root)?;
         Ok(Scratch {
             directory,
@@ -45,7 +48,11 @@ impl Scratch {
 
     /// Where a file of the workspace stands in the copy.
     pub(crate) fn path(&self, file: &Path) -> Option<PathBuf> {
-        Some(self.directory.path().join(file.strip_prefix(&self.root).ok()?))
+        Some(
+            self.directory
+                .path()
+                .join(file.strip_prefix(&self.root).ok()?),
+        )
     }
 
     /// Writes a file of the copy.
@@ -129,6 +136,8 @@ pub(crate) struct Lesson {
     pub(crate) held: BTreeMap<SiteId, String>,
     pub(crate) fixed: BTreeMap<FnId, String>,
     pub(crate) calls: Vec<(FileId, Range<usize>, FnId)>,
+    /// Calls, by where they start, that turned out to call something else.
+    pub(crate) mistaken: BTreeSet<(FileId, usize)>,
     pub(crate) everything: Option<String>,
 }
 
@@ -183,10 +192,16 @@ impl Court<'_, '_> {
     }
 
     /// A call with too few arguments of a function that now takes a `Cx`.
-    fn learn(&self, message: &Message, located: &[(FileId, Range<usize>)], lesson: &mut Lesson) -> bool {
+    fn learn(
+        &self,
+        message: &Message,
+        located: &[(FileId, Range<usize>)],
+        lesson: &mut Lesson,
+    ) -> bool {
         if message.code.as_deref() != Some("E0061") {
             return false;
         }
+        // Labels of the definition stand in a child; too many arguments are another matter.
         let definitions: Vec<(FileId, Range<usize>)> = message
             .children
             .iter()
@@ -241,6 +256,38 @@ impl Court<'_, '_> {
             }
             whole
         };
+        // A `Cx` passed to what does not take one: the call means another function than was thought.
+        let about_cx = ["Cx", "Scope"].iter().any(|name| {
+            crate::plan::mentions(&message.text, name)
+                || message.spans.iter().any(|span| {
+                    span.label
+                        .as_deref()
+                        .is_some_and(|label| crate::plan::mentions(label, name))
+                })
+        });
+        let too_many = matches!(message.code.as_deref(), Some("E0061" | "E0107"));
+        if about_cx || too_many {
+            let mistaken: Vec<usize> = self
+                .model
+                .calls
+                .iter()
+                .filter(|call| call.file == file && self.decision.coloured.contains(&call.callee))
+                .map(|call| self.project.file(file).range(call.expr))
+                .filter(|found| {
+                    (found.start <= range.start && range.end <= found.end)
+                        || (range.start <= found.start && found.end <= range.end)
+                })
+                .min_by_key(|found| found.len())
+                .map(|found| found.start)
+                .into_iter()
+                .collect();
+            if !mistaken.is_empty() {
+                lesson
+                    .mistaken
+                    .extend(mistaken.into_iter().map(|start| (file, start)));
+                return;
+            }
+        }
         // The smallest rewritten call around the error, or those inside it.
         let around = rewritten
             .iter()
@@ -257,7 +304,9 @@ impl Court<'_, '_> {
             .collect();
         // A statement may be too large a net; within one expression it is not.
         if !inside.is_empty() && inside.len() <= 3 {
-            lesson.held.extend(inside.into_iter().map(|id| (id, why.clone())));
+            lesson
+                .held
+                .extend(inside.into_iter().map(|id| (id, why.clone())));
             return;
         }
         // A call of a coloured function that cannot be made.
@@ -299,9 +348,21 @@ impl Court<'_, '_> {
                     statement <= range.start && range.end <= whole(*site).end.max(statement + 1)
                 })
                 .collect();
-            let chosen = if near.is_empty() { own } else { near };
+            // What the compiler names tells which values are the trouble.
+            let families = families_named(message);
+            let named: Vec<SiteId> = own
+                .iter()
+                .copied()
+                .filter(|site| families.contains(&self.model.site(*site).family))
+                .collect();
+            let chosen = [named, near, own]
+                .into_iter()
+                .find(|chosen| !chosen.is_empty())
+                .unwrap_or_default();
             if !chosen.is_empty() {
-                lesson.held.extend(chosen.into_iter().map(|id| (id, why.clone())));
+                lesson
+                    .held
+                    .extend(chosen.into_iter().map(|id| (id, why.clone())));
                 return;
             }
             if self.decision.coloured.contains(&id) {
@@ -333,15 +394,41 @@ impl Court<'_, '_> {
             .filter(|id| self.decision.rewrites(*id))
             .collect();
         if !named.is_empty() {
-            lesson.held.extend(named.into_iter().map(|id| (id, why.clone())));
+            lesson
+                .held
+                .extend(named.into_iter().map(|id| (id, why.clone())));
             return;
         }
         if self.plan.edits.contains_key(&file) && !rewritten.is_empty() {
-            lesson.held.extend(rewritten.into_iter().map(|id| (id, why.clone())));
+            lesson
+                .held
+                .extend(rewritten.into_iter().map(|id| (id, why.clone())));
             return;
         }
         lesson.everything.get_or_insert(why);
     }
+}
+
+/// The families of the runtime's types that a message names.
+fn families_named(message: &Message) -> BTreeSet<Family> {
+    const NAMES: &[(&str, Family)] = &[
+        ("channel::oneshot", Family::Oneshot),
+        ("channel::mpsc", Family::Mpsc),
+        ("asupersync::net", Family::Io),
+        ("asupersync::io", Family::Io),
+        ("asupersync::Time", Family::Clock),
+        ("TaskHandle", Family::Join),
+        ("Interval", Family::Interval),
+        ("TimeoutError", Family::Timeout),
+        ("asupersync::Runtime", Family::Runtime),
+    ];
+    let mut texts = vec![message.text.as_str()];
+    texts.extend(message.rendered.as_deref());
+    NAMES
+        .iter()
+        .filter(|(name, _)| texts.iter().any(|text| text.contains(name)))
+        .map(|(_, family)| *family)
+        .collect()
 }
 
 /// Adds what a round taught to the constraints; false where nothing is new.
@@ -353,8 +440,29 @@ pub(crate) fn apply<'p>(
     constraints: &mut Constraints,
 ) -> bool {
     let mut changed = false;
+    let before = model.calls.len();
+    model.calls.retain(|call| {
+        let start = project.file(call.file).range(call.expr).start;
+        let mistaken = lesson.mistaken.contains(&(call.file, start));
+        if mistaken {
+            constraints.mistaken.insert((call.file, start, call.callee));
+        }
+        !mistaken
+    });
+    changed |= model.calls.len() != before;
     for (file, range, callee) in lesson.calls {
         match call_at(project, file, &range) {
+            // It was taken for a call of the function, then not, and is one after all: it cannot be made.
+            Some(expr)
+                if constraints.mistaken.contains(&(
+                    file,
+                    project.file(file).range(expr).start,
+                    callee,
+                )) =>
+            {
+                let why = "a call of it cannot pass one".to_owned();
+                changed |= constraints.fixed.insert(callee, why).is_none();
+            }
             Some(expr) => {
                 let at = project.file(file).range(expr).start;
                 let frame = frame_at(project, model, file, at);
@@ -376,7 +484,10 @@ pub(crate) fn apply<'p>(
         changed |= constraints.held.insert(id, Held::Withdrawn(why)).is_none();
     }
     for (id, why) in lesson.fixed {
-        changed |= constraints.fixed.insert(id, format!("the compiler refused it: {why}")).is_none();
+        changed |= constraints
+            .fixed
+            .insert(id, format!("the compiler refused it: {why}"))
+            .is_none();
     }
     if !changed && let Some(why) = lesson.everything {
         changed = hold_everything(model, decision, constraints, &why);
@@ -391,7 +502,7 @@ pub(crate) fn hold_everything(
     constraints: &mut Constraints,
     why: &str,
 ) -> bool {
-    let mut changed = false;
+    let mut changed = !std::mem::replace(&mut constraints.nothing, true);
     for id in model.site_ids() {
         if decision.rewrites(id) {
             changed |= constraints
@@ -417,7 +528,9 @@ fn call_at<'p>(project: &'p Project, file: FileId, range: &Range<usize>) -> Opti
                 Expr::MethodCall(call) => Some(self.source.span_range(call.method.span())),
                 _ => None,
             };
-            if name.is_some_and(|name| name.start <= self.wanted.start && self.wanted.end <= name.end) {
+            if name
+                .is_some_and(|name| name.start <= self.wanted.start && self.wanted.end <= name.end)
+            {
                 self.found = Some(expr);
             }
             visit::visit_expr(self, expr);
@@ -462,7 +575,11 @@ fn frame_at(project: &Project, model: &Model<'_>, file: FileId, at: usize) -> Fr
     let mut best = (usize::MAX, FrameId(0));
     for (index, frame) in model.frames.iter().enumerate() {
         let id = FrameId(index);
-        if model.function_of(id).map(|function| model.function(function).file) != Some(file) {
+        if model
+            .function_of(id)
+            .map(|function| model.function(function).file)
+            != Some(file)
+        {
             continue;
         }
         let source = project.file(file);

@@ -44,7 +44,7 @@ fn sources() -> Vec<PathBuf> {
 
 /// Source that tools read as data: no part of any crate of this workspace.
 fn is_material(path: &Path) -> bool {
-    const FOLDERS: [&str; 4] = ["fixtures", "ui", "sample", "agreement"];
+    const FOLDERS: [&str; 5] = ["fixtures", "ui", "cmd", "sample", "agreement"];
     path.components()
         .any(|c| FOLDERS.iter().any(|f| c.as_os_str() == *f))
 }

@@ -26,7 +26,8 @@ impl Kind {
 
     fn arguments(self) -> &'static [&'static str] {
         match self {
-            Kind::Main | Kind::Test => &["flavor", "worker_threads"],
+            Kind::Main => &["flavor", "worker_threads", "policy"],
+            Kind::Test => &["flavor", "worker_threads"],
             Kind::LabTest => &["seeds"],
         }
     }
@@ -74,10 +75,14 @@ fn entry(kind: Kind, args: TokenStream, function: &ItemFn) -> syn::Result<TokenS
     Ok(match kind {
         Kind::Main => {
             let flavour = args.flavour("MultiThread");
+            let policy = match args.policy {
+                Some(Policy::Collect) => quote!(::asupersync::Policy::Collect),
+                Some(Policy::FailFast) | None => quote!(::asupersync::Policy::FailFast),
+            };
             quote! {
                 #(#attrs)*
                 #vis fn #name() -> ::std::process::ExitCode {
-                    ::asupersync::runtime::main_entry(#flavour, #body)
+                    ::asupersync::runtime::main_entry(#flavour, #policy, #body)
                 }
             }
         }
@@ -100,7 +105,7 @@ fn entry(kind: Kind, args: TokenStream, function: &ItemFn) -> syn::Result<TokenS
             quote! {
                 #[::core::prelude::v1::test]
                 #(#attrs)*
-                #vis fn #name() #output {
+                #vis fn #name() {
                     ::asupersync::lab::test_entry(
                         #title,
                         #seeds,
@@ -178,6 +183,7 @@ fn binding(kind: Kind, function: &ItemFn, scope: &Ident) -> syn::Result<TokenStr
 struct Args {
     flavour: Option<Flavour>,
     worker_threads: Option<Expr>,
+    policy: Option<Policy>,
     seeds: Option<Expr>,
 }
 
@@ -185,6 +191,13 @@ struct Args {
 enum Flavour {
     Current,
     Multi,
+}
+
+/// What the root region does when a task fails.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Policy {
+    FailFast,
+    Collect,
 }
 
 /// `name = value`.
@@ -221,6 +234,7 @@ impl Args {
             let twice = match key.as_str() {
                 "flavor" => args.flavour.replace(flavour(&value)?).is_some(),
                 "worker_threads" => args.worker_threads.replace(threads(value)?).is_some(),
+                "policy" => args.policy.replace(policy(&value)?).is_some(),
                 _ => args.seeds.replace(seeds(value)?).is_some(),
             };
             if twice {
@@ -266,6 +280,22 @@ fn flavour(value: &Expr) -> syn::Result<Flavour> {
     Err(Error::new_spanned(
         value,
         "the flavor is \"current_thread\" or \"multi_thread\"",
+    ))
+}
+
+fn policy(value: &Expr) -> syn::Result<Policy> {
+    if let Expr::Lit(lit) = value
+        && let Lit::Str(name) = &lit.lit
+    {
+        match name.value().as_str() {
+            "fail_fast" => return Ok(Policy::FailFast),
+            "collect" => return Ok(Policy::Collect),
+            _ => {}
+        }
+    }
+    Err(Error::new_spanned(
+        value,
+        "the policy is \"fail_fast\" or \"collect\"",
     ))
 }
 

@@ -31,7 +31,9 @@ use proc_macro::TokenStream;
 /// ```
 ///
 /// Arguments: `flavor = "multi_thread"` (the default) or `"current_thread"`,
-/// and `worker_threads = n` for the former.
+/// and `worker_threads = n` for the former; `policy = "fail_fast"` (the
+/// default), by which a task that panics or fails cancels its siblings in the
+/// root region, or `"collect"`, by which it does not.
 #[proc_macro_attribute]
 pub fn main(args: TokenStream, item: TokenStream) -> TokenStream {
     entry::expand(entry::Kind::Main, args.into(), item.into()).into()

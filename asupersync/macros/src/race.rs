@@ -15,7 +15,8 @@ struct Race {
 impl Parse for Race {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
         if input.is_empty() {
-            return Err(input.error("write `race!(cx, |s| first(s), |s| second(s))`"));
+            let usage = "write `race!(cx, |s| first(s), |s| second(s))`";
+            return Err(Error::new(Span::call_site(), usage));
         }
         let cx: Expr = input.parse()?;
         if let Expr::Closure(first) = &cx {

@@ -104,8 +104,8 @@ fn handler(input: ParseStream<'_>) -> syn::Result<Expr> {
         }));
     }
     let handler = input.parse()?;
-    if !input.is_empty() {
-        input.parse::<Token![,]>()?;
+    if !input.is_empty() && input.parse::<Option<Token![,]>>()?.is_none() {
+        return Err(input.error("expected `,`: only a block needs none behind it"));
     }
     Ok(handler)
 }
@@ -150,8 +150,8 @@ fn emit(
 
     let guards = arms.iter().zip(&index).filter_map(|(arm, i)| {
         let guard = arm.guard.as_ref()?;
-        let test = quote_spanned!(guard.span()=> !(#guard));
-        Some(quote!(#[allow(unused_parens)] if #test { #disabled |= 1u64 << #i; }))
+        let bar = quote_spanned!(guard.span()=> ::asupersync::combine::select::bar(#i, #guard));
+        Some(quote!(#disabled |= #bar;))
     });
     let futures = arms.iter().map(|arm| {
         let future = &arm.future;
@@ -197,7 +197,7 @@ fn emit(
                 let mut #pending = false;
                 let #start = #first;
                 for #turn in 0..#n {
-                    match (#start + #turn) % #n {
+                    match ::asupersync::combine::select::turn(#start, #turn, #n) {
                         #(
                             #index => {
                                 if #disabled & (1u64 << #index) != 0 {

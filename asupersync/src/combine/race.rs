@@ -114,6 +114,10 @@ impl Cx {
 
 /// How an arm ended.
 #[doc(hidden)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "the large variant is the usual one"
+)]
 pub enum Ended<T> {
     /// Its region is closed.
     Closed(Reported<T>),

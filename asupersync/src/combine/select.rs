@@ -4,6 +4,7 @@ use crate::cx::DropSafe;
 use pin_project::pin_project;
 use std::cell::Cell;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -50,13 +51,38 @@ impl<F: Future> Future for DropOk<F> {
 impl<F> DropSafe for DropOk<F> {}
 
 /// An arm of a `select!`.
+///
+/// The bound is not `F: DropSafe` itself: of an argument whose type lacks a trait
+/// that `&mut` has, the compiler says that it should be borrowed, in place of
+/// what the trait has to say.
 #[doc(hidden)]
-pub fn arm<F>(future: F) -> F::IntoFuture
+pub fn arm<F: IntoFuture>(future: F) -> F::IntoFuture
 where
-    F: IntoFuture,
-    F::IntoFuture: DropSafe,
+    SelectArm<F::IntoFuture>: Admitted,
 {
     future.into_future()
+}
+
+/// A future as an arm of a `select!`.
+#[doc(hidden)]
+pub struct SelectArm<F>(PhantomData<F>);
+
+/// Holds of the arms that may be dropped half-way.
+#[doc(hidden)]
+pub trait Admitted {}
+
+impl<F: DropSafe> Admitted for SelectArm<F> {}
+
+/// The bit that disables an arm whose guard is false.
+#[doc(hidden)]
+pub fn bar(arm: u32, guard: bool) -> u64 {
+    u64::from(!guard) << arm
+}
+
+/// Which of `n` arms is polled at this turn.
+#[doc(hidden)]
+pub fn turn(start: u32, turn: u32, n: u32) -> u32 {
+    (start + turn) % n
 }
 
 /// No arm can be taken.

@@ -23,7 +23,8 @@ use std::time::Duration;
 pub(crate) const FINALIZER_BUDGET: Duration = Duration::from_secs(5);
 
 enum Target {
-    Task(TaskRef),
+    /// Children of one region.
+    Tasks(Vec<TaskRef>),
     Region(Arc<RegionCell>),
 }
 
@@ -34,6 +35,10 @@ struct Order {
     inherited: CleanupLimits,
 }
 
+/// Tasks asked between two looks at the clock: each of them has its cleanup
+/// measured from when it was asked, to within what asking so many takes.
+const ASKED_PER_LOOK: usize = 64;
+
 /// Asks one task to cancel, and every unshielded region it opened.
 pub(crate) fn cancel_task(task: &TaskRef, reason: CancelReason) {
     let region = task.region();
@@ -41,7 +46,7 @@ pub(crate) fn cancel_task(task: &TaskRef, reason: CancelReason) {
     let reason = Arc::new(stamp(reason, now, region));
     let limits = CleanupLimits::starting(now, region.cleanup.limits(reason.kind.rank()));
     let mut queue = VecDeque::new();
-    ask_task(task, &reason, now, limits, true, &mut queue);
+    ask_task(task.clone(), &reason, now, limits, true, &mut queue);
     cascade(queue);
 }
 
@@ -87,9 +92,14 @@ fn cascade(mut queue: VecDeque<Order>) {
     }) = queue.pop_front()
     {
         match target {
-            Target::Task(task) => {
-                let now = task.region().tree.world.now();
-                ask_task(&task, &reason, now, inherited, false, &mut queue);
+            Target::Tasks(tasks) => {
+                let mut now = Time::ZERO;
+                for (i, task) in tasks.into_iter().enumerate() {
+                    if i % ASKED_PER_LOOK == 0 {
+                        now = task.region().tree.world.now();
+                    }
+                    ask_task(task, &reason, now, inherited, false, &mut queue);
+                }
             }
             Target::Region(region) => ask_region(&region, reason, inherited, &mut queue),
         }
@@ -98,7 +108,7 @@ fn cascade(mut queue: VecDeque<Order>) {
 
 /// `alone`: no region's alarm covers the task's cleanup budget, so it arms its own.
 fn ask_task(
-    task: &TaskRef,
+    task: TaskRef,
     reason: &Arc<CancelReason>,
     now: Time,
     limits: CleanupLimits,
@@ -108,26 +118,30 @@ fn ask_task(
     if task.is_complete() {
         return;
     }
-    let mut opened = Vec::new();
+    let (mut opened, mut wakers) = (Vec::new(), Vec::new());
+    let head = task.head();
     let (requested, limits) = task.with_control(|c| {
         let requested = c.record.request(reason.clone(), now, limits);
         if matches!(requested, Requested::Fresh | Requested::Strengthened) {
             opened.extend(c.opened.iter().cloned());
+            // Under the lock, so that a waker left later belongs to a wait that
+            // looks at the bit later still.
+            head.rank.fetch_max(reason.kind.rank(), Ordering::Relaxed);
+            state::set(&head.header.state, state::CANCEL);
+            // Taken out, not cloned: cloning is a callback. Who still waits registers again.
+            wakers = c.cancel_wakers.drain();
         }
         (requested, c.record.limits)
     });
     if matches!(requested, Requested::Absorbed | Requested::TooLate) {
         return;
     }
-    let head = task.head();
-    head.rank.fetch_max(reason.kind.rank(), Ordering::Relaxed);
-    state::set(&head.header.state, state::CANCEL);
     task.emit(|| Event::CancelRequested {
         task: task.id(),
         kind: reason.kind,
     });
     for region in opened.into_iter().filter(|r| !r.shielded) {
-        let follows = follow(reason, now, &region, Some(task));
+        let follows = follow(reason, now, &region, Some(&task));
         queue.push_back(Order {
             target: Target::Region(region),
             reason: follows,
@@ -135,9 +149,10 @@ fn ask_task(
         });
     }
     if alone {
-        arm_task(task, limits.deadline);
+        arm_task(&task, limits.deadline);
     }
-    task.wake_for_cancel();
+    task.wake_owned();
+    wakers.into_iter().for_each(super::wake);
 }
 
 fn ask_region(
@@ -181,17 +196,19 @@ fn enqueue_children(
     limits: CleanupLimits,
     queue: &mut VecDeque<Order>,
 ) {
+    let order = |target| Order {
+        target,
+        reason: reason.clone(),
+        inherited: limits,
+    };
+    let tasks: Vec<TaskRef> = children.iter().filter_map(Child::task).collect();
+    queue.push_back(order(Target::Tasks(tasks)));
     for child in children.iter() {
-        let target = match child {
-            Child::Task(task) => Target::Task(task.clone()),
-            Child::Region(region) if !region.shielded => Target::Region(region.clone()),
-            Child::Region(_) => continue,
-        };
-        queue.push_back(Order {
-            target,
-            reason: reason.clone(),
-            inherited: limits,
-        });
+        if let Child::Region(region) = child
+            && !region.shielded
+        {
+            queue.push_back(order(Target::Region(region.clone())));
+        }
     }
 }
 

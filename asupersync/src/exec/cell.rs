@@ -6,6 +6,7 @@
 use super::state;
 use super::task::{Head, TaskRef};
 use super::{contain, poll};
+use crate::types::cancel::CancelReason;
 use crate::types::outcome::Outcome;
 use crate::world::Lane;
 use crate::world::runnable::{Header, Vtable};
@@ -14,9 +15,10 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::mem;
 use std::ptr::NonNull;
+use std::sync::Arc;
 
-/// Turns what a body returned into an outcome. `asked` tells whether the task
-/// was asked to cancel.
+/// Turns what a body returned into an outcome. `asked` tells why the task
+/// was asked to cancel, if it was; few outputs depend on it.
 pub(crate) trait Settle<O>: 'static {
     /// The value.
     type T;
@@ -26,7 +28,7 @@ pub(crate) trait Settle<O>: 'static {
     /// The outcome of a body that returned `output`.
     fn settle(
         output: O,
-        asked: Option<&crate::types::cancel::CancelReason>,
+        asked: impl FnOnce() -> Option<Arc<CancelReason>>,
     ) -> Outcome<Self::T, Self::E>;
 }
 

@@ -314,7 +314,7 @@ impl Settle<()> for Returned {
     type T = ();
     type E = Infallible;
 
-    fn settle((): (), _: Option<&CancelReason>) -> Outcome<(), Infallible> {
+    fn settle((): (), _: impl FnOnce() -> Option<Arc<CancelReason>>) -> Outcome<(), Infallible> {
         Outcome::Ok(())
     }
 }

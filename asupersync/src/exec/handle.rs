@@ -1,8 +1,8 @@
 //! Waiting for a task: the handle owns the right to its outcome, never the task.
 
+use super::cancel;
 use super::spawn::release_handle;
 use super::task::TaskRef;
-use super::{cancel, lock, state};
 use crate::kernel::region::RegionState;
 use crate::kernel::task::TaskPhase;
 use crate::types::cancel::{CancelKind, CancelReason};
@@ -127,18 +127,15 @@ impl<T, E> Future for TaskHandle<T, E> {
             Inner::Taken(_) | Inner::Moving => panic!("a task handle was polled after it resolved"),
         };
         if !task.is_complete() {
-            let waker = cx.waker().clone();
-            let old = lock(&task.head().join).replace(waker);
-            drop(old);
-            let before = state::set(&task.head().header.state, state::JOIN_WAKER);
-            if before & state::COMPLETE == 0 {
+            let head = task.head();
+            // SAFETY: its own state word, and a task has one handle, borrowed mutably here.
+            if unsafe { head.join.leave(&head.header.state, cx.waker()) } {
                 return Poll::Pending;
             }
         }
         let mut outcome = MaybeUninit::<Outcome<T, E>>::uninit();
-        state::clear(&task.head().header.state, state::HANDLE);
-        // SAFETY: the task is complete and HANDLE was ours until just now, so the
-        // outcome is ours; its types are those given to `new`.
+        // SAFETY: the task completed with HANDLE set, so the outcome is ours, and it
+        // is taken once, as `inner` changes below; its types are those given to `new`.
         let outcome = unsafe {
             (task.head().header.vtable.take)(task.as_raw(), outcome.as_mut_ptr().cast());
             outcome.assume_init()

@@ -10,7 +10,7 @@
 //! | [`region`] | a region: its record behind its own lock |
 //! | [`drive`] | the future that runs a region's body, drain and finalizers |
 //! | [`spawn`] | admission of tasks |
-//! | [`handle`] | waiting for a task's outcome |
+//! | [`handle`], [`join`] | waiting for a task's outcome |
 //! | [`obligation`] | the promises a task holds |
 //! | [`probe`] | recognising cancellation inside error types |
 //! | [`root`] | the root region of a run |
@@ -22,6 +22,7 @@ pub(crate) mod cancel;
 pub(crate) mod cell;
 pub(crate) mod drive;
 pub mod handle;
+pub(crate) mod join;
 pub(crate) mod obligation;
 pub(crate) mod poll;
 pub mod probe;

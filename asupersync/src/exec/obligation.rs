@@ -12,8 +12,8 @@ use crate::types::event::Event;
 use crate::types::obligation::{AbortCause, ObligationKind, Resolution};
 use crate::types::report::LeakRecord;
 use std::mem;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Promises kept without a lock.
 const INLINE: usize = 8;
@@ -178,7 +178,10 @@ impl Drop for Obligation {
         }
         let orderly = std::thread::panicking()
             || self.holder.cancel_requested()
-            || self.body.as_ref().is_some_and(|region| region.cancel_requested())
+            || self
+                .body
+                .as_ref()
+                .is_some_and(|region| region.cancel_requested())
             || self.holder.phase() >= TaskPhase::Finalizing;
         let cause = if orderly {
             AbortCause::Cancel

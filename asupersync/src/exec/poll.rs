@@ -172,9 +172,8 @@ where
     match polled {
         Ok(Poll::Pending) => Poll::Pending,
         Ok(Poll::Ready(output)) => {
-            let asked = task.reason();
             // Looking into an error, and dropping it, runs its owner's code.
-            let settled = contain(|| C::settle(output, asked.as_deref()));
+            let settled = contain(|| C::settle(output, || task.reason()));
             Poll::Ready(settled.unwrap_or_else(Outcome::Panicked))
         }
         Err(panic) => Poll::Ready(Outcome::Panicked(panic)),
@@ -200,27 +199,25 @@ fn judge(task: &TaskRef, bits: usize) -> Verdict {
     // poll; only the drain and the root, whose body is elsewhere, always begin.
     let begins = bits & state::DRIVER != 0 || task.is_root();
     let first = bits & state::STARTED == 0;
-    let (reason, spent) = task.with_control(|c| {
+    let (verdict, spent) = task.with_control(|c| {
         let spent = c.record.polled();
         if first && c.record.phase == TaskPhase::Created {
             c.record.phase = TaskPhase::Running;
         }
-        (c.record.reason.clone(), spent)
+        let overdue = bits & state::ESCALATE != 0 || spent.is_err();
+        let verdict = match &c.record.reason {
+            Some(reason) if first && !begins => Verdict::Skip(reason.clone()),
+            Some(reason) if overdue && !pinned && task.region().escalates() => {
+                Verdict::Escalate(reason.clone())
+            }
+            _ => Verdict::Poll,
+        };
+        (verdict, spent)
     });
-    let Some(reason) = reason else {
-        if spent == Ok(true) {
-            cancel::cancel_task(task, CancelReason::new(CancelKind::PollQuota));
-        }
-        return Verdict::Poll;
-    };
-    if first && !begins {
-        return Verdict::Skip(reason);
+    if spent == Ok(true) {
+        cancel::cancel_task(task, CancelReason::new(CancelKind::PollQuota));
     }
-    let overdue = bits & state::ESCALATE != 0 || spent.is_err();
-    if overdue && !pinned && task.region().escalates() {
-        return Verdict::Escalate(reason);
-    }
-    Verdict::Poll
+    verdict
 }
 
 /// Records that a task had to be dropped.
@@ -341,7 +338,8 @@ where
         clear(stage);
     }
     if before & state::JOIN_WAKER != 0 {
-        let waker = super::lock(&head.join).take();
+        // SAFETY: completed just above, with the bit set.
+        let waker = unsafe { head.join.collect() };
         waker.into_iter().for_each(super::wake);
     }
     task.emit(|| Event::TaskCompleted {

@@ -9,6 +9,7 @@ use crate::types::cancel::{CancelReason, reason_in};
 use crate::types::outcome::Outcome;
 use std::convert::Infallible;
 use std::error::Error;
+use std::sync::Arc;
 
 mod sealed {
     /// The error implements `std::error::Error`.
@@ -74,7 +75,7 @@ impl<T: 'static> Settle<T> for Plain {
     type T = T;
     type E = Infallible;
 
-    fn settle(output: T, _: Option<&CancelReason>) -> Outcome<T, Infallible> {
+    fn settle(output: T, _: impl FnOnce() -> Option<Arc<CancelReason>>) -> Outcome<T, Infallible> {
         Outcome::Ok(output)
     }
 }
@@ -86,13 +87,18 @@ impl<T: 'static, E: CancelProbe<M>, M: 'static> Settle<Result<T, E>> for Tried<M
     type T = T;
     type E = E;
 
-    fn settle(output: Result<T, E>, asked: Option<&CancelReason>) -> Outcome<T, E> {
-        match (output, asked) {
-            (Ok(value), _) => Outcome::Ok(value),
-            (Err(e), Some(asked)) if e.cancel_reason().is_some() => {
-                Outcome::Cancelled(asked.clone())
-            }
-            (Err(e), _) => Outcome::Err(e),
+    fn settle(
+        output: Result<T, E>,
+        asked: impl FnOnce() -> Option<Arc<CancelReason>>,
+    ) -> Outcome<T, E> {
+        let e = match output {
+            Ok(value) => return Outcome::Ok(value),
+            Err(e) => e,
+        };
+        let asked = e.cancel_reason().and_then(|_| asked());
+        match asked {
+            Some(asked) => Outcome::Cancelled(CancelReason::clone(&asked)),
+            None => Outcome::Err(e),
         }
     }
 }

@@ -415,7 +415,11 @@ impl RegionCell {
     pub(crate) fn unlink(self: &Arc<Self>) {
         let (seat, opened, driver) = {
             let mut ledger = lock(&self.ledger);
-            (ledger.seat.take(), ledger.opened.take(), ledger.driver.take())
+            (
+                ledger.seat.take(),
+                ledger.opened.take(),
+                ledger.driver.take(),
+            )
         };
         drop(driver);
         // An opener refers to its region; letting go of it here ends the cycle.

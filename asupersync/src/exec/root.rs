@@ -6,6 +6,7 @@
 
 use super::cell::Typed;
 use super::drive::{Drive, Reported};
+use super::join::JoinSlot;
 use super::probe::Plain;
 use super::region::{RegionCell, RegionOptions, Tree};
 use super::state;
@@ -311,7 +312,7 @@ fn root_task(
         role: Role::Foreground,
         rank: AtomicU8::new(0),
         promises: AtomicPtr::new(std::ptr::null_mut()),
-        join: Mutex::new(None),
+        join: JoinSlot::default(),
         control: Mutex::new(None),
     };
     let body: Body = Box::new(move |_| future);

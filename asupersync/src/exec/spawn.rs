@@ -1,6 +1,7 @@
 //! Admission of tasks: one allocation, one visit to the region's lock.
 
 use super::cell::{Settle, Typed};
+use super::join::JoinSlot;
 use super::region::{Child, RegionCell};
 use super::task::{Control, Head, TaskRef};
 use super::{cancel, lock, state};
@@ -78,6 +79,7 @@ where
             bits |= state::METERED;
         }
         control = Some(c);
+        bits |= state::CONTROL;
     }
     let head = Head {
         header: Header {
@@ -95,7 +97,7 @@ where
         role,
         rank: AtomicU8::new(0),
         promises: AtomicPtr::new(std::ptr::null_mut()),
-        join: Mutex::new(None),
+        join: JoinSlot::default(),
         control: Mutex::new(control),
     };
     let header = Typed::<F, Fut, C, false>::allocate(head, body);

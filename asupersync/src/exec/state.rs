@@ -12,15 +12,19 @@
 //! | FINALIZING | when the body ended with deferred work left | never | polls drive finalizers |
 //! | PINNED | at birth | never | the future guards code that cannot be dropped |
 //! | DRIVER | at birth | never | the runtime's own task, which drains a region that lost its opener |
-//! | HANDLE | at birth | when the handle is dropped or has taken the outcome | someone may read the outcome |
-//! | JOIN_WAKER | by a waiting handle | never | a waker waits in the join slot |
+//! | HANDLE | at birth | when the handle is dropped without the outcome | someone may read the outcome |
+//! | JOIN_WAKER | by a waiting handle | by the handle, to change its waker | the join slot holds a waker and belongs to the completer |
+//! | CONTROL | with the first use of the control | never | the cold side of the task exists |
 //!
 //! Rules:
 //! 1. only the thread that moved SCHEDULED to RUNNING touches the future;
 //! 2. the `Runnable` of a task exists at most once: whoever sets SCHEDULED on an
 //!    idle task creates it; set on a running task, the poller re-creates it;
 //! 3. the outcome belongs to the poller until COMPLETE, then to the handle if
-//!    HANDLE is still set, else to whichever of the two cleared or saw it last.
+//!    HANDLE is still set, else to whichever of the two cleared or saw it last;
+//! 4. the join slot belongs to the handle while JOIN_WAKER is clear, and to the
+//!    completer while it is set. The handle takes it back by clearing the bit,
+//!    unless that finds COMPLETE: then the completer has seen the bit and keeps it.
 
 use super::atomic::{AtomicUsize, Ordering, fence};
 
@@ -36,6 +40,7 @@ pub(crate) const PINNED: usize = 1 << 8;
 pub(crate) const HANDLE: usize = 1 << 9;
 pub(crate) const JOIN_WAKER: usize = 1 << 10;
 pub(crate) const DRIVER: usize = 1 << 11;
+pub(crate) const CONTROL: usize = 1 << 12;
 pub(crate) const REF: usize = 1 << 16;
 
 /// Bits that make a poll look closer before it starts.
@@ -58,8 +63,10 @@ pub(crate) enum Wake {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
 pub(crate) enum AfterPoll {
-    /// Give up the reference: a waker will bring the task back.
-    Idle,
+    /// Nothing: the reference is given up, and a waker will bring the task back.
+    Released,
+    /// Drop the reference, which is the last.
+    Drop,
     /// Enqueue again: it was woken while it ran.
     Requeue,
 }
@@ -76,28 +83,41 @@ pub(crate) fn wake(state: &AtomicUsize) -> Wake {
 
 /// Begins a poll; returns the bits as they were.
 pub(crate) fn start(state: &AtomicUsize) -> usize {
+    // Only a poll sets STARTED, and one poll comes after the other: whoever is
+    // about to poll knows whether it is the first, and sets the bit in passing.
+    let first = state.load(Ordering::Relaxed) & STARTED == 0;
+    let started = if first { STARTED } else { 0 };
     // SCHEDULED is set and RUNNING is not, so one subtraction clears the one
-    // and sets the other; STARTED is added on the first poll only.
-    let before = state.fetch_add(RUNNING - SCHEDULED, Ordering::AcqRel);
+    // and sets the other.
+    let before = state.fetch_add(RUNNING - SCHEDULED + started, Ordering::AcqRel);
     debug_assert_eq!(
         before & (SCHEDULED | RUNNING | COMPLETE),
         SCHEDULED,
         "one Runnable, polled once"
     );
-    if before & STARTED == 0 {
-        state.fetch_or(STARTED, Ordering::Relaxed);
-    }
     before
 }
 
-/// Ends a pending poll.
+/// Ends a pending poll; an idle task gives its `Runnable`'s reference up in the same step.
+#[inline]
 pub(crate) fn suspend(state: &AtomicUsize) -> AfterPoll {
-    let before = state.fetch_sub(RUNNING, Ordering::AcqRel);
-    if before & SCHEDULED == 0 {
-        AfterPoll::Idle
-    } else {
-        AfterPoll::Requeue
+    let mut before = state.load(Ordering::Relaxed);
+    while before & SCHEDULED == 0 {
+        let (less, then) = if before / REF > 1 {
+            (RUNNING + REF, AfterPoll::Released)
+        } else {
+            (RUNNING, AfterPoll::Drop)
+        };
+        let after = before - less;
+        // A failure means that another thread got on with its own change.
+        match state.compare_exchange_weak(before, after, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(_) => return then,
+            Err(now) => before = now,
+        }
     }
+    // Nobody takes SCHEDULED back from a running task.
+    state.fetch_sub(RUNNING, Ordering::AcqRel);
+    AfterPoll::Requeue
 }
 
 /// Ends the last poll; returns the bits as they were.

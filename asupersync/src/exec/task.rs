@@ -1,5 +1,6 @@
 //! References to tasks, and what can be asked of a task of any type.
 
+use super::join::JoinSlot;
 use super::lock;
 use super::obligation::Promises;
 use super::region::RegionCell;
@@ -42,7 +43,7 @@ pub(crate) struct Head {
     pub(crate) rank: AtomicU8,
     pub(crate) promises: AtomicPtr<Promises>,
     /// Who waits for the outcome.
-    pub(crate) join: Mutex<Option<Waker>>,
+    pub(crate) join: JoinSlot,
     /// What few tasks ever need: allocated when first needed.
     pub(crate) control: Mutex<Option<Box<Control>>>,
 }
@@ -68,7 +69,8 @@ pub(crate) struct Control {
 /// A counted reference to a task.
 pub(crate) struct TaskRef(NonNull<Head>);
 
-// SAFETY: everything reachable through a TaskRef is atomic, locked or immutable.
+// SAFETY: everything reachable through a TaskRef is atomic, locked, immutable, or
+// passed from owner to owner by bits of the state word (the stage, the join slot).
 unsafe impl Send for TaskRef {}
 // SAFETY: as above.
 unsafe impl Sync for TaskRef {}
@@ -137,7 +139,7 @@ impl TaskRef {
     }
 
     /// Makes the task runnable, giving up this reference.
-    fn wake_owned(self) {
+    pub(crate) fn wake_owned(self) {
         if state::wake(&self.head().header.state) == Wake::Enqueue {
             self.enqueue(Hint::Woken);
         }
@@ -161,7 +163,8 @@ impl TaskRef {
     /// Ends a pending poll: requeues or gives up the reference.
     pub(crate) fn suspend(self) {
         match state::suspend(&self.head().header.state) {
-            AfterPoll::Idle => drop(self),
+            AfterPoll::Released => std::mem::forget(self),
+            AfterPoll::Drop => drop(self),
             AfterPoll::Requeue => self.enqueue(Hint::Yielded),
         }
     }
@@ -171,7 +174,8 @@ impl TaskRef {
         let mut control = lock(&self.head().control);
         let control = control.get_or_insert_with(|| {
             let mut c = Box::<Control>::default();
-            if self.state() & state::STARTED != 0 {
+            let bits = state::set(&self.head().header.state, state::CONTROL);
+            if bits & state::STARTED != 0 {
                 c.record.phase = TaskPhase::Running;
             }
             c
@@ -190,8 +194,11 @@ impl TaskRef {
         }
     }
 
-    /// Reads the control, if there is one.
+    /// Reads the control, if there is one: one load for the many tasks that have none.
     pub(crate) fn peek_control<T>(&self, f: impl FnOnce(&mut Control) -> T) -> Option<T> {
+        if self.state() & state::CONTROL == 0 {
+            return None;
+        }
         lock(&self.head().control).as_deref_mut().map(f)
     }
 

@@ -270,6 +270,16 @@ fn a_timeout_drains() {
             .timeout(secs(2), async |scope| scope.sleep(secs(1)).await)
             .await;
         assert!(matches!(r, Ok(Ok(()))), "{r:?}");
+        // The body waits for a child, and it is the child that sees the request.
+        let r = cx
+            .timeout(secs(2), async |scope| {
+                scope
+                    .try_spawn(async |cx: Cx| cx.sleep(secs(10)).await)
+                    .await
+                    .is_ok()
+            })
+            .await;
+        assert!(matches!(r, Err(crate::TimeoutError::Elapsed)), "{r:?}");
     });
 }
 
@@ -431,9 +441,21 @@ fn a_wake_during_a_poll_requeues_once() {
     assert_eq!(state::wake(&s), Wake::Nothing);
     assert_eq!(state::suspend(&s), AfterPoll::Requeue);
     let _ = state::start(&s);
-    assert_eq!(state::suspend(&s), AfterPoll::Idle);
+    assert_eq!(state::suspend(&s), AfterPoll::Released);
     assert_eq!(state::wake(&s), Wake::Enqueue);
     assert_eq!(state::wake(&s), Wake::Nothing);
+    assert!(
+        !state::release(&s) && state::release(&s),
+        "two of three references are left"
+    );
+}
+
+#[test]
+fn the_last_reference_is_left_to_its_owner() {
+    let s = AtomicUsize::new(state::SCHEDULED | state::REF);
+    let _ = state::start(&s);
+    assert_eq!(state::suspend(&s), AfterPoll::Drop);
+    assert!(state::release(&s));
 }
 
 #[test]

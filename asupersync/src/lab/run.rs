@@ -144,12 +144,14 @@ impl LabRuntime {
         while !root.is_complete() {
             match self.world.step() {
                 Step::Task(task) => {
+                    let Some(hook) = &mut hook else {
+                        task.run();
+                        continue;
+                    };
                     let id = task.id();
                     let before = self.world.events();
                     task.run();
-                    if let Some(hook) = &mut hook
-                        && self.is_waiting(id, before)
-                    {
+                    if self.is_waiting(id, before) {
                         hook(root, suspensions, id);
                         suspensions += 1;
                     }

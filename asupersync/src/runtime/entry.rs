@@ -11,11 +11,14 @@
 
 use super::Runtime;
 use super::account;
-use crate::cx::Scope;
+use crate::cx::{RegionError, Scope};
+use crate::exec::region::RegionOptions;
+use crate::time::TimeoutError;
 use crate::types::cancel::{CancelKind, CancelReason, Cancelled, reason_in};
+use crate::types::error::Error;
 use crate::types::outcome::Severity;
+use crate::types::policy::Policy;
 use crate::types::report::RegionReport;
-use crate::{RegionError, RegionOptions};
 use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt;
@@ -40,7 +43,7 @@ pub enum Flavour {
 }
 
 impl Flavour {
-    fn build(self) -> Result<Runtime, crate::Error> {
+    fn build(self) -> Result<Runtime, Error> {
         let builder = Runtime::builder();
         match self {
             Flavour::CurrentThread => builder.current_thread(),
@@ -121,25 +124,26 @@ fn cancel_reason(e: &dyn Any) -> Option<&CancelReason> {
         .or_else(|| look::<Cancelled>(e))
         .or_else(|| look::<std::io::Error>(e))
         .or_else(|| look::<RegionError>(e))
-        .or_else(|| look::<crate::TimeoutError>(e))
+        .or_else(|| look::<TimeoutError>(e))
 }
 
 /// Runs `main`: SIGTERM and SIGINT ask it to stop, and the report decides about the exit code.
 #[doc(hidden)]
-pub fn main_entry<R, F, Fut>(flavour: Flavour, body: F) -> ExitCode
+pub fn main_entry<R, F, Fut>(flavour: Flavour, policy: Policy, body: F) -> ExitCode
 where
     R: Termination,
     F: FnOnce(Scope) -> Fut,
     Fut: Future<Output = R>,
 {
     match flavour.build() {
-        Ok(runtime) => main_on(runtime, body),
+        Ok(runtime) => main_on(runtime, policy, body),
         Err(e) => refuse(&e),
     }
 }
 
-/// As `#[asupersync::main]`, on a runtime that was built for it.
-pub fn main_on<R, F, Fut>(runtime: Runtime, body: F) -> ExitCode
+/// As `#[asupersync::main]`, on a runtime that was built for it. `policy` says
+/// what the root region does when a task fails.
+pub fn main_on<R, F, Fut>(runtime: Runtime, policy: Policy, body: F) -> ExitCode
 where
     R: Termination,
     F: FnOnce(Scope) -> Fut,
@@ -149,7 +153,10 @@ where
         Ok(signals) => signals,
         Err(e) => return refuse(&e),
     };
-    let options = RegionOptions::named("main");
+    let options = RegionOptions {
+        policy,
+        ..RegionOptions::named("main")
+    };
     let (reported, live) = runtime.run(options, body);
     let end = reported.value.map(Termination::end);
     if let Some(End::Failed { message, reason }) = &end

@@ -42,10 +42,11 @@ pub use builder::Builder;
 pub use crew::ShutdownReport;
 pub use entry::{End, Flavour, Termination, main_entry, main_on, test_entry};
 
-use crate::cx::run_root;
+use crate::cx::{RegionError, Scope, run_root};
+use crate::exec::drive::Reported;
 use crate::exec::region::RegionOptions;
+use crate::types::error::Error;
 use crate::world::World;
-use crate::{RegionError, Reported, Scope};
 use context::{Context, Local, Seat};
 use crew::Crew;
 use hooks::Hooks;
@@ -73,7 +74,7 @@ impl Runtime {
     ///
     /// # Errors
     /// As [`Builder::build`].
-    pub fn new() -> Result<Self, crate::Error> {
+    pub fn new() -> Result<Self, Error> {
         Runtime::builder().build()
     }
 

@@ -39,9 +39,9 @@ impl Cx {
     /// Runs `body` in a region that is cancelled after `d`, and returns once
     /// that region is quiescent: nothing is dropped half-way.
     ///
-    /// Returns later than `d` by what the body's cleanup takes. A body that
-    /// returns without ever having seen the request gives its value, also if
-    /// the time was just up.
+    /// Returns later than `d` by what the body's cleanup takes. A value that
+    /// nothing of this affected, because neither the body nor a child of the
+    /// region ended because of it, is returned even if the time was just up.
     ///
     /// # Errors
     /// [`TimeoutError`].
@@ -60,10 +60,8 @@ impl Cx {
         })?;
         let watch = opened.watch();
         let reported = opened.run(body, |_| None).await;
-        if watch.timed_out()
-            && (watch.observed() || reported.value.is_none())
-            && reported.panic.is_none()
-        {
+        let affected = watch.observed() || reported.value.is_none() || !reported.report.is_ok();
+        if watch.timed_out() && affected && reported.panic.is_none() {
             return Err(TimeoutError::Elapsed);
         }
         reported.into_result().map_err(TimeoutError::Region)

@@ -8,11 +8,13 @@ use asupersync_source::load::FileId;
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use std::ops::Range;
+use syn::punctuated::Punctuated;
 
 impl Planner<'_, '_> {
     /// Whether the function at a frame is a test whose clock is paused and that can move to the lab.
     pub(super) fn is_lab_test(&self, frame: FrameId) -> bool {
-        self.frame_function(frame).is_some_and(|id| self.pauses_clock(id))
+        self.frame_function(frame)
+            .is_some_and(|id| self.pauses_clock(id))
     }
 
     fn pauses_clock(&self, id: FnId) -> bool {
@@ -29,9 +31,11 @@ impl Planner<'_, '_> {
         let paused = matches!(&attribute.meta, syn::Meta::List(list)
             if list.tokens.to_string().replace(' ', "").contains("start_paused=true"));
         paused
-            || self.model().sites.iter().any(|other| {
-                other.function == Some(id) && other.form() == Some(Form::PauseClock)
-            })
+            || self
+                .model()
+                .sites
+                .iter()
+                .any(|other| other.function == Some(id) && other.form() == Some(Form::PauseClock))
     }
 
     pub(super) fn entry(&mut self, id: SiteId) {
@@ -58,28 +62,50 @@ impl Planner<'_, '_> {
             (_, true) => "asupersync::lab_test",
             _ => "asupersync::test",
         };
+        let Some(arguments) = arguments(attribute) else {
+            self.refuse(id, "an argument of the attribute has no counterpart");
+            return;
+        };
         let range = self.file(file).range(attribute.path());
         self.replace(file, range.clone(), path);
-        if lab && let syn::Meta::List(list) = &attribute.meta {
-            // The lab takes none of tokio's options.
-            let end = self.file(file).span_range(list.delimiter.span().close()).end;
-            self.delete(file, range.end..end);
+        // With tokio a task that panics stops nobody else.
+        let spawns = self.model().site_ids().any(|other| {
+            self.model().site(other).form() == Some(Form::Spawn) && self.decision.rewrites(other)
+        });
+        let collect = (site.form() == Some(Form::Main) && spawns).then_some("policy = \"collect\"");
+        if let syn::Meta::List(list) = &attribute.meta {
+            let close = self.file(file).span_range(list.delimiter.span().close());
+            if lab {
+                // The lab takes none of tokio's options.
+                self.delete(file, range.end..close.end);
+            } else if let Some(collect) = collect {
+                let comma = if arguments.is_empty() { "" } else { ", " };
+                self.insert(file, close.start, format!("{comma}{collect}"));
+            }
+        } else if let Some(collect) = collect {
+            self.insert(file, range.end, format!("({collect})"));
         }
         self.plan.uses_runtime.insert(file);
         if uses {
-            let name = self.function_name(function);
-            let ty = self.type_name(file, self.model().function(function).range.start, "asupersync::Cx");
+            let name = self.function_name(function).to_owned();
+            let ty = self.type_name(
+                file,
+                self.model().function(function).range.start,
+                "asupersync::Cx",
+            );
             let sig = self.model().function(function).sig;
             let open = self.file(file).span_range(sig.paren_token.span.open()).end;
             self.insert(file, open, format!("{name}: &{ty}"));
-            self.tracing_attribute(function, name);
+            self.tracing_attribute(function, &name);
         }
     }
 
     /// While code that needs a tokio runtime is left, the body runs inside one boundary.
     fn inside_boundary(&mut self, id: SiteId, function: FnId) {
         let site = self.model().site(id);
-        let Shape::Attribute(attribute) = site.shape else { return };
+        let Shape::Attribute(attribute) = site.shape else {
+            return;
+        };
         let file = site.file;
         let model = self.model();
         let item = model.function(function);
@@ -100,30 +126,66 @@ impl Planner<'_, '_> {
             let blank = rest.len() - rest.trim_start().len();
             self.delete(file, range.start..range.end + blank);
         }
-        let name = self.function_name(function);
+        let Some(arguments) = arguments(attribute) else {
+            self.refuse(id, "an argument of the attribute has no counterpart");
+            return;
+        };
+        let is_main = site.form() == Some(Form::Main);
+        let plain_result = match &item.sig.output {
+            syn::ReturnType::Default => true,
+            syn::ReturnType::Type(_, ty) => self.is_result(ty),
+        };
+        if is_main && !plain_result {
+            self.refuse(id, "`main` returns neither nothing nor a `Result`");
+            return;
+        }
+        let name = self.function_name(function).to_owned();
         let outer = self.indent(file, item.range.start);
         let inner = self.deeper(file, item.range.start);
         let unit = inner[outer.len()..].to_owned();
         let open = source.span_range(block.brace_token.span.open());
         let close = source.span_range(block.brace_token.span.close());
-        let returns = match &item.sig.output {
-            syn::ReturnType::Default => String::new(),
-            syn::ReturnType::Type(_, ty) => format!(" -> {}", source.text_of(&**ty)),
+        let mut returns = String::new();
+        if let syn::ReturnType::Type(arrow, ty) = &item.sig.output {
+            returns = format!(" -> {}", source.text_of(&**ty));
+            if is_main {
+                let range = source.range(arrow).start..source.range(&**ty).end;
+                self.replace(file, range, "-> std::process::ExitCode");
+            }
+        } else if is_main {
+            let end = source.span_range(item.sig.paren_token.span.close()).end;
+            self.insert(file, end, " -> std::process::ExitCode");
+        }
+        let call = program(&arguments, is_main);
+        let uses_owned = self.is_used(super::SourceKey::Function(function));
+        let bind = if uses_owned {
+            format!("\n{inner}{unit}let {name} = &{name};")
+        } else {
+            String::new()
         };
         self.insert(
             file,
             open.end,
-            format!("\n{inner}asupersync_compat::run(async |{name}|{returns} {{\n{inner}{unit}let {name} = &{name};"),
+            format!("\n{inner}{call}(async |{name}|{returns} {{{bind}"),
         );
         for at in self.line_starts(file, open.end..close.start, &block.to_token_stream()) {
             self.edit(file, Edit::insert(at, unit.clone()).ranked(-10));
         }
-        self.insert(
-            file,
-            close.start,
-            format!("{unit}}})\n{inner}.expect(\"the root region ended without a panic\")\n{outer}"),
-        );
+        self.insert(file, close.start, format!("{unit}}})\n{outer}"));
         self.plan.uses_compat.insert(file);
+    }
+
+    /// Whether a type is a `Result` of any kind.
+    fn is_result(&self, ty: &syn::Type) -> bool {
+        match ty {
+            syn::Type::Tuple(tuple) => tuple.elems.is_empty(),
+            syn::Type::Path(path) => path
+                .path
+                .segments
+                .last()
+                .is_some_and(|last| last.ident.to_string().ends_with("Result")),
+            _ => false,
+        }
     }
 
     /// The starts of the lines of a range that hold something and do not lie inside a literal.
@@ -137,12 +199,14 @@ impl Planner<'_, '_> {
             .filter(|at| {
                 let line = &text[*at..];
                 let line = &line[..line.find('\n').unwrap_or(line.len())];
-                *at < range.end
-                    && !line.trim().is_empty()
-                    && line.trim() != "}"
+                *at < range.end && !line.trim().is_empty() && line.trim() != "}"
                     || (*at < range.end && line.trim() == "}" && *at + line.len() < range.end)
             })
-            .filter(|at| !literals.iter().any(|literal: &Range<usize>| literal.start < *at && *at < literal.end))
+            .filter(|at| {
+                !literals
+                    .iter()
+                    .any(|literal: &Range<usize>| literal.start < *at && *at < literal.end)
+            })
             .collect()
     }
 
@@ -159,5 +223,47 @@ impl Planner<'_, '_> {
                 _ => {}
             }
         }
+    }
+}
+
+/// The arguments of an entry attribute by name; none where one of them has no counterpart.
+fn arguments(attribute: &syn::Attribute) -> Option<Vec<(String, String)>> {
+    let syn::Meta::List(list) = &attribute.meta else {
+        return Some(Vec::new());
+    };
+    let pairs = list
+        .parse_args_with(Punctuated::<syn::MetaNameValue, syn::Token![,]>::parse_terminated)
+        .ok()?;
+    let mut found = Vec::new();
+    for pair in pairs {
+        let name = pair.path.get_ident()?.to_string();
+        if !matches!(name.as_str(), "flavor" | "worker_threads" | "start_paused") {
+            return None;
+        }
+        found.push((name, pair.value.to_token_stream().to_string()));
+    }
+    Some(found)
+}
+
+/// The call that runs a body inside a boundary as tokio's attribute with these arguments would.
+fn program(arguments: &[(String, String)], is_main: bool) -> String {
+    let value = |name: &str| {
+        arguments
+            .iter()
+            .find(|(found, _)| found == name)
+            .map(|(_, value)| value.as_str())
+    };
+    let end = if is_main { "run_main" } else { "run_test" };
+    match (value("flavor"), value("worker_threads")) {
+        (Some("\"current_thread\""), _) if is_main => {
+            format!("asupersync_compat::Program::new().current_thread().{end}")
+        }
+        (_, Some(workers)) => {
+            format!("asupersync_compat::Program::new().worker_threads({workers}).{end}")
+        }
+        (Some("\"multi_thread\""), None) if !is_main => {
+            format!("asupersync_compat::Program::new().{end}")
+        }
+        _ => format!("asupersync_compat::{end}"),
     }
 }

@@ -4,7 +4,7 @@ use super::{Family, Form, Rule, Safety, form, path};
 
 pub(super) const RULE: Rule = Rule {
     code: "AM010",
-    title: "`tokio::spawn` whose handle is kept",
+    title: "`tokio::spawn` whose handle is awaited",
     safety: Safety::Safe,
     before: "
 let task = tokio::spawn(async move { fetch(url).await });",

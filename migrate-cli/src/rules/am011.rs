@@ -9,10 +9,11 @@ pub(super) const RULE: Rule = Rule {
     before: "
 tokio::spawn(async move { serve(stream).await });",
     after: "
-cx.spawn(async move |cx| { serve(&cx, stream).await });",
+cx.spawn_daemon(async move |cx| { serve(&cx, stream).await });",
     why: "
-A task whose handle is dropped ran on its own and was cut off wherever it stood when the program ended. It is now owned by the
-region of its caller: the region does not close before the task has ended, and cancelling the region asks the task to stop.
-Check that the task ends, or answers cancellation, when its region is to close.",
+A task that nobody waits for ran on its own and was cut off wherever it stood when the program ended. It becomes a daemon of the
+region of its caller: it does not keep the region open, but when the region ends it is asked to stop and waited for. Check that it
+ends or answers cancellation then, and use `cx.spawn` where the region is to wait for it. A spawn whose handle is kept but never
+awaited counts as one that nobody waits for.",
     items: &[],
 };

@@ -52,8 +52,8 @@ enum Step {
     Wait,
     Poll { who: usize, other_waker: bool },
     Withdraw(usize),
-    Fill(usize),
-    Release(usize),
+    Fill,
+    Release,
     TryRecv,
     Recv { other_waker: bool },
     ForgetRecv,
@@ -73,8 +73,8 @@ fn step() -> impl Strategy<Value = Step> {
         6 => Just(Step::Wait),
         6 => (n(), any::<bool>()).prop_map(|(who, other_waker)| Step::Poll { who, other_waker }),
         3 => n().prop_map(Step::Withdraw),
-        4 => n().prop_map(Step::Fill),
-        3 => n().prop_map(Step::Release),
+        4 => Just(Step::Fill),
+        3 => Just(Step::Release),
         5 => Just(Step::TryRecv),
         6 => any::<bool>().prop_map(|other_waker| Step::Recv { other_waker }),
         2 => Just(Step::ForgetRecv),
@@ -305,7 +305,7 @@ impl Pair {
                 after.run();
                 s.waker.check();
             }
-            Step::Fill(_) if self.permits > 0 => {
+            Step::Fill if self.permits > 0 => {
                 let value = self.name();
                 self.permits -= 1;
                 self.sent += 1;
@@ -322,7 +322,7 @@ impl Pair {
                     }
                 }
             }
-            Step::Release(_) if self.permits > 0 => {
+            Step::Release if self.permits > 0 => {
                 self.permits -= 1;
                 self.expect_release();
                 self.state.release().run();
@@ -460,7 +460,7 @@ impl Pair {
             self.apply(Step::Withdraw(0));
         }
         while self.permits > 0 {
-            self.apply(Step::Release(0));
+            self.apply(Step::Release);
         }
         while !self.watchers.is_empty() {
             self.apply(Step::Unwatch(0));

@@ -10,6 +10,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// See the module documentation.
+#[cfg(not(target_os = "linux"))]
 pub(super) const SHORT_MEANS_DRAINED: bool = false;
 
 /// Events taken per wait; more stay queued in the system.
