@@ -18,7 +18,6 @@ use crate::world::{Chain, Hint, World};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::task::Waker;
 use std::time::Duration;
 
 /// Time for all finalizers of one owner.
@@ -162,7 +161,7 @@ fn ask_task(
         arm_task(&task, limits.deadline);
     }
     task.wake_into(ready);
-    wakers.into_iter().for_each(Waker::wake);
+    wakers.into_iter().for_each(super::wake);
 }
 
 fn ask_region(

@@ -36,6 +36,12 @@ mod tests;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// What the state word is made of, by a name that `tests/loom.rs` can give to
+/// the atomics of its models.
+mod atomic {
+    pub(super) use std::sync::atomic::{AtomicUsize, Ordering, fence};
+}
+
 /// Locks a leaf lock. Nothing under one runs user code, so poisoning says nothing.
 pub(crate) fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
     m.lock().unwrap_or_else(PoisonError::into_inner)

@@ -26,7 +26,7 @@
 //!    completer while it is set. The handle takes it back by clearing the bit,
 //!    unless that finds COMPLETE: then the completer has seen the bit and keeps it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use super::atomic::{AtomicUsize, Ordering, fence};
 
 pub(crate) const SCHEDULED: usize = 1;
 pub(crate) const RUNNING: usize = 1 << 1;
@@ -154,46 +154,6 @@ pub(crate) fn release(state: &AtomicUsize) -> bool {
         return false;
     }
     // Pairs with the Release of every other drop: their writes to the cell come first.
-    std::sync::atomic::fence(Ordering::Acquire);
+    fence(Ordering::Acquire);
     true
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wake_during_a_poll_requeues_once() {
-        let s = AtomicUsize::new(BIRTH);
-        let _ = start(&s);
-        assert_eq!(wake(&s), Wake::Nothing);
-        assert_eq!(wake(&s), Wake::Nothing);
-        assert_eq!(suspend(&s), AfterPoll::Requeue);
-        let _ = start(&s);
-        assert_eq!(suspend(&s), AfterPoll::Released);
-        assert_eq!(wake(&s), Wake::Enqueue);
-        assert_eq!(wake(&s), Wake::Nothing);
-        assert!(
-            !release(&s) && release(&s),
-            "two of three references are left"
-        );
-    }
-
-    #[test]
-    fn the_last_reference_is_left_to_its_owner() {
-        let s = AtomicUsize::new(SCHEDULED | REF);
-        let _ = start(&s);
-        assert_eq!(suspend(&s), AfterPoll::Drop);
-        assert!(release(&s));
-    }
-
-    #[test]
-    fn a_completed_task_ignores_wakes() {
-        let s = AtomicUsize::new(BIRTH);
-        let _ = start(&s);
-        let before = complete(&s);
-        assert_eq!(before & HANDLE, HANDLE);
-        assert_eq!(wake(&s), Wake::Nothing);
-        assert!(!release(&s) && !release(&s) && release(&s));
-    }
 }

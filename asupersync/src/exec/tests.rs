@@ -3,6 +3,7 @@
 use crate::cx::{Cx, RegionError, Scope, run_root};
 use crate::exec::drive::Reported;
 use crate::exec::region::RegionOptions;
+use crate::exec::state::{self, AfterPoll, Wake};
 use crate::types::cancel::{CancelKind, CancelReason};
 use crate::types::event::Event;
 use crate::types::outcome::{Outcome, Severity};
@@ -430,4 +431,39 @@ fn blocking_work_is_a_task() {
                 .is_panicked()
         );
     });
+}
+
+#[test]
+fn a_wake_during_a_poll_requeues_once() {
+    let s = AtomicUsize::new(state::BIRTH);
+    let _ = state::start(&s);
+    assert_eq!(state::wake(&s), Wake::Nothing);
+    assert_eq!(state::wake(&s), Wake::Nothing);
+    assert_eq!(state::suspend(&s), AfterPoll::Requeue);
+    let _ = state::start(&s);
+    assert_eq!(state::suspend(&s), AfterPoll::Released);
+    assert_eq!(state::wake(&s), Wake::Enqueue);
+    assert_eq!(state::wake(&s), Wake::Nothing);
+    assert!(
+        !state::release(&s) && state::release(&s),
+        "two of three references are left"
+    );
+}
+
+#[test]
+fn the_last_reference_is_left_to_its_owner() {
+    let s = AtomicUsize::new(state::SCHEDULED | state::REF);
+    let _ = state::start(&s);
+    assert_eq!(state::suspend(&s), AfterPoll::Drop);
+    assert!(state::release(&s));
+}
+
+#[test]
+fn a_completed_task_ignores_wakes() {
+    let s = AtomicUsize::new(state::BIRTH);
+    let _ = state::start(&s);
+    let before = state::complete(&s);
+    assert_eq!(before & state::HANDLE, state::HANDLE);
+    assert_eq!(state::wake(&s), Wake::Nothing);
+    assert!(!state::release(&s) && !state::release(&s) && state::release(&s));
 }

@@ -4,7 +4,7 @@ use super::park::{Parker, Place};
 use super::shared::Shared;
 use super::{lock, reactor::Reactor};
 use crate::world::Runnable;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -23,6 +23,8 @@ pub(super) struct Context {
     pub(super) local: Option<Local>,
     /// Present while the thread is inside `block_on`.
     pub(super) seat: Option<Arc<Seat>>,
+    /// What the thread was when it entered this context: a task may use another runtime.
+    outer: OnceCell<Rc<Context>>,
 }
 
 /// A worker's queues that no other thread sees.
@@ -54,6 +56,7 @@ impl Context {
             runtime: identity(shared),
             local,
             seat,
+            outer: OnceCell::new(),
         })
     }
 
@@ -72,9 +75,20 @@ impl Context {
         }
     }
 
-    /// Makes this the thread's context until the guard is dropped.
+    /// Whether this thread serves `shared` now, or will again once what it serves now has ended.
+    pub(super) fn is_inside(shared: &Shared) -> bool {
+        CURRENT.with_borrow(|current| {
+            std::iter::successors(current.as_ref(), |c| c.outer.get())
+                .any(|c| c.runtime == identity(shared))
+        })
+    }
+
+    /// Makes this the thread's context until the guard is dropped; once for each context.
     pub(super) fn enter(self: &Rc<Self>) -> Entered {
         let previous = CURRENT.with(|current| current.replace(Some(Rc::clone(self))));
+        if let Some(outer) = &previous {
+            self.outer.get_or_init(|| Rc::clone(outer));
+        }
         Entered { previous }
     }
 

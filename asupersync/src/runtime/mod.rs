@@ -190,9 +190,8 @@ impl Runtime {
     /// Makes the calling thread the home of one root task while `call` runs;
     /// `call` gets the world and a function that runs tasks until its argument says so.
     fn host<R>(&self, call: impl FnOnce(&Arc<dyn World>, &dyn Fn(&dyn Fn() -> bool)) -> R) -> R {
-        let inside = Context::with(&self.shared, |context| context.is_some());
         assert!(
-            !inside,
+            !Context::is_inside(&self.shared),
             "block_on was called by code that this runtime runs, which would wait for itself; \
              await the future, or open a region for it"
         );
