@@ -13,7 +13,11 @@ use std::process::ExitCode;
 
 /// Finds what breaks structured concurrency, cancel-correctness and deterministic tests in async Rust.
 #[derive(Parser)]
-#[command(name = "cargo-asupersync-lint", bin_name = "cargo asupersync-lint", version)]
+#[command(
+    name = "cargo-asupersync-lint",
+    bin_name = "cargo asupersync-lint",
+    version
+)]
 struct Arguments {
     /// Packages, files or directories; the package of the current directory by default
     paths: Vec<PathBuf>,
@@ -95,7 +99,10 @@ enum Colour {
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let mut arguments: Vec<OsString> = arguments.into_iter().collect();
     // `cargo asupersync-lint` passes the subcommand's name on.
-    if arguments.get(1).is_some_and(|first| first == "asupersync-lint") {
+    if arguments
+        .get(1)
+        .is_some_and(|first| first == "asupersync-lint")
+    {
         arguments.remove(1);
     }
     let matches = match Arguments::command().try_get_matches_from(arguments) {
@@ -168,7 +175,10 @@ fn lint(arguments: &Arguments, matches: &ArgMatches) -> ExitCode {
     };
     // A first build takes as long as the project does.
     if options.engine != Engine::Syntactic && std::io::stderr().is_terminal() {
-        let _ = writeln!(std::io::stderr(), "building with clippy; `--engine syn` lints without");
+        let _ = writeln!(
+            std::io::stderr(),
+            "building with clippy; `--engine syn` lints without"
+        );
     }
     let report = match lint_paths(&arguments.paths, &options) {
         Ok(report) => report,
@@ -201,7 +211,11 @@ fn levels(matches: &ArgMatches) -> Vec<(String, Level)> {
     ] {
         let values = matches.get_many::<String>(id).into_iter().flatten();
         let places = matches.indices_of(id).into_iter().flatten();
-        given.extend(places.zip(values).map(|(at, word)| (at, word.clone(), level)));
+        given.extend(
+            places
+                .zip(values)
+                .map(|(at, word)| (at, word.clone(), level)),
+        );
     }
     given.sort_by_key(|(at, ..)| *at);
     given
@@ -215,9 +229,7 @@ fn print(report: &Report, arguments: &Arguments) {
     let colour = match arguments.color {
         Colour::Always => true,
         Colour::Never => false,
-        Colour::Auto => {
-            std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
-        }
+        Colour::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
     };
     let mut sources: HashMap<&Path, String> = HashMap::new();
     for finding in &report.findings {

@@ -126,14 +126,15 @@ impl Config {
             place: place.to_owned(),
             rule: rule.to_owned(),
         })?;
-        let level = level
-            .as_str()
-            .and_then(Level::parse)
-            .ok_or_else(|| ConfigError::UnknownLevel {
-                place: place.to_owned(),
-                rule: rule.to_owned(),
-                given: level.to_string(),
-            })?;
+        let level =
+            level
+                .as_str()
+                .and_then(Level::parse)
+                .ok_or_else(|| ConfigError::UnknownLevel {
+                    place: place.to_owned(),
+                    rule: rule.to_owned(),
+                    given: level.to_string(),
+                })?;
         Ok((found, level))
     }
 
@@ -238,9 +239,21 @@ mod tests {
         );
         let texts: Vec<String> = wrong.iter().map(ToString::to_string).collect();
         assert_eq!(texts.len(), 4, "{texts:?}");
-        assert!(texts.iter().any(|text| text.contains("unknown key `level`")));
-        assert!(texts.iter().any(|text| text.contains("unknown rule `AS999`")));
-        assert!(texts.iter().any(|text| text.contains("no level for `ambient_time`")));
+        assert!(
+            texts
+                .iter()
+                .any(|text| text.contains("unknown key `level`"))
+        );
+        assert!(
+            texts
+                .iter()
+                .any(|text| text.contains("unknown rule `AS999`"))
+        );
+        assert!(
+            texts
+                .iter()
+                .any(|text| text.contains("no level for `ambient_time`"))
+        );
         assert!(texts.iter().any(|text| text.contains("`exclude` must be")));
         let rule = rules::find("detached_spawn").unwrap();
         assert_eq!(config.level(rule), Level::Warn);

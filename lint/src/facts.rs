@@ -221,8 +221,15 @@ mod tests {
             );
         }
         let lists = [
-            SPAWNS, TIMEOUTS, AMBIENT_TIME, BLOCKING_SLEEPS, BLOCKING_IO, BLOCKING_PROCESS,
-            BLOCKING_CHANNEL, BLOCK_ON, UNBOUNDED,
+            SPAWNS,
+            TIMEOUTS,
+            AMBIENT_TIME,
+            BLOCKING_SLEEPS,
+            BLOCKING_IO,
+            BLOCKING_PROCESS,
+            BLOCKING_CHANNEL,
+            BLOCK_ON,
+            UNBOUNDED,
         ];
         for path in lists.concat() {
             assert_eq!(asupersync_source::known::canonical(path), path);

@@ -27,8 +27,8 @@ mod suppress;
 pub use config::ConfigError;
 pub use finding::{Finding, Level, Problem, Report, TargetRef};
 
-use asupersync_source::resolve::Index;
 use asupersync_source::load::{self, FileId, LoadError, Project, Selection};
+use asupersync_source::resolve::Index;
 use config::Config;
 use engine::resolved::{self, Hits};
 use engine::syntactic::{self, Sources};
@@ -123,9 +123,9 @@ fn sort(report: &mut Report) {
     report.findings.sort_by(|a, b| {
         (&a.path, a.span.start, a.rule.code).cmp(&(&b.path, b.span.start, b.rule.code))
     });
-    report.findings.dedup_by(|a, b| {
-        a.path == b.path && a.span == b.span && a.rule.code == b.rule.code
-    });
+    report
+        .findings
+        .dedup_by(|a, b| a.path == b.path && a.span == b.span && a.rule.code == b.rule.code);
 }
 
 /// What to load for each path, and what of it to report; an empty focus is everything.
@@ -133,8 +133,7 @@ fn roots(paths: &[PathBuf]) -> Result<BTreeMap<PathBuf, Vec<PathBuf>>, LintError
     let mut roots: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
     if paths.is_empty() {
         let directory = std::env::current_dir().unwrap_or_default();
-        let manifest =
-            load::manifest_of(&directory).ok_or(LintError::NoPackage { directory })?;
+        let manifest = load::manifest_of(&directory).ok_or(LintError::NoPackage { directory })?;
         roots.insert(manifest, Vec::new());
         return Ok(roots);
     }
@@ -187,7 +186,10 @@ fn lint_project(
             message: diagnostic.to_string(),
         });
     }
-    let is_package = project.packages.iter().any(|package| package.manifest.is_some());
+    let is_package = project
+        .packages
+        .iter()
+        .any(|package| package.manifest.is_some());
     let hits = match options.engine {
         Engine::Both | Engine::Resolved if is_package => {
             compiler_hits(project, root, options, report)
@@ -251,7 +253,11 @@ fn compiler_hits(
         .flat_map(facts::compiler_names)
         .collect();
     let local = syntactic::wrappers(&Index::new(project));
-    watched.extend(local.into_iter().filter(|path| asupersync_source::known::is_plain(path)));
+    watched.extend(
+        local
+            .into_iter()
+            .filter(|path| asupersync_source::known::is_plain(path)),
+    );
     let request = resolved::Request {
         project,
         manifest,
@@ -296,7 +302,10 @@ fn judge(
     }
     let mut by_file: BTreeMap<PathBuf, Vec<Finding>> = BTreeMap::new();
     for finding in found {
-        by_file.entry(finding.path.clone()).or_default().push(finding);
+        by_file
+            .entry(finding.path.clone())
+            .or_default()
+            .push(finding);
     }
     for (id, owner) in owners {
         let file = project.file(id);
@@ -334,7 +343,13 @@ fn judge(
             !hidden
         });
         let target = TargetRef::of(project, owner);
-        findings.extend(about_suppressions(file, package, &target, &suppressions, config));
+        findings.extend(about_suppressions(
+            file,
+            package,
+            &target,
+            &suppressions,
+            config,
+        ));
         for mut finding in findings {
             finding.level = config.level(finding.rule);
             if finding.level != Level::Allow {
@@ -352,30 +367,31 @@ fn about_suppressions(
     config: &Config,
 ) -> Vec<Finding> {
     let mut found = Vec::new();
-    let mut add = |suppression: &Suppression, rule, message: String, label: &str, why: &str, help: &str| {
-        let span = suppression.range.clone();
-        let (line, column) = file.line_column(span.start);
-        let (end_line, end_column) = file.line_column(span.end);
-        found.push(Finding {
-            rule,
-            level: Level::Warn,
-            path: file.path.clone(),
-            span,
-            line,
-            column,
-            end_line,
-            end_column,
-            message,
-            label: label.to_owned(),
-            why: why.to_owned(),
-            help: help.to_owned(),
-            unresolved_types: false,
-            package: package.name.clone(),
-            manifest: package.manifest.clone(),
-            target: target.clone(),
-            statement_lines: (line, end_line),
-        });
-    };
+    let mut add =
+        |suppression: &Suppression, rule, message: String, label: &str, why: &str, help: &str| {
+            let span = suppression.range.clone();
+            let (line, column) = file.line_column(span.start);
+            let (end_line, end_column) = file.line_column(span.end);
+            found.push(Finding {
+                rule,
+                level: Level::Warn,
+                path: file.path.clone(),
+                span,
+                line,
+                column,
+                end_line,
+                end_column,
+                message,
+                label: label.to_owned(),
+                why: why.to_owned(),
+                help: help.to_owned(),
+                unresolved_types: false,
+                package: package.name.clone(),
+                manifest: package.manifest.clone(),
+                target: target.clone(),
+                statement_lines: (line, end_line),
+            });
+        };
     for suppression in suppressions {
         if !suppression.has_reason {
             add(

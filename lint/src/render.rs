@@ -100,15 +100,16 @@ pub fn json(finding: &Finding, source: &str, base: &Path) -> Value {
         "suggestion_applicability": null,
         "expansion": null,
     });
-    let child = |level: &str, text: &str| {
-        json!({ "message": text, "code": null, "level": level, "spans": [], "children": [], "rendered": null })
-    };
+    let child = |level: &str, text: &str| json!({ "message": text, "code": null, "level": level, "spans": [], "children": [], "rendered": null });
     let mut children = vec![
         child("note", &format!("why: {}", finding.why)),
         child("help", &finding.help),
     ];
     if finding.unresolved_types {
-        children.push(child("note", "unresolved-types: found by syntax, not confirmed by the compiler"));
+        children.push(child(
+            "note",
+            "unresolved-types: found by syntax, not confirmed by the compiler",
+        ));
     }
     let manifest = finding
         .manifest

@@ -171,7 +171,9 @@ impl<'p> Site<'_, '_, 'p> {
             name: &name,
             found: None,
         };
-        stmts[at + 1..].iter().for_each(|stmt| search.visit_stmt(stmt));
+        stmts[at + 1..]
+            .iter()
+            .for_each(|stmt| search.visit_stmt(stmt));
         search.found
     }
 
@@ -269,11 +271,45 @@ fn is_spawn_like(expr: &Expr) -> bool {
 
 /// Methods that call their closure before they return, in place.
 const IN_PLACE: &[&str] = &[
-    "all", "and_then", "any", "entry", "filter", "filter_map", "find", "find_map", "flat_map",
-    "fold", "for_each", "get_or_insert_with", "inspect", "inspect_err", "is_some_and", "is_ok_and",
-    "map", "map_err", "map_or", "map_or_else", "max_by_key", "min_by_key", "ok_or_else", "or_else",
-    "or_insert_with", "partition", "position", "reduce", "retain", "scan", "skip_while", "sort_by",
-    "sort_by_key", "take_while", "then", "try_fold", "try_for_each", "unwrap_or_else", "with",
+    "all",
+    "and_then",
+    "any",
+    "entry",
+    "filter",
+    "filter_map",
+    "find",
+    "find_map",
+    "flat_map",
+    "fold",
+    "for_each",
+    "get_or_insert_with",
+    "inspect",
+    "inspect_err",
+    "is_some_and",
+    "is_ok_and",
+    "map",
+    "map_err",
+    "map_or",
+    "map_or_else",
+    "max_by_key",
+    "min_by_key",
+    "ok_or_else",
+    "or_else",
+    "or_insert_with",
+    "partition",
+    "position",
+    "reduce",
+    "retain",
+    "scan",
+    "skip_while",
+    "sort_by",
+    "sort_by_key",
+    "take_while",
+    "then",
+    "try_fold",
+    "try_for_each",
+    "unwrap_or_else",
+    "with",
 ];
 
 fn runs(cursor: &Cursor<'_, '_>) -> Runs {
@@ -299,7 +335,9 @@ fn runs(cursor: &Cursor<'_, '_>) -> Runs {
                     }
                     // `(|| ..)()`
                     Some(Node::Expr(Expr::Paren(_))) => true,
-                    Some(Node::Stmt { stmts, at }) => called_later(&stmts[*at], &stmts[at + 1..], expr),
+                    Some(Node::Stmt { stmts, at }) => {
+                        called_later(&stmts[*at], &stmts[at + 1..], expr)
+                    }
                     _ => false,
                 };
                 if !in_place {
@@ -330,7 +368,9 @@ fn called_later(local: &Stmt, rest: &[Stmt], closure: &Expr) -> bool {
                 && is_name(&call.func, &self.name)
             {
                 self.called = true;
-                call.args.iter().for_each(|argument| self.visit_expr(argument));
+                call.args
+                    .iter()
+                    .for_each(|argument| self.visit_expr(argument));
                 return;
             }
             self.passed |= is_name(expr, &self.name);
@@ -357,13 +397,29 @@ fn called_later(local: &Stmt, rest: &[Stmt], closure: &Expr) -> bool {
 
 /// Functions that hand back what they are given.
 fn passes_through(name: &str) -> bool {
-    matches!(name, "Some" | "Ok" | "new" | "pin" | "from" | "identity" | "boxed")
+    matches!(
+        name,
+        "Some" | "Ok" | "new" | "pin" | "from" | "identity" | "boxed"
+    )
 }
 
 /// Methods whose result still stands for the receiver.
 const KEEPS_RECEIVER: &[&str] = &[
-    "unwrap", "expect", "unwrap_or_else", "map_err", "boxed", "fuse", "shared", "instrument",
-    "in_current_span", "map", "map_ok", "into_future", "by_ref", "borrow_mut", "as_mut",
+    "unwrap",
+    "expect",
+    "unwrap_or_else",
+    "map_err",
+    "boxed",
+    "fuse",
+    "shared",
+    "instrument",
+    "in_current_span",
+    "map",
+    "map_ok",
+    "into_future",
+    "by_ref",
+    "borrow_mut",
+    "as_mut",
 ];
 
 /// What becomes of an expression's value.
@@ -403,10 +459,7 @@ fn fate_of_function_value(cursor: &Cursor<'_, '_>, expr: &Expr) -> Fate {
 }
 
 /// The value of a block's tail: what the construct that owns the block does with it.
-fn after_block<'p>(
-    cursor: &Cursor<'_, 'p>,
-    mut nodes: impl Iterator<Item = Node<'p>>,
-) -> Fate {
+fn after_block<'p>(cursor: &Cursor<'_, 'p>, mut nodes: impl Iterator<Item = Node<'p>>) -> Fate {
     match nodes.next() {
         Some(Node::Expr(owner)) => match owner {
             Expr::Async(_) => Fate::Kept,
@@ -493,14 +546,12 @@ fn through(parent: &Expr, child: &Expr) -> Option<Fate> {
             if in_body { None } else { Some(Fate::Kept) }
         }
         Expr::Await(_) => Some(Fate::Awaited),
-        Expr::MethodCall(call) if is(&call.receiver) => {
-            match call.method.to_string().as_str() {
-                "abort" => Some(Fate::Aborted),
-                "is_finished" | "id" => Some(Fate::Dropped("statement")),
-                name if KEEPS_RECEIVER.contains(&name) => None,
-                _ => Some(Fate::Kept),
-            }
-        }
+        Expr::MethodCall(call) if is(&call.receiver) => match call.method.to_string().as_str() {
+            "abort" => Some(Fate::Aborted),
+            "is_finished" | "id" => Some(Fate::Dropped("statement")),
+            name if KEEPS_RECEIVER.contains(&name) => None,
+            _ => Some(Fate::Kept),
+        },
         Expr::Call(call) => {
             let Expr::Path(path) = bare(&call.func) else {
                 return Some(Fate::Kept);
@@ -578,7 +629,10 @@ fn element_pattern<'a>(pat: &'a Pat, init: Option<&Expr>, child: &Expr) -> Optio
                 .elems
                 .iter()
                 .position(|value| contains(value, child))?;
-            let rest = patterns.elems.iter().any(|part| matches!(part, Pat::Rest(_)));
+            let rest = patterns
+                .elems
+                .iter()
+                .any(|part| matches!(part, Pat::Rest(_)));
             if rest {
                 return None;
             }
@@ -680,10 +734,17 @@ impl<'ast> Visit<'ast> for Uses<'_, '_> {
                     "is_finished" | "id" => {}
                     _ => self.given = true,
                 }
-                call.args.iter().for_each(|argument| self.visit_expr(argument));
+                call.args
+                    .iter()
+                    .for_each(|argument| self.visit_expr(argument));
                 return;
             }
-            Expr::Call(call) if call.args.iter().any(|argument| is_name(argument, self.name)) => {
+            Expr::Call(call)
+                if call
+                    .args
+                    .iter()
+                    .any(|argument| is_name(argument, self.name)) =>
+            {
                 let callee = match bare(&call.func) {
                     Expr::Path(path) => last_segment(&path.path),
                     _ => String::new(),
@@ -699,7 +760,11 @@ impl<'ast> Visit<'ast> for Uses<'_, '_> {
         match expr {
             // Its arguments were judged above.
             Expr::Call(call) => {
-                for argument in call.args.iter().filter(|argument| !is_name(argument, self.name)) {
+                for argument in call
+                    .args
+                    .iter()
+                    .filter(|argument| !is_name(argument, self.name))
+                {
                     self.visit_expr(argument);
                 }
             }
@@ -713,7 +778,10 @@ impl<'ast> Visit<'ast> for Uses<'_, '_> {
             self.body(body);
         }
         // `println!("{handle:?}")` does not give it away, but a macro that is no list of expressions might.
-        if !matches!(file.macro_body(call), Some(MacroBody::Exprs(_) | MacroBody::Select(_))) {
+        if !matches!(
+            file.macro_body(call),
+            Some(MacroBody::Exprs(_) | MacroBody::Select(_))
+        ) {
             let named = call
                 .tokens
                 .to_string()

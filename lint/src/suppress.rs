@@ -91,7 +91,9 @@ impl Attributes<'_> {
                 continue;
             };
             for meta in &metas {
-                let syn::Meta::List(list) = meta else { continue };
+                let syn::Meta::List(list) = meta else {
+                    continue;
+                };
                 let lint_level = ["allow", "expect"]
                     .iter()
                     .any(|word| list.path.is_ident(word));
@@ -105,7 +107,9 @@ impl Attributes<'_> {
                     matches!(part, syn::Meta::NameValue(pair) if pair.path.is_ident("reason") && is_text(&pair.value))
                 });
                 for part in &inside {
-                    let syn::Meta::Path(path) = part else { continue };
+                    let syn::Meta::Path(path) = part else {
+                        continue;
+                    };
                     let own = path.segments.len() == 2 && path.segments[0].ident == "asupersync";
                     if !own {
                         continue;

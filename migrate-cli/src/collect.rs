@@ -55,7 +55,9 @@ pub(crate) fn tokio_libraries(project: &Project) -> Vec<TokioLibrary> {
         else {
             continue;
         };
-        let Some(resolve) = &metadata.resolve else { continue };
+        let Some(resolve) = &metadata.resolve else {
+            continue;
+        };
         let name_of = |id: &cargo_metadata::PackageId| {
             metadata
                 .packages
@@ -74,7 +76,9 @@ pub(crate) fn tokio_libraries(project: &Project) -> Vec<TokioLibrary> {
             continue;
         };
         for dependency in &node.dependencies {
-            let Some(name) = name_of(dependency) else { continue };
+            let Some(name) = name_of(dependency) else {
+                continue;
+            };
             if name == "tokio" || name.starts_with("asupersync") {
                 continue;
             }
@@ -114,7 +118,9 @@ pub(crate) fn constraints(project: &Project, model: &Model<'_>, options: &Option
     for id in model.site_ids() {
         let site = model.site(id);
         let (_, code, _) = crate::decide::safety(model, id);
-        let outside = inside.as_ref().is_some_and(|files| !files.contains(&site.file));
+        let outside = inside
+            .as_ref()
+            .is_some_and(|files| !files.contains(&site.file));
         if off.contains(code) || outside {
             held.insert(id, Held::NotSelected);
         } else if is_skipped(project, model, id, code) {
@@ -127,7 +133,10 @@ pub(crate) fn constraints(project: &Project, model: &Model<'_>, options: &Option
             let function = model.function(id);
             let in_library = project.targets.iter().any(|target| {
                 target.kind == TargetKind::Lib
-                    && target.modules.iter().any(|module| module.file == function.file)
+                    && target
+                        .modules
+                        .iter()
+                        .any(|module| module.file == function.file)
             });
             if function.public && in_library {
                 fixed.insert(id, "it is public and `--keep-public` was given".to_owned());
@@ -146,7 +155,10 @@ pub(crate) fn constraints(project: &Project, model: &Model<'_>, options: &Option
 
 /// The files of a module and those below it; none where no module was chosen.
 fn module_files(project: &Project, module: Option<&str>) -> Option<BTreeSet<FileId>> {
-    let wanted: Vec<&str> = module?.split("::").filter(|part| *part != "crate").collect();
+    let wanted: Vec<&str> = module?
+        .split("::")
+        .filter(|part| *part != "crate")
+        .collect();
     let mut files = BTreeSet::new();
     for target in &project.targets {
         for module in &target.modules {
@@ -180,7 +192,11 @@ fn is_skipped(project: &Project, model: &Model<'_>, id: SiteId, code: &str) -> b
 }
 
 /// What of tokio the files of a package still name.
-pub(crate) fn tokio_left(project: &Project, package: usize, text_of: impl Fn(FileId) -> String) -> TokioUse {
+pub(crate) fn tokio_left(
+    project: &Project,
+    package: usize,
+    text_of: impl Fn(FileId) -> String,
+) -> TokioUse {
     let mut left = TokioUse::Nothing;
     for target in &project.targets {
         if target.package != package {
@@ -216,8 +232,12 @@ pub(crate) fn names_tokio(text: &str) -> bool {
         code.match_indices("tokio").any(|(at, _)| {
             let before = code[..at].chars().next_back();
             let after = &code[at + "tokio".len()..];
-            let part = before.is_some_and(|letter| letter.is_alphanumeric() || letter == '_' || letter == '-');
-            !part && (after.starts_with("::") || after.trim_start().starts_with(';') || after.starts_with(" as "))
+            let part = before
+                .is_some_and(|letter| letter.is_alphanumeric() || letter == '_' || letter == '-');
+            !part
+                && (after.starts_with("::")
+                    || after.trim_start().starts_with(';')
+                    || after.starts_with(" as "))
         })
     })
 }

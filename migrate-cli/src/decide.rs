@@ -5,12 +5,10 @@
 //!   or from the entry point. A function gains a `Cx` only if every call of it can pass one.
 //! * Every step holds something back and nothing is ever let go again, so the computation ends.
 
-use crate::model::{
-    Entry, FnId, FrameId, FrameKind, Model, PlaceId, Shape, SiteId, Usage,
-};
 use crate::flow::stripped;
-use asupersync_source::load::FileId;
+use crate::model::{Entry, FnId, FrameId, FrameKind, Model, PlaceId, Shape, SiteId, given_to};
 use crate::rules::{self, Family, Form, Op, Safety};
+use asupersync_source::load::FileId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use syn::Expr;
 
@@ -90,6 +88,8 @@ pub(crate) struct Decision {
 pub(crate) enum Source {
     Function(FnId),
     Body(SiteId),
+    /// An async closure that the source already hands one.
+    Closure,
 }
 
 impl Decision {
@@ -105,7 +105,8 @@ impl Decision {
                 !self.poisoned.contains_key(&class) && self.moving.contains(&class)
             }
             None => {
-                !self.partly.contains(&family) && self.moving.iter().any(|(_, moved)| *moved == family)
+                !self.partly.contains(&family)
+                    && self.moving.iter().any(|(_, moved)| *moved == family)
             }
         }
     }
@@ -132,6 +133,9 @@ impl Decision {
                         return Ok(Source::Body(site));
                     }
                 }
+                FrameKind::Closure(closure) if given_to(closure).is_some() => {
+                    return Ok(Source::Closure);
+                }
                 FrameKind::Function(id) => {
                     return self
                         .can_colour(model, constraints, id)
@@ -150,6 +154,9 @@ impl Decision {
         id: FnId,
     ) -> Result<(), String> {
         let function = model.function(id);
+        if function.given.is_some() {
+            return Ok(());
+        }
         let name = &function.sig.ident;
         if let Some(reason) = constraints.fixed.get(&id) {
             return Err(format!("`{name}` cannot take one: {reason}"));
@@ -184,21 +191,55 @@ pub(crate) fn timeout_drains(model: &Model<'_>, site: SiteId) -> bool {
     let Some(work) = call.args.iter().nth(1) else {
         return false;
     };
+    if let Some(argument) = passed_cx(work) {
+        return !argument.drop_safe;
+    }
     operation(model, work).is_some_and(|inner| {
         let item = &model.site(inner).item;
         matches!(model.site(inner).op(), Some(Op::Method { cx: true, .. })) && !is_drop_safe(item)
     })
 }
 
+/// A `Cx` that an operation of the runtime's is passed already.
+pub(crate) struct PassedCx<'p> {
+    pub(crate) argument: &'p Expr,
+    pub(crate) drop_safe: bool,
+}
+
+/// The `Cx` that a method call is passed as its first argument, where it is an operation of the runtime's.
+pub(crate) fn passed_cx(expr: &Expr) -> Option<PassedCx<'_>> {
+    let Expr::MethodCall(call) = stripped(expr) else {
+        return None;
+    };
+    let argument = call.args.first()?;
+    let Expr::Path(path) = stripped(argument) else {
+        return None;
+    };
+    let name = path.path.get_ident()?;
+    if name != "cx" && name != "acx" {
+        return None;
+    }
+    let method = call.method.to_string();
+    let drop_safe = rules::DROP_SAFE
+        .iter()
+        .any(|item| item.rsplit("::").next() == Some(method.as_str()));
+    Some(PassedCx {
+        argument,
+        drop_safe,
+    })
+}
+
 /// The site that an expression is.
 pub(crate) fn operation(model: &Model<'_>, expr: &Expr) -> Option<SiteId> {
     let wanted = stripped(expr);
-    model.site_ids().find(|id| match (model.site(*id).shape, wanted) {
-        (Shape::Call(call), Expr::Call(found)) => std::ptr::eq(call, found),
-        (Shape::Method(call), Expr::MethodCall(found)) => std::ptr::eq(call, found),
-        (Shape::Awaited(base), _) => std::ptr::eq(base, expr) || std::ptr::eq(base, wanted),
-        _ => false,
-    })
+    model
+        .site_ids()
+        .find(|id| match (model.site(*id).shape, wanted) {
+            (Shape::Call(call), Expr::Call(found)) => std::ptr::eq(call, found),
+            (Shape::Method(call), Expr::MethodCall(found)) => std::ptr::eq(call, found),
+            (Shape::Awaited(base), _) => std::ptr::eq(base, expr) || std::ptr::eq(base, wanted),
+            _ => false,
+        })
 }
 
 /// Whether an operation loses nothing when it is dropped half-way.
@@ -212,16 +253,16 @@ pub(crate) fn needs_cx(model: &Model<'_>, id: SiteId) -> bool {
     match site.op() {
         Some(Op::Function { cx, .. } | Op::Associated { cx } | Op::Method { cx, .. }) => cx,
         Some(Op::OnCx { .. }) => true,
-        Some(Op::Form(form)) => match form {
+        Some(Op::Form(form)) => matches!(
+            form,
             Form::Spawn
-            | Form::SpawnBlocking
-            | Form::Timeout
-            | Form::Elapsed
-            | Form::CtrlC
-            | Form::AdvanceClock => true,
-            Form::AwaitOneshot => true,
-            _ => false,
-        },
+                | Form::SpawnBlocking
+                | Form::Timeout
+                | Form::Elapsed
+                | Form::CtrlC
+                | Form::AdvanceClock
+                | Form::AwaitOneshot
+        ),
         _ => false,
     }
 }
@@ -235,21 +276,33 @@ pub(crate) fn nobody_waits(model: &Model<'_>, id: SiteId) -> bool {
     if site.awaited.is_some() {
         return false;
     }
-    let Some(place) = site.place else { return false };
+    let Some(place) = site.place else {
+        return false;
+    };
     let class = model.places.class(place);
     // Whatever is done with the handle may wait for it; only a plain drop does not.
-    let in_class = |place: Option<PlaceId>| place.is_some_and(|place| model.places.class(place) == class);
+    let in_class =
+        |place: Option<PlaceId>| place.is_some_and(|place| model.places.class(place) == class);
     let used = model.site_ids().any(|other| {
         other != id
             && in_class(model.site(other).place)
-            && model.site(other).item.starts_with("tokio::task::JoinHandle")
+            && model
+                .site(other)
+                .item
+                .starts_with("tokio::task::JoinHandle")
     });
-    let escapes = model.escapes.iter().any(|escape| in_class(Some(escape.place)));
+    let escapes = model
+        .escapes
+        .iter()
+        .any(|escape| in_class(Some(escape.place)));
     !used && !escapes
 }
 
 /// The class of a site's edit.
-pub(crate) fn safety(model: &Model<'_>, id: SiteId) -> (Safety, &'static str, Option<&'static str>) {
+pub(crate) fn safety(
+    model: &Model<'_>,
+    id: SiteId,
+) -> (Safety, &'static str, Option<&'static str>) {
     let site = model.site(id);
     let Some((rule, item)) = site.rule else {
         return (Safety::Safe, "", None);
@@ -260,7 +313,9 @@ pub(crate) fn safety(model: &Model<'_>, id: SiteId) -> (Safety, &'static str, Op
             let why = "the task becomes a daemon of its caller's region, which asks it to stop when it ends";
             return (rule.safety, rule.code, Some(why));
         }
-        Some(Form::Timeout) if !timeout_drains(model, id) => return (Safety::Safe, rule.code, None),
+        Some(Form::Timeout) if !timeout_drains(model, id) => {
+            return (Safety::Safe, rule.code, None);
+        }
         _ => {}
     }
     if site.drain.is_some() {
@@ -315,7 +370,9 @@ pub(crate) fn decide(model: &Model<'_>, constraints: &Constraints) -> Decision {
         if decision.rewrites(id)
             && let Some(place) = site.place
         {
-            decision.moving.insert((model.places.class(place), site.family));
+            decision
+                .moving
+                .insert((model.places.class(place), site.family));
         }
     }
     decision
@@ -344,6 +401,19 @@ impl Decision {
                 other => format!("`{}`: {}", short(&site.item), other.reason()),
             };
             poison(site.place, site.family, why);
+        }
+        for site in &model.sites {
+            if let Some(place) = site.place
+                && site.family == Family::Io
+                && let Some(ty) = model
+                    .places
+                    .seen(place)
+                    .iter()
+                    .find(|ty| model.polled.contains(*ty))
+            {
+                let why = format!("`{}` polls tokio's traits", short(ty));
+                poison(Some(place), Family::Io, why);
+            }
         }
         for occurrence in &model.occurrences {
             let known = matches!(
@@ -406,6 +476,7 @@ impl Decision {
                 && needs_cx(model, id)
                 && let Ok(Source::Function(function)) =
                     self.source(model, constraints, model.site(id).frame)
+                && model.function(function).given.is_none()
             {
                 needed.insert(function);
             }
@@ -422,9 +493,11 @@ impl Decision {
                 }
                 match self.source(model, constraints, call.frame) {
                     Ok(Source::Function(caller)) => {
-                        grown.insert(caller);
+                        if model.function(caller).given.is_none() {
+                            grown.insert(caller);
+                        }
                     }
-                    Ok(Source::Body(_)) => {}
+                    Ok(Source::Body(_) | Source::Closure) => {}
                     Err(why) => {
                         let why = format!("a caller has none: {why}");
                         changed |= constraints.fixed.insert(call.callee, why).is_none();
@@ -453,9 +526,4 @@ pub(crate) fn short(item: &str) -> String {
     let parts: Vec<&str> = item.split("::").collect();
     let start = parts.len().saturating_sub(2);
     parts[start..].join("::")
-}
-
-/// Whether a select arm's output is matched by a bare name.
-pub(crate) fn is_arm(usage: Usage<'_>) -> bool {
-    matches!(usage, Usage::Arm { .. })
 }

@@ -6,8 +6,8 @@
 
 use crate::facts::{Facts, key};
 use crate::model::{
-    Call, Drain, Entry, Escape, FnId, Frame, FrameId, FrameKind, Function, Model, Occurrence,
-    PlaceId, Places, Shape, Site, SiteId, Usage,
+    Call, Drain, Entry, Escape, FnId, Frame, FrameId, FrameKind, Function, Given, Model,
+    Occurrence, PlaceId, Places, Shape, Site, SiteId, Usage,
 };
 use crate::rules::{self, Family, Form, Op};
 use asupersync_source::load::{FileId, Project, SourceFile, ident_text};
@@ -38,6 +38,7 @@ pub(crate) fn build<'p>(project: &'p Project, index: &Index<'p>, facts: &Facts) 
             occurrences: Vec::new(),
             escapes: Vec::new(),
             by_path: HashMap::new(),
+            polled: std::collections::BTreeSet::new(),
             bindings: HashMap::new(),
         },
         named: HashMap::new(),
@@ -53,6 +54,7 @@ pub(crate) fn build<'p>(project: &'p Project, index: &Index<'p>, facts: &Facts) 
         statement: 0,
         in_definition: false,
         pending: Vec::new(),
+        pending_awaits: Vec::new(),
         async_returns: Vec::new(),
     };
     builder.model.frames.push(Frame {
@@ -158,6 +160,7 @@ struct Builder<'a, 'p> {
     statement: usize,
     in_definition: bool,
     pending: Vec<Pending<'p>>,
+    pending_awaits: Vec<(&'p Expr, Flow, Point<'p>)>,
     /// Where the value of the innermost async block or closure goes; the function's own is the last resort.
     async_returns: Vec<PlaceId>,
 }
@@ -245,7 +248,11 @@ impl<'p> Builder<'_, 'p> {
     fn seed_path(&mut self, place: PlaceId, path: &'p syn::Path) {
         if let Some(name) = path.get_ident() {
             let name = ident_text(name);
-            let generic = self.generics.iter().rev().find_map(|scope| scope.get(&name));
+            let generic = self
+                .generics
+                .iter()
+                .rev()
+                .find_map(|scope| scope.get(&name));
             if let Some(generic) = generic.copied() {
                 self.model.places.union(place, generic);
                 return;
@@ -329,7 +336,11 @@ impl<'p> Builder<'_, 'p> {
             let place = scope[&ident_text(&param.ident)];
             self.seed_bounds(place, &param.bounds);
         }
-        for predicate in generics.where_clause.iter().flat_map(|clause| &clause.predicates) {
+        for predicate in generics
+            .where_clause
+            .iter()
+            .flat_map(|clause| &clause.predicates)
+        {
             if let syn::WherePredicate::Type(predicate) = predicate {
                 let place = self.model.places.fresh();
                 self.seed(place, &predicate.bounded_ty);
@@ -357,7 +368,9 @@ impl<'p> Builder<'_, 'p> {
         let scope = self.declare_generics(generics);
         for (at, param) in generics.type_params().enumerate() {
             let generic = self.named(&format!("{path}::<{at}>"));
-            self.model.places.union(generic, scope[&ident_text(&param.ident)]);
+            self.model
+                .places
+                .union(generic, scope[&ident_text(&param.ident)]);
         }
         self.generics.push(scope);
     }
@@ -406,6 +419,7 @@ impl<'p> Builder<'_, 'p> {
         }
         let mut entry = Entry::Called;
         let mut is_test = false;
+        let mut ours = false;
         for attribute in attrs {
             let path = attribute.path();
             match self.facts.path(path) {
@@ -426,27 +440,35 @@ impl<'p> Builder<'_, 'p> {
                     self.occurrence(path, path.segments.len(), &item, None, Some(site));
                     entry = Entry::Tokio(site);
                 }
+                // The runtime's own entry points can take a `Cx` like any other function.
+                Some(found) if asupersync_source::known::is_prefix("asupersync", found) => {
+                    is_test |= found != "asupersync::main";
+                    ours = true;
+                }
                 _ => {
                     let last = path.segments.last().map(|last| ident_text(&last.ident));
-                    if matches!(last.as_deref(), Some("test" | "bench" | "rstest" | "test_case")) {
+                    if matches!(
+                        last.as_deref(),
+                        Some("test" | "bench" | "rstest" | "test_case")
+                    ) {
                         is_test = true;
                         entry = Entry::Foreign;
                     }
-                    if matches!(last.as_deref(), Some("no_mangle" | "wasm_bindgen" | "pyfunction")) {
+                    if matches!(
+                        last.as_deref(),
+                        Some("no_mangle" | "wasm_bindgen" | "pyfunction")
+                    ) {
                         entry = Entry::Foreign;
                     }
                 }
             }
         }
         let is_root = !self.module.contains("::");
-        if entry == Entry::Called && sig.ident == "main" && is_root && self.module.contains(':') {
+        if entry == Entry::Called && !ours && sig.ident == "main" && is_root {
             entry = Entry::Foreign;
         }
-        self.model
-            .by_path
-            .entry(path.clone())
-            .or_default()
-            .push(id);
+        let given = self.given(sig);
+        self.model.by_path.entry(path.clone()).or_default().push(id);
         self.by_signature.insert(key(sig), id);
         self.own_generics.insert(id, generics);
         self.parameters.push(parameters);
@@ -463,8 +485,37 @@ impl<'p> Builder<'_, 'p> {
             tied: Vec::new(),
             range,
             is_test,
+            given,
         });
         id
+    }
+
+    /// The `Cx` that a signature has already.
+    fn given(&self, sig: &'p syn::Signature) -> Option<Given> {
+        sig.inputs.iter().find_map(|input| {
+            let syn::FnArg::Typed(typed) = input else {
+                return None;
+            };
+            let Pat::Ident(ident) = &*typed.pat else {
+                return None;
+            };
+            let (owned, ty) = match &*typed.ty {
+                syn::Type::Reference(reference) => (false, &*reference.elem),
+                other => (true, other),
+            };
+            let syn::Type::Path(path) = ty else {
+                return None;
+            };
+            let found = self.facts.path(&path.path)?;
+            matches!(
+                found,
+                "asupersync::Cx" | "asupersync::cx::Cx" | "asupersync::Scope"
+            )
+            .then(|| Given {
+                name: ident_text(&ident.ident),
+                owned,
+            })
+        })
     }
 
     /// A local trait's method and its implementations share one signature.
@@ -717,7 +768,9 @@ impl<'p> Builder<'_, 'p> {
             self.occurrence(path, path.segments.len(), &found, None, None);
             return None;
         }
-        self.index.is_local(&found).then(|| self.index.dealias(&found))
+        self.index
+            .is_local(&found)
+            .then(|| self.index.dealias(&found))
     }
 
     fn arguments(&mut self, args: &'p Punctuated<Expr, syn::Token![,]>) -> Vec<Flow> {
@@ -770,17 +823,15 @@ impl<'p> Builder<'_, 'p> {
             Expr::Unsafe(block) => self.block(&block.block),
             Expr::Async(block) => self.async_block(block),
             Expr::Closure(closure) => self.closure(closure),
-            Expr::If(branch) => {
-                self.scoped(|builder| {
-                    builder.condition(&branch.cond);
-                    let then = builder.block(&branch.then_branch);
-                    let otherwise = branch
-                        .else_branch
-                        .as_ref()
-                        .and_then(|(_, otherwise)| builder.expr(otherwise, value));
-                    builder.join([then, otherwise])
-                })
-            }
+            Expr::If(branch) => self.scoped(|builder| {
+                builder.condition(&branch.cond);
+                let then = builder.block(&branch.then_branch);
+                let otherwise = branch
+                    .else_branch
+                    .as_ref()
+                    .and_then(|(_, otherwise)| builder.expr(otherwise, value));
+                builder.join([then, otherwise])
+            }),
             Expr::Match(matched) => {
                 let scrutinee = self.expr(&matched.expr, Use::of(Usage::Match(matched)));
                 let mut flows = Vec::new();
@@ -960,7 +1011,7 @@ impl<'p> Builder<'_, 'p> {
         for at in first..self.model.sites.len() {
             let site = &mut self.model.sites[at];
             if matches!(site.usage, Usage::WhileLet(..)) && is_receive(&site.item) {
-                site.drain = Some(Drain { looped, before });
+                site.drain = Some(Drain { before });
                 self.model.frames[self.frame.0].kind = FrameKind::Drain(SiteId(at));
             }
         }
@@ -977,7 +1028,13 @@ impl<'p> Builder<'_, 'p> {
         if asupersync_source::known::is_prefix("tokio", &found) {
             // A tokio function or constant as a value: nothing rewrites that.
             let place = self.model.places.fresh();
-            self.occurrence(&path.path, path.path.segments.len(), &found, Some(place), None);
+            self.occurrence(
+                &path.path,
+                path.path.segments.len(),
+                &found,
+                Some(place),
+                None,
+            );
             return Some(place);
         }
         if !self.index.is_local(&found) {
@@ -1118,7 +1175,11 @@ impl<'p> Builder<'_, 'p> {
         };
         let local = path.path.get_ident().and_then(|name| {
             let name = ident_text(name);
-            self.scopes.iter().rev().find_map(|scope| scope.get(&name)).copied()
+            self.scopes
+                .iter()
+                .rev()
+                .find_map(|scope| scope.get(&name))
+                .copied()
         });
         if local.is_some() {
             let flows = self.arguments(&call.args);
@@ -1176,12 +1237,7 @@ impl<'p> Builder<'_, 'p> {
         self.model.by_path.contains_key(&path).then_some(path)
     }
 
-    fn escape(
-        &mut self,
-        flows: &[Flow],
-        args: &'p Punctuated<Expr, syn::Token![,]>,
-        callee: &str,
-    ) {
+    fn escape(&mut self, flows: &[Flow], args: &'p Punctuated<Expr, syn::Token![,]>, callee: &str) {
         for (flow, argument) in flows.iter().zip(args) {
             let known = self.is_tokio_value(argument);
             if let Some(place) = flow
@@ -1349,7 +1405,12 @@ impl<'p> Builder<'_, 'p> {
         const HANDLE: &str = "tokio::task::JoinHandle";
         const RECEIVER: &str = "tokio::sync::oneshot::Receiver";
         let inner = stripped(expr);
-        match self.facts.ty(expr).or_else(|| self.facts.ty(inner)).and_then(|ty| ty.path()) {
+        match self
+            .facts
+            .ty(expr)
+            .or_else(|| self.facts.ty(inner))
+            .and_then(|ty| ty.path())
+        {
             Some(HANDLE) => return Some("tokio::task::JoinHandle::await"),
             Some(RECEIVER) => return Some("tokio::sync::oneshot::Receiver::await"),
             Some(_) => return None,
@@ -1367,13 +1428,23 @@ impl<'p> Builder<'_, 'p> {
     }
 
     fn awaited(&mut self, base: &'p Expr, flow: Flow, usage: Use<'p>) {
-        if let Some(item) = self.awaitable(base, flow) {
-            let family = rules::family_of(item).unwrap_or(Family::Free);
-            let range = usage
-                .awaited
-                .map_or_else(|| self.range(base), |awaited| self.range(awaited));
-            self.push_site(item, Shape::Awaited(base), range, self.point(usage), flow, family);
+        let at = self.point(usage);
+        match self.awaitable(base, flow) {
+            Some(item) => self.awaited_site(item, base, flow, at),
+            // What flows here may come to be known later.
+            None if self.facts.ty(base).is_none() => self.pending_awaits.push((base, flow, at)),
+            None => {}
         }
+    }
+
+    fn awaited_site(&mut self, item: &str, base: &'p Expr, flow: Flow, at: Point<'p>) {
+        let family = rules::family_of(item).unwrap_or(Family::Free);
+        let source = self.project.file(at.file);
+        let range = at
+            .usage
+            .awaited
+            .map_or_else(|| source.range(base), |awaited| source.range(awaited));
+        self.push_site(item, Shape::Awaited(base), range, at, flow, family);
     }
 
     fn method_call(
@@ -1524,10 +1595,7 @@ impl<'p> Builder<'_, 'p> {
         {
             let start = self.project.file(pending.at.file).range(expr).start;
             let before = (pending.at.statement == start).then_some(start);
-            self.model.sites[site.0].drain = Some(Drain {
-                looped: expr,
-                before,
-            });
+            self.model.sites[site.0].drain = Some(Drain { before });
             self.model.frames[pending.at.frame.0].kind = FrameKind::Drain(site);
         }
     }
@@ -1560,6 +1628,11 @@ impl<'p> Builder<'_, 'p> {
             self.pending = left;
             if !progress {
                 break;
+            }
+        }
+        for (base, flow, at) in std::mem::take(&mut self.pending_awaits) {
+            if let Some(item) = self.awaitable(base, flow) {
+                self.awaited_site(item, base, flow, at);
             }
         }
         // A method that no rule names, on what is known to be tokio's.
@@ -1616,7 +1689,8 @@ impl<'p> Builder<'_, 'p> {
         let definition = self.facts.is_in_definition(call);
         let was = self.in_definition;
         self.in_definition |= definition;
-        if let Some(item) = found.filter(|path| asupersync_source::known::is_prefix("tokio", path)) {
+        if let Some(item) = found.filter(|path| asupersync_source::known::is_prefix("tokio", path))
+        {
             let range = self.range(call);
             let site = self.push_site(
                 &item,
@@ -1626,7 +1700,13 @@ impl<'p> Builder<'_, 'p> {
                 None,
                 Family::Free,
             );
-            self.occurrence(&call.path, call.path.segments.len(), &item, None, Some(site));
+            self.occurrence(
+                &call.path,
+                call.path.segments.len(),
+                &item,
+                None,
+                Some(site),
+            );
         }
         let flow = self
             .source()
@@ -1718,9 +1798,10 @@ fn results_of(item: &str) -> &'static [&'static str] {
             "tokio::sync::mpsc::UnboundedSender",
             "tokio::sync::mpsc::UnboundedReceiver",
         ],
-        "tokio::sync::oneshot::channel" => {
-            &["tokio::sync::oneshot::Sender", "tokio::sync::oneshot::Receiver"]
-        }
+        "tokio::sync::oneshot::channel" => &[
+            "tokio::sync::oneshot::Sender",
+            "tokio::sync::oneshot::Receiver",
+        ],
         "tokio::net::TcpListener::bind" => &["tokio::net::TcpListener"],
         "tokio::net::TcpStream::connect" | "tokio::net::TcpListener::accept" => {
             &["tokio::net::TcpStream"]
@@ -1742,9 +1823,14 @@ fn results_of(item: &str) -> &'static [&'static str] {
 
 /// Whether a function or method takes futures of any kind, handles of tasks among them.
 fn combines_futures(callee: &str) -> bool {
-    ["futures", "futures_lite", "futures_concurrency", "tokio_stream"]
-        .iter()
-        .any(|name| asupersync_source::known::is_prefix(name, callee))
+    [
+        "futures",
+        "futures_lite",
+        "futures_concurrency",
+        "tokio_stream",
+    ]
+    .iter()
+    .any(|name| asupersync_source::known::is_prefix(name, callee))
 }
 
 /// Methods that every type has, or may have, from a trait of the standard library: no use of tokio by themselves.
@@ -1935,6 +2021,19 @@ impl<'p> Visit<'p> for Declare<'_, '_, 'p> {
             let found = found.to_owned();
             let used = path.segments.len();
             self.builder.occurrence(path, used, &found, None, None);
+            let polled: Vec<String> = self
+                .builder
+                .model
+                .places
+                .seen(this)
+                .iter()
+                .cloned()
+                .collect();
+            self.builder.model.polled.extend(
+                polled
+                    .into_iter()
+                    .filter(|ty| self.builder.index.is_local(ty)),
+            );
             self.builder.model.escapes.push(Escape {
                 place: this,
                 reason: format!("it implements `{found}` by polling"),
@@ -2027,6 +2126,18 @@ impl<'p> Visit<'p> for Bodies<'_, '_, 'p> {
 
     fn visit_item_static(&mut self, item: &'p syn::ItemStatic) {
         self.constant(&item.ident, &item.expr);
+    }
+
+    fn visit_item_macro(&mut self, item: &'p syn::ItemMacro) {
+        let body = self.builder.source().macro_body(&item.mac);
+        if let Some(body @ MacroBody::Definition(_)) = body {
+            self.builder.statement = self.builder.range(item).start;
+            self.builder.frame = FrameId(0);
+            self.builder.in_definition = true;
+            self.builder.macro_body(&item.mac, body);
+            self.builder.in_definition = false;
+        }
+        visit::visit_item_macro(self, item);
     }
 
     // Expressions are read with the function or constant they stand in; here only items inside blocks are looked for.

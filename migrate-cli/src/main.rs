@@ -13,7 +13,11 @@ use std::process::ExitCode;
 
 /// Takes tokio code to Cx style in steps that compile.
 #[derive(Parser)]
-#[command(name = "asupersync-migrate", version, args_conflicts_with_subcommands = true)]
+#[command(
+    name = "asupersync-migrate",
+    version,
+    args_conflicts_with_subcommands = true
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -119,7 +123,10 @@ enum RulesFormat {
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1);
-    if words.next().is_some_and(|word| word == demo::sandbox::CARETAKER) {
+    if words
+        .next()
+        .is_some_and(|word| word == demo::sandbox::CARETAKER)
+    {
         demo::sandbox::take_care(&PathBuf::from(words.next().unwrap_or_default()));
         return ExitCode::SUCCESS;
     }
@@ -138,7 +145,9 @@ fn main() -> ExitCode {
 }
 
 fn run_demo(checkout: &Path, clients: u16, out: &mut impl Write) -> ExitCode {
-    let checkout = checkout.canonicalize().unwrap_or_else(|_| checkout.to_owned());
+    let checkout = checkout
+        .canonicalize()
+        .unwrap_or_else(|_| checkout.to_owned());
     let demo = Demo {
         clients: clients.into(),
         colour: std::io::stdout().is_terminal(),
@@ -212,7 +221,12 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Error> {
                 RulesFormat::Markdown => print(&rules::reference()),
                 RulesFormat::Text => {
                     for rule in rules::TABLE {
-                        print(&format!("{} {:<7} {}\n", rule.code, rule.safety.word(), rule.title));
+                        print(&format!(
+                            "{} {:<7} {}\n",
+                            rule.code,
+                            rule.safety.word(),
+                            rule.title
+                        ));
                     }
                 }
             }

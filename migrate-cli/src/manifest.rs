@@ -62,8 +62,18 @@ pub(crate) fn rewrite(
     })?;
     let mut changed = false;
     for (name, directory, always, tests) in [
-        ("asupersync", "asupersync", needs.runtime, needs.runtime_for_tests),
-        ("asupersync-compat", "compat", needs.compat, needs.compat_for_tests),
+        (
+            "asupersync",
+            "asupersync",
+            needs.runtime,
+            needs.runtime_for_tests,
+        ),
+        (
+            "asupersync-compat",
+            "compat",
+            needs.compat,
+            needs.compat_for_tests,
+        ),
     ] {
         let section = match (always, tests) {
             (true, _) => "dependencies",
@@ -84,7 +94,10 @@ pub(crate) fn rewrite(
             Dependency::Version(version) => value(version.as_str()),
             Dependency::Path(root) => {
                 let mut table = InlineTable::new();
-                table.insert("path", Value::from(root.join(directory).display().to_string()));
+                table.insert(
+                    "path",
+                    Value::from(root.join(directory).display().to_string()),
+                );
                 value(table)
             }
         };
@@ -97,7 +110,11 @@ pub(crate) fn rewrite(
         }
     }
     changed |= drop_tokio(&mut document, needs.tokio);
-    Ok(if changed { document.to_string() } else { text.to_owned() })
+    Ok(if changed {
+        document.to_string()
+    } else {
+        text.to_owned()
+    })
 }
 
 /// Removes tokio from the sections whose code no longer names it.

@@ -114,6 +114,32 @@ pub(crate) struct Function<'p> {
     /// The whole item, attributes included.
     pub(crate) range: Range<usize>,
     pub(crate) is_test: bool,
+    /// The `Cx` it takes already.
+    pub(crate) given: Option<Given>,
+}
+
+/// A `Cx` that the source already has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Given {
+    pub(crate) name: String,
+    /// It is a value, not a reference.
+    pub(crate) owned: bool,
+}
+
+/// The `Cx` that an async closure written for the runtime is handed: `async move |cx| ..`.
+pub(crate) fn given_to(closure: &syn::ExprClosure) -> Option<Given> {
+    closure.asyncness?;
+    let name = match closure.inputs.first()? {
+        Pat::Ident(ident) => &ident.ident,
+        Pat::Type(typed) => match &*typed.pat {
+            Pat::Ident(ident) => &ident.ident,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let name = name.to_string();
+    let usual = matches!(name.as_str(), "cx" | "acx" | "scope");
+    (usual && closure.inputs.len() == 1).then_some(Given { name, owned: true })
 }
 
 /// A call of a function of the program.
@@ -153,10 +179,7 @@ pub(crate) struct Frame<'p> {
 #[derive(Clone, Copy)]
 pub(crate) enum Usage<'p> {
     /// It is the future of a `select!` arm.
-    Arm {
-        branch: usize,
-        call: &'p syn::Macro,
-    },
+    Arm { branch: usize, call: &'p syn::Macro },
     /// A statement that ends in a semicolon.
     Statement,
     /// `let _ = ..;`
@@ -207,7 +230,7 @@ pub(crate) struct Site<'p> {
     pub(crate) detached: bool,
     pub(crate) in_definition: bool,
     /// The place of the loop this receive consumes a channel in.
-    pub(crate) drain: Option<Drain<'p>>,
+    pub(crate) drain: Option<Drain>,
     /// Where the statement that holds the site starts; a marker goes before it.
     pub(crate) statement: usize,
 }
@@ -227,8 +250,7 @@ impl Site<'_> {
 
 /// A loop that consumes a channel until its senders are gone.
 #[derive(Clone, Copy)]
-pub(crate) struct Drain<'p> {
-    pub(crate) looped: &'p Expr,
+pub(crate) struct Drain {
     /// Where a statement can stand before the loop; none where the loop is no statement.
     pub(crate) before: Option<usize>,
 }
@@ -264,6 +286,8 @@ pub(crate) struct Model<'p> {
     pub(crate) escapes: Vec<Escape>,
     /// Functions by absolute path; one path may name several where `cfg` chooses.
     pub(crate) by_path: HashMap<String, Vec<FnId>>,
+    /// Types of the program that implement a trait of tokio's by polling.
+    pub(crate) polled: std::collections::BTreeSet<String>,
     /// The names that bind local variables, by their own place.
     pub(crate) bindings: HashMap<PlaceId, &'p syn::PatIdent>,
 }

@@ -148,10 +148,14 @@ impl Report {
         }
         for (fate, title) in [
             (Fate::Review, "To review"),
-            (Fate::Withdrawn, "Withdrawn (the compiler refused the rewrite)"),
+            (
+                Fate::Withdrawn,
+                "Withdrawn (the compiler refused the rewrite)",
+            ),
             (Fate::Marked, "Left on tokio"),
         ] {
-            let sites: Vec<&SiteReport> = self.sites.iter().filter(|site| site.fate == fate).collect();
+            let sites: Vec<&SiteReport> =
+                self.sites.iter().filter(|site| site.fate == fate).collect();
             if sites.is_empty() {
                 continue;
             }
@@ -164,13 +168,19 @@ impl Report {
                     site.line,
                     site.rule.as_deref().unwrap_or("-"),
                     site.item,
-                    site.reason.as_ref().map_or_else(String::new, |why| format!(": {why}"))
+                    site.reason
+                        .as_ref()
+                        .map_or_else(String::new, |why| format!(": {why}"))
                 );
             }
             out.push('\n');
         }
         for library in &self.libraries {
-            let _ = writeln!(out, "{}: `{}` runs on tokio: {}", library.package, library.name, library.placement);
+            let _ = writeln!(
+                out,
+                "{}: `{}` runs on tokio: {}",
+                library.package, library.name, library.placement
+            );
         }
         for package in &self.boundaries {
             let _ = writeln!(
@@ -184,7 +194,8 @@ impl Report {
 
     /// The sums by rule.
     pub fn table(&self) -> String {
-        let mut rows: std::collections::BTreeMap<String, Counts> = std::collections::BTreeMap::new();
+        let mut rows: std::collections::BTreeMap<String, Counts> =
+            std::collections::BTreeMap::new();
         for site in &self.sites {
             let row = rows
                 .entry(site.rule.clone().unwrap_or_else(|| "no rule".to_owned()))
@@ -217,7 +228,12 @@ impl Report {
         let mut out = String::new();
         for change in &self.changes {
             let path = change.path.strip_prefix(&self.root).unwrap_or(&change.path);
-            out.push_str(&diff(&path.display().to_string(), &change.before, &change.after, colour));
+            out.push_str(&diff(
+                &path.display().to_string(),
+                &change.before,
+                &change.after,
+                colour,
+            ));
         }
         out
     }

@@ -6,6 +6,7 @@
 //! * A call that the analysis had not seen, and that now lacks its `Cx`, is learnt instead of held back.
 
 use crate::decide::{Constraints, Decision, Held};
+use crate::examples::Example;
 use crate::flow::bare;
 use crate::model::{Call, FnId, FrameId, FrameKind, Model, SiteId};
 use crate::plan::Plan;
@@ -35,7 +36,9 @@ pub(crate) struct Scratch {
 impl Scratch {
     /// Copies a workspace.
     pub(crate) fn new(root: &Path, target_dir: PathBuf) -> std::io::Result<Scratch> {
-        let directory = tempfile::Builder::new().prefix("asupersync-migrate").tempdir()?;
+        let directory = tempfile::Builder::new()
+            .prefix("asupersync-migrate")
+            .tempdir()?;
         copy(root, directory.path(), root)?;
         Ok(Scratch {
             directory,
@@ -46,7 +49,11 @@ impl Scratch {
 
     /// Where a file of the workspace stands in the copy.
     pub(crate) fn path(&self, file: &Path) -> Option<PathBuf> {
-        Some(self.directory.path().join(file.strip_prefix(&self.root).ok()?))
+        Some(
+            self.directory
+                .path()
+                .join(file.strip_prefix(&self.root).ok()?),
+        )
     }
 
     /// Writes a file of the copy.
@@ -55,6 +62,20 @@ impl Scratch {
             Some(path) => std::fs::write(path, text),
             None => Ok(()),
         }
+    }
+
+    /// Writes a file that only the copy has; the path counts from the root.
+    pub(crate) fn add(&self, relative: &Path, text: &str) -> std::io::Result<()> {
+        let path = self.directory.path().join(relative);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        std::fs::write(path, text)
+    }
+
+    /// Removes a file that only the copy has.
+    pub(crate) fn remove(&self, relative: &Path) -> std::io::Result<()> {
+        std::fs::remove_file(self.directory.path().join(relative))
     }
 
     /// Writes a manifest of the copy, with paths that lead out of it made absolute.
@@ -135,6 +156,16 @@ pub(crate) struct Lesson {
     pub(crate) everything: Option<String>,
 }
 
+impl Lesson {
+    /// Nothing was learnt in all the rounds.
+    pub(crate) fn give_up(why: String) -> Lesson {
+        Lesson {
+            everything: Some(why),
+            ..Lesson::default()
+        }
+    }
+}
+
 /// What errors are charged with.
 pub(crate) struct Court<'a, 'p> {
     pub(crate) project: &'p Project,
@@ -142,6 +173,7 @@ pub(crate) struct Court<'a, 'p> {
     pub(crate) decision: &'a Decision,
     pub(crate) plan: &'a Plan,
     pub(crate) maps: &'a HashMap<FileId, PositionMap>,
+    pub(crate) examples: &'a [Example],
     pub(crate) scratch: &'a Scratch,
 }
 
@@ -169,6 +201,11 @@ impl Court<'_, '_> {
                 self.charge(*file, range, message, &mut lesson);
             }
         }
+        if !lesson.calls.is_empty() || !lesson.mistaken.is_empty() {
+            // What a call means comes first: most other errors of the round follow from it.
+            lesson.held.clear();
+            lesson.fixed.clear();
+        }
         lesson
     }
 
@@ -176,8 +213,14 @@ impl Court<'_, '_> {
     fn locate(&self, span: &Span) -> Option<(FileId, Range<usize>)> {
         let span = span.call_site();
         let relative = span.file.strip_prefix(self.scratch.directory.path()).ok()?;
-        let path = self.scratch.root.join(relative);
-        let file = self.project.file_at(&path)?;
+        let example = self
+            .examples
+            .iter()
+            .find(|example| example.path(self.project) == relative);
+        let file = match example {
+            Some(example) => example.file,
+            None => self.project.file_at(&self.scratch.root.join(relative))?,
+        };
         let range = match self.maps.get(&file) {
             Some(map) => map.old_range(span.range.clone()),
             None => span.range.clone(),
@@ -186,7 +229,12 @@ impl Court<'_, '_> {
     }
 
     /// A call with too few arguments of a function that now takes a `Cx`.
-    fn learn(&self, message: &Message, located: &[(FileId, Range<usize>)], lesson: &mut Lesson) -> bool {
+    fn learn(
+        &self,
+        message: &Message,
+        located: &[(FileId, Range<usize>)],
+        lesson: &mut Lesson,
+    ) -> bool {
         if message.code.as_deref() != Some("E0061") {
             return false;
         }
@@ -249,7 +297,9 @@ impl Court<'_, '_> {
         let about_cx = ["Cx", "Scope"].iter().any(|name| {
             crate::plan::mentions(&message.text, name)
                 || message.spans.iter().any(|span| {
-                    span.label.as_deref().is_some_and(|label| crate::plan::mentions(label, name))
+                    span.label
+                        .as_deref()
+                        .is_some_and(|label| crate::plan::mentions(label, name))
                 })
         });
         let too_many = matches!(message.code.as_deref(), Some("E0061" | "E0107"));
@@ -291,7 +341,9 @@ impl Court<'_, '_> {
             .collect();
         // A statement may be too large a net; within one expression it is not.
         if !inside.is_empty() && inside.len() <= 3 {
-            lesson.held.extend(inside.into_iter().map(|id| (id, why.clone())));
+            lesson
+                .held
+                .extend(inside.into_iter().map(|id| (id, why.clone())));
             return;
         }
         // A call of a coloured function that cannot be made.
@@ -345,7 +397,9 @@ impl Court<'_, '_> {
                 .find(|chosen| !chosen.is_empty())
                 .unwrap_or_default();
             if !chosen.is_empty() {
-                lesson.held.extend(chosen.into_iter().map(|id| (id, why.clone())));
+                lesson
+                    .held
+                    .extend(chosen.into_iter().map(|id| (id, why.clone())));
                 return;
             }
             if self.decision.coloured.contains(&id) {
@@ -377,11 +431,15 @@ impl Court<'_, '_> {
             .filter(|id| self.decision.rewrites(*id))
             .collect();
         if !named.is_empty() {
-            lesson.held.extend(named.into_iter().map(|id| (id, why.clone())));
+            lesson
+                .held
+                .extend(named.into_iter().map(|id| (id, why.clone())));
             return;
         }
         if self.plan.edits.contains_key(&file) && !rewritten.is_empty() {
-            lesson.held.extend(rewritten.into_iter().map(|id| (id, why.clone())));
+            lesson
+                .held
+                .extend(rewritten.into_iter().map(|id| (id, why.clone())));
             return;
         }
         lesson.everything.get_or_insert(why);
@@ -463,7 +521,10 @@ pub(crate) fn apply<'p>(
         changed |= constraints.held.insert(id, Held::Withdrawn(why)).is_none();
     }
     for (id, why) in lesson.fixed {
-        changed |= constraints.fixed.insert(id, format!("the compiler refused it: {why}")).is_none();
+        changed |= constraints
+            .fixed
+            .insert(id, format!("the compiler refused it: {why}"))
+            .is_none();
     }
     if !changed && let Some(why) = lesson.everything {
         changed = hold_everything(model, decision, constraints, &why);
@@ -504,7 +565,9 @@ fn call_at<'p>(project: &'p Project, file: FileId, range: &Range<usize>) -> Opti
                 Expr::MethodCall(call) => Some(self.source.span_range(call.method.span())),
                 _ => None,
             };
-            if name.is_some_and(|name| name.start <= self.wanted.start && self.wanted.end <= name.end) {
+            if name
+                .is_some_and(|name| name.start <= self.wanted.start && self.wanted.end <= name.end)
+            {
                 self.found = Some(expr);
             }
             visit::visit_expr(self, expr);
@@ -549,7 +612,11 @@ fn frame_at(project: &Project, model: &Model<'_>, file: FileId, at: usize) -> Fr
     let mut best = (usize::MAX, FrameId(0));
     for (index, frame) in model.frames.iter().enumerate() {
         let id = FrameId(index);
-        if model.function_of(id).map(|function| model.function(function).file) != Some(file) {
+        if model
+            .function_of(id)
+            .map(|function| model.function(function).file)
+            != Some(file)
+        {
             continue;
         }
         let source = project.file(file);

@@ -10,19 +10,27 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 fn demo(temporary: &Path) -> Command {
     let mut demo = Command::new(env!("CARGO_BIN_EXE_asupersync-migrate"));
-    demo.arg("demo").env("TMPDIR", temporary).stdin(Stdio::null());
+    demo.arg("demo")
+        .env("TMPDIR", temporary)
+        .stdin(Stdio::null());
     demo
 }
 
 /// Processes whose working folder or program is below `folder`.
 fn processes_in(folder: &Path) -> Vec<PathBuf> {
     let inside = |link: PathBuf| std::fs::read_link(link).is_ok_and(|to| to.starts_with(folder));
-    let all = std::fs::read_dir("/proc").expect("this is Linux").filter_map(|e| Some(e.ok()?.path()));
-    all.filter(|p| inside(p.join("cwd")) || inside(p.join("exe"))).collect()
+    let all = std::fs::read_dir("/proc")
+        .expect("this is Linux")
+        .filter_map(|e| Some(e.ok()?.path()));
+    all.filter(|p| inside(p.join("cwd")) || inside(p.join("exe")))
+        .collect()
 }
 
 fn is_empty(folder: &Path) -> bool {
-    std::fs::read_dir(folder).expect("the folder is there").next().is_none()
+    std::fs::read_dir(folder)
+        .expect("the folder is there")
+        .next()
+        .is_none()
 }
 
 fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
@@ -42,14 +50,21 @@ fn check_killed_at(mark: &str) {
         .spawn()
         .expect("the demo starts");
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-    let found = lines.by_ref().map_while(Result::ok).find(|l| l.contains(mark));
+    let found = lines
+        .by_ref()
+        .map_while(Result::ok)
+        .find(|l| l.contains(mark));
     assert!(found.is_some(), "the demo never printed {mark:?}");
     if mark == "Build both" {
-        wait_until("starting the compiler", || !processes_in(temporary.path()).is_empty());
+        wait_until("starting the compiler", || {
+            !processes_in(temporary.path()).is_empty()
+        });
     }
     child.kill().expect("it is running");
     child.wait().expect("it was killed");
-    wait_until("ending every process", || processes_in(temporary.path()).is_empty());
+    wait_until("ending every process", || {
+        processes_in(temporary.path()).is_empty()
+    });
     wait_until("removing the folder", || is_empty(temporary.path()));
 }
 
@@ -68,12 +83,26 @@ fn the_migrated_service_loses_nothing_and_the_lab_finds_nothing() {
     let text = String::from_utf8_lossy(&out.stdout);
     let said = String::from_utf8_lossy(&out.stderr);
     assert!(out.status.success(), "{text}\n{said}");
-    for promise in ["error[AS101]", "error[AS201]", "orphans         0", "messages lost   0", "abandoned       0"] {
+    for promise in [
+        "error[AS101]",
+        "error[AS201]",
+        "orphans         0",
+        "messages lost   0",
+        "abandoned       0",
+    ] {
         assert!(text.contains(promise), "no {promise:?} in:\n{text}");
     }
-    let shutdown = text.lines().find(|l| l.starts_with("SIGTERM at every await: "));
+    let shutdown = text
+        .lines()
+        .find(|l| l.starts_with("SIGTERM at every await: "));
     let shutdown = shutdown.unwrap_or_else(|| panic!("the lab says nothing of SIGTERM:\n{text}"));
-    assert!(shutdown.ends_with(" 0 failures") && !shutdown.contains(": 0 points"), "{shutdown}");
+    assert!(
+        shutdown.ends_with(" 0 failures") && !shutdown.contains(": 0 points"),
+        "{shutdown}"
+    );
     assert!(is_empty(temporary.path()), "the demo leaves its folder");
-    assert!(processes_in(temporary.path()).is_empty(), "the demo leaves processes");
+    assert!(
+        processes_in(temporary.path()).is_empty(),
+        "the demo leaves processes"
+    );
 }

@@ -88,12 +88,13 @@ impl Cx {
     where
         T: Send + 'static,
     {
+        // The caller's code, which may panic: before there is a region to leave behind.
+        let arms = arms.into_iter();
         // A region around the arms: if this future is dropped, it cancels and drains them.
         let opened = match Opened::new(self, RegionOptions::named("race")) {
             Ok(opened) => opened,
             Err(e) => return Err(refusal(e)),
         };
-        let arms = arms.into_iter();
         let body = async move |scope: Scope| {
             let handles = arms.map(|arm| enter(&scope, arm)).collect();
             let mut tasks = Tasks { handles };

@@ -84,14 +84,14 @@ impl Interrupt {
 
     #[cold]
     fn listen(&mut self, cx: &Cx, task: &mut Context<'_>) {
-        let waker = task.waker().clone();
+        let mut waker = task.waker().clone();
         if let Some((holder, key)) = &self.listening {
-            let old = holder.with_control(|c| {
-                c.cancel_wakers
-                    .get_mut(*key)
-                    .map(|w| std::mem::replace(w, waker.clone()))
+            // Cloned and dropped outside of the lock: both are the waker's code.
+            let kept = holder.peek_control(|c| {
+                let kept = c.cancel_wakers.get_mut(*key);
+                kept.map(|kept| std::mem::swap(kept, &mut waker)).is_some()
             });
-            if old.is_some() {
+            if kept == Some(true) {
                 return;
             }
         }

@@ -22,8 +22,9 @@ pub use spawn::TaskBuilder;
 use crate::exec::obligation::Obligation;
 use crate::exec::region::{RegionCell, signal};
 use crate::exec::task::TaskRef;
+use crate::kernel::region::RegionState;
 use crate::types::budget::Budget;
-use crate::types::cancel::{CancelReason, Cancelled};
+use crate::types::cancel::{CancelKind, CancelReason, Cancelled};
 use crate::types::event::Event;
 use crate::types::id::{RegionId, TaskId};
 use crate::types::obligation::ObligationKind;
@@ -148,9 +149,11 @@ impl Cx {
     /// # Errors
     /// [`Cancelled`] once the task was asked to cancel, and from then on at
     /// every checkpoint, unless a mask lets it pass or this is the cleanup view.
+    /// A context that outlives its task fails: nobody could ask it to cancel any
+    /// more. One that outlives its region fails in every view.
     #[inline]
     pub fn checkpoint(&self) -> Result<(), Cancelled> {
-        if self.is_cancel_requested() {
+        if self.task.stops() || self.scope.as_ref().is_some_and(|r| r.cancel_requested()) {
             self.acknowledge()
         } else {
             Ok(())
@@ -172,6 +175,16 @@ impl Cx {
 
     #[cold]
     fn acknowledge(&self) -> Result<(), Cancelled> {
+        // Cleanup goes on for as long as a region is there to bound it.
+        if self.task.is_complete()
+            && (self.view == View::Work || self.region_cell().state() == RegionState::Closed)
+        {
+            let mut reason = CancelReason::new(CancelKind::RegionEnd)
+                .with_message("the task of this context has ended");
+            reason.region = Some(self.region_id());
+            reason.task = Some(self.task_id());
+            return Err(Cancelled::new(Arc::new(reason)));
+        }
         if self.view == View::Cleanup {
             return Ok(());
         }
@@ -237,6 +250,8 @@ impl Cx {
 
     /// Defers `fut` to the end of this task: it runs after the body, however
     /// that ended, last deferred first, within five seconds for all of them.
+    ///
+    /// Deferred to a task that has ended, it is dropped unrun.
     pub fn defer(&self, fut: impl Future<Output = ()> + Send + 'static) {
         self.defer_with(move |_| fut);
     }
@@ -249,7 +264,7 @@ impl Cx {
     {
         let finalizer: crate::exec::task::Finalizer =
             Box::new(move |task| Box::pin(f(Cx::of_task(task.clone()).into_cleanup())));
-        self.task.with_control(|c| c.defers.push(finalizer));
+        self.task.defer(finalizer);
     }
 
     /// As [`Cx::defer`], for work that does not wait.

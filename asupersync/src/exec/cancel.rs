@@ -275,8 +275,9 @@ pub(crate) fn task_alarm(task: &TaskRef) {
         return;
     }
     let now = task.region().tree.world.now();
+    // The key of the timer that rang stays where it is: it may have been
+    // replaced already, and a stale key is recognised.
     let (deadline, cleanup) = task.with_control(|c| {
-        c.alarm = None;
         let asked = c.record.reason.is_some();
         let past = c.deadline.is_some_and(|at| now >= at) && !asked;
         (past, now >= c.record.limits.deadline)
@@ -334,8 +335,8 @@ pub(crate) fn region_alarm(region: &Arc<RegionCell>) {
     let cancelled = region.signals.load(Ordering::Acquire) & signal::CANCEL != 0;
     let mut overdue = Vec::new();
     let body = {
+        // The key of the timer that rang stays, as in `task_alarm`.
         let mut ledger = lock(&region.ledger);
-        ledger.alarm = None;
         if now >= ledger.child_limits.deadline {
             overdue.extend(ledger.children.iter().filter_map(Child::task));
         }

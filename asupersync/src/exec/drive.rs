@@ -8,7 +8,7 @@ use super::cell::Settle;
 use super::region::{RegionCell, signal};
 use super::spawn::{self, Admission};
 use super::task::{BoxFuture, TaskRef};
-use super::{cancel, contain, lock};
+use super::{cancel, contain, lock, obligation};
 use crate::kernel::region::RegionState;
 use crate::kernel::task::CleanupLimits;
 use crate::types::cancel::{CancelKind, CancelReason};
@@ -75,6 +75,12 @@ impl<B: Future<Output = T>, T> Future for Drive<B, T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reported<T>> {
         let mut this = self.project();
         if let Some(body) = this.body.as_mut().as_pin_mut() {
+            if !this.rest.runner.is_own_waker(cx.waker()) {
+                // A request wakes the task, but a combinator between the task and
+                // here polls on only if its own waker is woken. Before looking: an
+                // escalation in between finds the waker.
+                this.region.listen(cx.waker());
+            }
             let escalated = this.region.signals.load(Ordering::Acquire) & signal::ESCALATE != 0;
             let polled = if escalated {
                 abandon_body(this.region);
@@ -188,6 +194,11 @@ impl Rest {
             }
             std::task::ready!(self.finalize(region, cx));
             if region.finalized() {
+                if region.parent.is_none() {
+                    // The root task completes after its region, so what its body
+                    // promised and forgot has to be found here.
+                    obligation::settle_leaks(&self.runner);
+                }
                 let report = region.report();
                 region.leave();
                 return Poll::Ready(report);

@@ -41,6 +41,13 @@ pub(crate) fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
     m.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Wakes a waker that may be user code, and so may panic: whoever wakes has more
+/// to do, and a region would wait for it for ever.
+pub(crate) fn wake(waker: std::task::Waker) {
+    // The panic has been printed; it belongs to nobody who could be told.
+    let _ = contain(|| waker.wake());
+}
+
 /// Runs user code that must not unwind any further, and says what it panicked with.
 pub(crate) fn contain<T>(f: impl FnOnce() -> T) -> Result<T, crate::types::outcome::PanicPayload> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(f))

@@ -26,18 +26,40 @@ use std::task::{Context, Poll};
 /// that a task on ever-ready channels cannot keep its worker (C42).
 pub(crate) const TURN_BUDGET: u32 = 128;
 
+/// Outside of a task's poll there is no turn that could end: a thread that
+/// polls by itself would be told to come back later for ever.
+const NO_TURN: u32 = u32::MAX;
+
 thread_local! {
-    static TURN: StdCell<u32> = const { StdCell::new(TURN_BUDGET) };
+    static TURN: StdCell<u32> = const { StdCell::new(NO_TURN) };
 }
 
 /// Takes one operation from the turn budget; `false` when none is left.
 #[inline]
 pub(crate) fn charge_turn() -> bool {
-    TURN.with(|t| {
-        let left = t.get();
-        t.set(left.saturating_sub(1));
-        left > 0
+    TURN.with(|t| match t.get() {
+        NO_TURN => true,
+        0 => false,
+        left => {
+            t.set(left - 1);
+            true
+        }
     })
+}
+
+/// The turn of one poll; its end brings back the turn around it, if there is one.
+struct Turn(u32);
+
+impl Turn {
+    fn begin() -> Self {
+        Turn(TURN.replace(TURN_BUDGET))
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        TURN.set(self.0);
+    }
 }
 
 /// What to do with the future in this poll.
@@ -67,7 +89,7 @@ where
         .stage
         .get();
     let bits = state::start(&task.head().header.state);
-    TURN.with(|t| t.set(TURN_BUDGET));
+    let _turn = Turn::begin();
     task.emit(|| Event::TaskPolled { task: task.id() });
 
     if bits & state::FINALIZING == 0 {
@@ -149,7 +171,11 @@ where
     });
     match polled {
         Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(output)) => Poll::Ready(C::settle(output, || task.reason())),
+        Ok(Poll::Ready(output)) => {
+            // Looking into an error, and dropping it, runs its owner's code.
+            let settled = contain(|| C::settle(output, || task.reason()));
+            Poll::Ready(settled.unwrap_or_else(Outcome::Panicked))
+        }
         Err(panic) => Poll::Ready(Outcome::Panicked(panic)),
     }
 }
@@ -169,6 +195,9 @@ fn end_by_drop<F, Fut, T, E>(
 fn judge(task: &TaskRef, bits: usize) -> Verdict {
     // A drain is never dropped: the region it drains could not close any more.
     let pinned = bits & (state::PINNED | state::DRIVER) != 0;
+    // What guards code that cannot be dropped guards nothing before its first
+    // poll; only the drain and the root, whose body is elsewhere, always begin.
+    let begins = bits & state::DRIVER != 0 || task.is_root();
     let first = bits & state::STARTED == 0;
     let (verdict, spent) = task.with_control(|c| {
         let spent = c.record.polled();
@@ -177,7 +206,7 @@ fn judge(task: &TaskRef, bits: usize) -> Verdict {
         }
         let overdue = bits & state::ESCALATE != 0 || spent.is_err();
         let verdict = match &c.record.reason {
-            Some(reason) if first && !pinned => Verdict::Skip(reason.clone()),
+            Some(reason) if first && !begins => Verdict::Skip(reason.clone()),
             Some(reason) if overdue && !pinned && task.region().escalates() => {
                 Verdict::Escalate(reason.clone())
             }
@@ -239,22 +268,26 @@ fn finalize(task: &TaskRef) -> Poll<()> {
                 Some(make) => contain(|| make(task)),
             },
         };
-        let polled = started.and_then(|mut f| {
-            let waker = task.borrow_waker();
-            contain(|| f.as_mut().poll(&mut Context::from_waker(&waker))).map(|p| (p, f))
-        });
-        match polled {
-            Ok((Poll::Ready(()), f)) => drop_finalizer(task, f),
-            Ok((Poll::Pending, f)) => {
+        let mut f = match started {
+            Ok(f) => f,
+            Err(panic) => {
+                report_panic(task, &panic);
+                continue;
+            }
+        };
+        let waker = task.borrow_waker();
+        match contain(|| f.as_mut().poll(&mut Context::from_waker(&waker))) {
+            Ok(Poll::Ready(())) => {}
+            Ok(Poll::Pending) => {
                 if task.state() & state::ESCALATE == 0 || !task.region().escalates() {
                     task.with_control(|c| c.finalizer = Some(f));
                     return Poll::Pending;
                 }
                 abandon(task, &CancelReason::new(CancelKind::Timeout));
-                drop_finalizer(task, f);
             }
             Err(panic) => report_panic(task, &panic),
         }
+        drop_finalizer(task, f);
     }
 }
 
@@ -285,15 +318,21 @@ where
         _ => unreachable!("a task completes with its outcome set"),
     };
     obligation::settle_leaks(&task);
-    let alarm = task.peek_control(|c| {
-        c.record.completed();
-        c.alarm.take()
-    });
-    if let Some(alarm) = alarm.flatten() {
-        task.region().tree.world.timer_cancel(alarm);
-    }
     let head = task.head();
     let before = state::complete(&head.header.state);
+    // Only now: whoever sets an alarm or defers work later sees COMPLETE after
+    // that, and takes back what it has put here.
+    let left = task.peek_control(|c| {
+        c.record.completed();
+        (c.alarm.take(), std::mem::take(&mut c.defers))
+    });
+    let (alarm, late) = left.unwrap_or_default();
+    if let Some(alarm) = alarm {
+        task.region().tree.world.timer_cancel(alarm);
+    }
+    for finalizer in late {
+        let _ = contain(|| drop(finalizer));
+    }
     if before & state::HANDLE == 0 {
         // The handle is gone, so the outcome is still ours.
         clear(stage);
@@ -301,9 +340,7 @@ where
     if before & state::JOIN_WAKER != 0 {
         // SAFETY: completed just above, with the bit set.
         let waker = unsafe { head.join.collect() };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        waker.into_iter().for_each(super::wake);
     }
     task.emit(|| Event::TaskCompleted {
         task: task.id(),

@@ -5,7 +5,7 @@
 //! children; the cycle ends when the region closes and gives up its seat.
 
 use super::task::{Finalizer, TaskRef};
-use super::{cancel, lock};
+use super::{cancel, contain, lock};
 use crate::kernel::region::{End, Next, RegionRecord, RegionState, Role, Sweep};
 use crate::kernel::task::CleanupLimits;
 use crate::types::budget::Budget;
@@ -319,7 +319,19 @@ impl RegionCell {
                 at,
             };
             // Before the seat is given up, so that the region cannot close in between.
-            if self.policy.on_child(&end) == Action::CancelSiblings {
+            // A policy may be user code: one that panics fails its region.
+            let action = contain(|| self.policy.on_child(&end)).unwrap_or_else(|panic| {
+                self.add_failure(Failure {
+                    task: None,
+                    name: self.name.clone(),
+                    severity: Severity::Panicked,
+                    at,
+                    message: format!("in the region's policy: {panic}"),
+                    reason: None,
+                });
+                Action::CancelSiblings
+            });
+            if action == Action::CancelSiblings {
                 let mut reason = CancelReason::new(CancelKind::FailFast);
                 reason.task = Some(task.id());
                 cancel::cancel_region(self, reason);
@@ -383,7 +395,8 @@ impl RegionCell {
     pub(crate) fn finalized(self: &Arc<Self>) -> bool {
         let (closed, alarm) = {
             let mut ledger = lock(&self.ledger);
-            let closed = ledger.record.finalized();
+            // What was deferred since the last one ran still has to run.
+            let closed = ledger.finalizers.is_empty() && ledger.record.finalized();
             (closed, closed.then(|| ledger.alarm.take()).flatten())
         };
         if let Some(alarm) = alarm {
@@ -400,10 +413,15 @@ impl RegionCell {
 
     /// Gives up the region's place in the tree, and its opener.
     pub(crate) fn unlink(self: &Arc<Self>) {
-        let (seat, opened) = {
+        let (seat, opened, driver) = {
             let mut ledger = lock(&self.ledger);
-            (ledger.seat.take(), ledger.opened.take())
+            (
+                ledger.seat.take(),
+                ledger.opened.take(),
+                ledger.driver.take(),
+            )
         };
+        drop(driver);
         // An opener refers to its region; letting go of it here ends the cycle.
         let opener = lock(&self.opener).take();
         if let (Some(key), Some(opener)) = (opened, opener) {
@@ -446,14 +464,19 @@ impl RegionCell {
         self.notify(next.notify_driver);
     }
 
+    /// Keeps a waker for the driver's next [`RegionCell::notify`].
+    pub(crate) fn listen(&self, waker: &Waker) {
+        let fresh = waker.clone();
+        let old = lock(&self.ledger).driver.replace(fresh);
+        drop(old);
+    }
+
     pub(crate) fn notify(&self, driver: bool) {
         if !driver {
             return;
         }
         let waker = lock(&self.ledger).driver.take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        waker.into_iter().for_each(super::wake);
     }
 
     /// Live tasks in and below this region, counted by walking the tree.
@@ -521,6 +544,17 @@ impl Ledger {
             leaks: Vec::new(),
             abandoned: Vec::new(),
             escalations: 0,
+        }
+    }
+}
+
+impl Drop for RegionCell {
+    /// Lets go of the regions above one after the other instead of one inside
+    /// the other: what outlives its run may be nested deeper than a stack.
+    fn drop(&mut self) {
+        let mut above = self.parent.take();
+        while let Some(mut region) = above.and_then(Arc::into_inner) {
+            above = region.parent.take();
         }
     }
 }

@@ -11,7 +11,7 @@ use super::probe::Plain;
 use super::region::{RegionCell, RegionOptions, Tree};
 use super::state;
 use super::task::{Head, TaskRef};
-use super::{cancel, lock};
+use super::{cancel, contain, lock};
 use crate::kernel::region::Role;
 use crate::kernel::task::TaskPhase;
 use crate::types::cancel::{CancelKind, CancelReason};
@@ -182,13 +182,17 @@ where
             parent: None,
             opener: task.id(),
         });
-        world.shutdown().set_root(Some(task.borrow_waker().clone()));
+        let _listening = Listening::begin(world, &task);
         task.clone().enqueue(Hint::Spawned);
         drive(&RootRef { task: task.clone() });
-        world.shutdown().set_root(None);
     }
     reported.unwrap_or_else(|| {
         let report = region.report();
+        // They will not run, and may refer to the region that holds them.
+        let finalizers = std::mem::take(&mut lock(&region.ledger).finalizers);
+        for finalizer in finalizers {
+            let _ = contain(|| drop(finalizer));
+        }
         region.unlink();
         Reported {
             value: None,
@@ -196,6 +200,25 @@ where
             panic: None,
         }
     })
+}
+
+/// The root hears of the wish to shut down, until the value is dropped.
+struct Listening<'a> {
+    world: &'a Arc<dyn World>,
+    key: Key,
+}
+
+impl<'a> Listening<'a> {
+    fn begin(world: &'a Arc<dyn World>, root: &TaskRef) -> Self {
+        let key = world.shutdown().add_root(root.borrow_waker().clone());
+        Listening { world, key }
+    }
+}
+
+impl Drop for Listening<'_> {
+    fn drop(&mut self) {
+        self.world.shutdown().remove_root(self.key);
+    }
 }
 
 /// The future on the caller's stack, while it is there.

@@ -124,6 +124,13 @@ impl TaskRef {
         self.state() & state::COMPLETE != 0
     }
 
+    /// Whether a checkpoint has anything to say: the task was asked to cancel,
+    /// or has ended. One load.
+    #[inline]
+    pub(crate) fn stops(&self) -> bool {
+        self.head().header.state.load(Ordering::Relaxed) & (state::CANCEL | state::COMPLETE) != 0
+    }
+
     /// Makes the task runnable.
     pub(crate) fn wake(&self) {
         if state::wake(&self.head().header.state) == Wake::Enqueue {
@@ -183,6 +190,17 @@ impl TaskRef {
             c
         });
         f(control)
+    }
+
+    /// Defers work to the end of the task. What is deferred to a task that has
+    /// ended is dropped unrun.
+    pub(crate) fn defer(&self, finalizer: Finalizer) {
+        self.with_control(|c| c.defers.push(finalizer));
+        // Work that refers to its own task would keep it, and itself, for ever.
+        if self.is_complete() {
+            let late = self.with_control(|c| std::mem::take(&mut c.defers));
+            drop(late);
+        }
     }
 
     /// Reads the control, if there is one: one load for the many tasks that have none.
@@ -253,7 +271,7 @@ impl TaskRef {
         self.wake();
         // Taken out, not cloned: cloning is a callback. Who still waits registers again.
         let wakers = self.peek_control(|c| c.cancel_wakers.drain());
-        wakers.unwrap_or_default().into_iter().for_each(Waker::wake);
+        wakers.unwrap_or_default().into_iter().for_each(super::wake);
     }
 
     /// Whether `waker` wakes this very task.

@@ -1,15 +1,21 @@
 //! The queues below regions and contexts, with tasks that only count their runs.
 
+use super::Runtime;
 use super::injector::Injector;
 use super::shared::{Flavour, QUEUE, Shared};
+use crate::kernel::task::TaskPhase;
+use crate::types::budget::Budget;
+use crate::types::cancel::CancelKind;
 use crate::types::id::{RegionId, TaskId};
 use crate::types::time::Time;
 use crate::world::runnable::{Chain, Header, Vtable};
 use crate::world::{Hint, Lane, Runnable, World};
+use crate::{Cx, Scope};
 use std::cell::UnsafeCell;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 /// A task that notes its number where it is run, or that it was dropped.
 #[repr(C)]
@@ -234,4 +240,79 @@ fn queues_lose_and_double_nothing() {
             .iter()
             .all(|w| w.queue.is_empty() && w.queue.capacity() == QUEUE)
     );
+}
+
+#[test]
+fn a_wish_to_shut_down_reaches_every_run_in_progress() {
+    for builder in [
+        Runtime::builder().current_thread(),
+        Runtime::builder().worker_threads(2),
+    ] {
+        let runtime = &builder.build().unwrap();
+        std::thread::scope(|s| {
+            let (tx, ready) = std::sync::mpsc::channel();
+            let wait = move |tx: std::sync::mpsc::Sender<()>| {
+                runtime.block_on_report(async |scope: Scope| {
+                    tx.send(()).unwrap();
+                    drop(scope.cancelled().await);
+                })
+            };
+            let (first, second) = (tx.clone(), tx);
+            let runs = [s.spawn(move || wait(first)), s.spawn(move || wait(second))];
+            ready.recv().unwrap();
+            ready.recv().unwrap();
+            // One that begins last and ends first takes nobody's ears along.
+            runtime.block_on(async |_scope: Scope| ()).unwrap();
+            runtime.shared.shutdown().request();
+            for run in runs {
+                let report = run.join().unwrap().report;
+                assert_eq!(report.reason.unwrap().kind, CancelKind::Shutdown);
+            }
+        });
+    }
+}
+
+#[test]
+fn no_alarm_is_left_by_requests_and_deadlines_that_race_with_the_end() {
+    let runtime = Runtime::builder().worker_threads(2).build().unwrap();
+    for round in 0..400 {
+        // Someone else asks while the tasks end by themselves, and the deadlines pass.
+        let limit = Duration::from_micros(50 + round % 50);
+        drop(runtime.block_on_report(async |scope: Scope| {
+            let tasks: Vec<_> = (0..16)
+                .map(|_| {
+                    let budget = Budget::new().with_timeout(scope.now(), limit);
+                    let task = scope.task().budget(budget);
+                    task.spawn(async |cx: Cx| drop(cx.yield_now().await))
+                })
+                .collect();
+            scope.spawn(async move |_cx| {
+                tasks.iter().for_each(|task| task.cancel(CancelKind::User));
+            });
+            drop(
+                scope
+                    .timeout(limit, async |inner: Scope| inner.sleep(limit).await)
+                    .await,
+            );
+        }));
+    }
+    // One request per task, as close to its end as a second thread can bring it.
+    drop(runtime.block_on_report(async |scope: Scope| {
+        for i in 0..20_000 {
+            let task = scope.spawn(async |_cx| ());
+            while task.phase() < TaskPhase::Running {
+                std::hint::spin_loop();
+            }
+            (0..i % 64).for_each(|_| std::hint::spin_loop());
+            task.cancel(CancelKind::User);
+        }
+    }));
+    // A request in flight takes its alarm back after the task has ended.
+    for _ in 0..100 {
+        if runtime.shared.clock.len() == 0 {
+            return;
+        }
+        std::thread::yield_now();
+    }
+    panic!("{} timers are left", runtime.shared.clock.len());
 }

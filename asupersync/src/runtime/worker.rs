@@ -362,7 +362,7 @@ impl<'a> Worker<'a> {
         }
         // A single wake goes to the LIFO slot, like a wake from a task.
         self.local().batching.set(self.wakers.len() > 1);
-        self.wakers.drain(..).for_each(Waker::wake);
+        self.wakers.drain(..).for_each(crate::exec::wake);
         self.local().batching.set(false);
         let backlog = self.remote().queue.len() > 1 || !self.shared.injector.is_empty();
         if !self.single() && (backlog || !self.remote().urgent.is_empty()) {

@@ -1,8 +1,8 @@
 //! The wish that the process should stop, and who listens to it.
 //!
 //! The first request is polite: it wakes everyone who waits in
-//! `cx.shutdown_signal()`, and only if nobody does, the root region is
-//! cancelled. The second request cancels the root region in any case.
+//! `cx.shutdown_signal()`, and only if nobody does, the root regions of all runs
+//! in progress are cancelled. The second request cancels them in any case.
 
 use crate::types::slots::{Key, Slots};
 use std::sync::Mutex;
@@ -18,8 +18,8 @@ pub struct Shutdown {
 struct Inner {
     requests: u32,
     listeners: Slots<Waker>,
-    /// Woken when the root region has to be cancelled.
-    root: Option<Waker>,
+    /// Woken when the root regions have to be cancelled: one for each run in progress.
+    roots: Slots<Waker>,
     cancel_root: bool,
 }
 
@@ -34,7 +34,7 @@ impl Shutdown {
             wake.extend(inner.listeners.iter().cloned());
             if !heard {
                 inner.cancel_root = true;
-                wake.extend(inner.root.clone());
+                wake.extend(inner.roots.iter().cloned());
             }
         }
         wake.into_iter().for_each(Waker::wake);
@@ -50,10 +50,15 @@ impl Shutdown {
         self.lock().cancel_root
     }
 
-    /// Who drives the root region: woken when it has to be cancelled.
-    pub fn set_root(&self, waker: Option<Waker>) {
-        let old = std::mem::replace(&mut self.lock().root, waker);
-        drop(old);
+    /// Adds who drives a root region: woken when it has to be cancelled.
+    pub fn add_root(&self, waker: Waker) -> Key {
+        self.lock().roots.insert(waker)
+    }
+
+    /// The run of that root region is over.
+    pub fn remove_root(&self, key: Key) {
+        let waker = self.lock().roots.remove(key);
+        drop(waker);
     }
 
     /// Listens for the first request; `None` when it has been made.

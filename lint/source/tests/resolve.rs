@@ -106,7 +106,10 @@ fn receivers() {
     );
     check(
         "fn f(h: &tokio::runtime::Handle) { let g = h.clone(); g.spawn(async {}); }",
-        &["tokio::runtime::Handle::clone", "tokio::runtime::Handle::spawn"],
+        &[
+            "tokio::runtime::Handle::clone",
+            "tokio::runtime::Handle::spawn",
+        ],
     );
     check(
         "use tokio::sync::mpsc; async fn f() { let (tx, mut rx) = mpsc::channel::<u8>(1); tx.send(1).await; while let Some(x) = rx.recv().await {} }",

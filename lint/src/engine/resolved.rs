@@ -161,7 +161,11 @@ fn configuration_error(output: &compiler::Output) -> Option<&str> {
         .find(|message| {
             message.level == Level::Error
                 && message.spans.iter().any(|span| {
-                    span.primary && span.file.file_name().is_some_and(|name| name == CONFIGURATION)
+                    span.primary
+                        && span
+                            .file
+                            .file_name()
+                            .is_some_and(|name| name == CONFIGURATION)
                 })
         })
         .map(|message| message.text.as_str())
@@ -169,7 +173,8 @@ fn configuration_error(output: &compiler::Output) -> Option<&str> {
 
 /// The linter's own target directory: beside the user's, or in the workspace's `target`.
 fn target_directory(root: &Path) -> PathBuf {
-    let users = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let users =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     asupersync_source::load::absolute(&root.join(users)).join("asupersync-lint")
 }
 

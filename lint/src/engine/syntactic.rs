@@ -90,7 +90,11 @@ pub(crate) fn wrappers(index: &Index<'_>) -> BTreeSet<String> {
         let is_handle = returns.path() == Some("tokio::task::JoinHandle");
         if is_handle && function.sig.asyncness.is_none() {
             // The compiler knows no kinds of targets, only their names.
-            if let Some((_, plain)) = function.path.split_once(':').filter(|(_, rest)| !rest.starts_with(':')) {
+            if let Some((_, plain)) = function
+                .path
+                .split_once(':')
+                .filter(|(_, rest)| !rest.starts_with(':'))
+            {
                 found.insert(plain.to_owned());
             }
             found.insert(function.path.clone());
@@ -144,7 +148,13 @@ impl<'p> walk::Visitor<'p> for Found<'_> {
         if guess && self.sources.hits.is_some_and(|hits| compiled(hits, cursor)) {
             return;
         }
-        self.ask(cursor, &callee.path, subject, Evidence::Syntax(callee.via), None);
+        self.ask(
+            cursor,
+            &callee.path,
+            subject,
+            Evidence::Syntax(callee.via),
+            None,
+        );
     }
 
     fn macro_call(&mut self, cursor: &Cursor<'_, 'p>, call: &'p syn::Macro) {
@@ -235,7 +245,12 @@ impl<'h> Found<'h> {
     }
 }
 
-fn finding(rule: &'static Rule, site: &Site<'_, '_, '_>, verdict: Verdict, evidence: Evidence) -> Finding {
+fn finding(
+    rule: &'static Rule,
+    site: &Site<'_, '_, '_>,
+    verdict: Verdict,
+    evidence: Evidence,
+) -> Finding {
     let file = site.cursor.file();
     let package = site.cursor.index().project.package_of(site.cursor.target());
     let span = site.range();

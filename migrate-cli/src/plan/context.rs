@@ -3,10 +3,9 @@
 use super::{Planner, SourceKey, Written};
 use crate::decide::{self, Source};
 use crate::flow::bare;
-use crate::model::{Entry, FnId, FrameId, FrameKind, Shape, SiteId};
+use crate::model::{Entry, FnId, FrameId, FrameKind, Shape, SiteId, given_to};
 use crate::rules::{Family, Form, Op, needs_no_runtime};
 use asupersync_source::edit::Edit;
-use syn::spanned::Spanned;
 use syn::visit::Visit;
 use syn::{Expr, ReturnType, Stmt};
 
@@ -14,13 +13,37 @@ impl<'p> Planner<'_, 'p> {
     /// Packages in which something stays that needs a tokio runtime.
     pub(super) fn find_boundaries(&mut self) {
         self.boundary.extend(self.input.tokio_libraries);
-        for (id, _) in &self.decision.held {
+        for id in self.decision.held.keys() {
             let site = self.model().site(*id);
             let inert = matches!(site.form(), Some(Form::Main | Form::Test))
                 || needs_no_runtime(&site.item)
                 || (site.family == Family::Mpsc || site.family == Family::Oneshot)
                 || site.item.ends_with("::error");
             if !inert && let Some(package) = self.package_of(site.file) {
+                self.boundary.insert(package);
+            }
+        }
+        // A function of tokio's that is passed along as a value.
+        for occurrence in &self.model().occurrences {
+            let is_function = occurrence.site.is_none()
+                && occurrence.used == occurrence.path.segments.len()
+                && occurrence
+                    .item
+                    .rsplit("::")
+                    .next()
+                    .is_some_and(|name| name.starts_with(|first: char| first.is_lowercase()));
+            let is_called = self
+                .model()
+                .sites
+                .iter()
+                .any(|site| site.item == occurrence.item);
+            if is_function
+                && !is_called
+                && !needs_no_runtime(&occurrence.item)
+                && crate::rules::lookup(&occurrence.item)
+                    .is_none_or(|(_, item)| !matches!(item.op, Op::Path(_)))
+                && let Some(package) = self.package_of(occurrence.file)
+            {
                 self.boundary.insert(package);
             }
         }
@@ -88,8 +111,9 @@ impl<'p> Planner<'_, 'p> {
         let Source::Body(site) = source else {
             return false;
         };
-        self.body_argument(site)
-            .is_some_and(|argument| matches!(bare(argument), Expr::Async(found) if std::ptr::eq(found, block)))
+        self.body_argument(site).is_some_and(
+            |argument| matches!(bare(argument), Expr::Async(found) if std::ptr::eq(found, block)),
+        )
     }
 
     /// The future or closure of a form.
@@ -125,15 +149,25 @@ impl<'p> Planner<'_, 'p> {
     }
 
     /// The name a function's `Cx` gets.
-    pub(super) fn name(&self, frame: FrameId) -> &'static str {
-        let Some(id) = self.frame_function(frame) else {
-            return "cx";
-        };
-        self.function_name(id)
+    pub(super) fn name(&self, frame: FrameId) -> String {
+        for at in self.model().outwards(frame) {
+            if let FrameKind::Closure(closure) = self.model().frame(at).kind
+                && let Some(given) = given_to(closure)
+            {
+                return given.name;
+            }
+        }
+        match self.frame_function(frame) {
+            Some(id) => self.function_name(id).to_owned(),
+            None => "cx".to_owned(),
+        }
     }
 
-    pub(super) fn function_name(&self, id: FnId) -> &'static str {
+    pub(super) fn function_name(&self, id: FnId) -> &str {
         let function = self.model().function(id);
+        if let Some(given) = &function.given {
+            return &given.name;
+        }
         let text = self.file(function.file).slice(function.range.clone());
         if mentions(text, "cx") { "acx" } else { "cx" }
     }
@@ -145,9 +179,9 @@ impl<'p> Planner<'_, 'p> {
             argument: if owned {
                 format!("&{name}")
             } else {
-                name.to_owned()
+                name.clone()
             },
-            receiver: name.to_owned(),
+            receiver: name.clone(),
         };
         let mut draining = false;
         let done = |written: Written, draining: bool| {
@@ -166,7 +200,9 @@ impl<'p> Planner<'_, 'p> {
             match self.model().frame(at).kind {
                 FrameKind::Drain(site) if self.decision.rewrites(site) => {
                     match self.model().site(site).drain {
-                        Some(drain) if drain.before.is_some() => return done(plain(false), draining),
+                        Some(drain) if drain.before.is_some() => {
+                            return done(plain(false), draining);
+                        }
                         _ => draining = true,
                     }
                 }
@@ -175,8 +211,13 @@ impl<'p> Planner<'_, 'p> {
                         && !self.by_reference.contains(&site);
                     return done(plain(owned), draining);
                 }
+                FrameKind::Closure(closure) if given_to(closure).is_some() => {
+                    return done(plain(true), draining);
+                }
                 FrameKind::Function(id) => {
-                    return done(plain(self.cloned.contains(&id)), draining);
+                    let given = self.model().function(id).given.as_ref();
+                    let owned = self.cloned.contains(&id) || given.is_some_and(|given| given.owned);
+                    return done(plain(owned), draining);
                 }
                 _ => {}
             }
@@ -206,10 +247,17 @@ impl<'p> Planner<'_, 'p> {
                 Expr::Call(inner) => {
                     let open = source.span_range(inner.paren_token.span.open()).start;
                     let has_receiver = self.model().function(call.callee).sig.receiver().is_some();
-                    let args: Vec<_> = inner.args.iter().map(|argument| source.range(argument)).collect();
+                    let args: Vec<_> = inner
+                        .args
+                        .iter()
+                        .map(|argument| source.range(argument))
+                        .collect();
                     if has_receiver {
                         if let Some(first) = args.first() {
-                            self.edit(file, Edit::insert(first.end, format!(", {written}")).ranked(1));
+                            self.edit(
+                                file,
+                                Edit::insert(first.end, format!(", {written}")).ranked(1),
+                            );
                         }
                     } else {
                         self.insert_argument(file, open, args.into_iter(), &written);
@@ -217,7 +265,11 @@ impl<'p> Planner<'_, 'p> {
                 }
                 Expr::MethodCall(inner) => {
                     let open = source.span_range(inner.paren_token.span.open()).start;
-                    let args: Vec<_> = inner.args.iter().map(|argument| source.range(argument)).collect();
+                    let args: Vec<_> = inner
+                        .args
+                        .iter()
+                        .map(|argument| source.range(argument))
+                        .collect();
                     self.insert_argument(file, open, args.into_iter(), &written);
                 }
                 _ => {}
@@ -233,10 +285,12 @@ impl<'p> Planner<'_, 'p> {
                 continue;
             }
             let file = function.file;
-            let name = self.function_name(id);
+            let name = self.function_name(id).to_owned();
+            let name = name.as_str();
             let ty = self.type_name(file, function.range.start, "asupersync::Cx");
             // An alternative or implementation that has no use for it.
-            let unused = if self.is_used(SourceKey::Function(id)) { "" } else { "_" };
+            let used = function.block.is_none() || self.is_used(SourceKey::Function(id));
+            let unused = if used { "" } else { "_" };
             let parameter = format!("{unused}{name}: &{ty}");
             let source = self.file(file);
             let sig = function.sig;
@@ -262,8 +316,13 @@ impl<'p> Planner<'_, 'p> {
                 && let Some(block) = function.block
             {
                 let open = source.span_range(block.brace_token.span.open()).end;
-                let indent = self.deeper(file, function.range.start.max(self.line_start(file, open)));
-                self.insert(file, open, format!("\n{indent}let {name} = {name}.clone();"));
+                let indent =
+                    self.deeper(file, function.range.start.max(self.line_start(file, open)));
+                self.insert(
+                    file,
+                    open,
+                    format!("\n{indent}let {name} = {name}.clone();"),
+                );
             }
             self.plan.uses_runtime.insert(file);
             self.tracing_attribute(id, name);
@@ -276,7 +335,11 @@ impl<'p> Planner<'_, 'p> {
         let file = function.file;
         for attribute in function.attrs {
             let path = attribute.path();
-            if path.segments.last().is_none_or(|last| last.ident != "instrument") {
+            if path
+                .segments
+                .last()
+                .is_none_or(|last| last.ident != "instrument")
+            {
                 continue;
             }
             match &attribute.meta {
@@ -310,7 +373,10 @@ impl<'p> Planner<'_, 'p> {
                         }
                     }
                     if !placed {
-                        let close = self.file(file).span_range(list.delimiter.span().close()).start;
+                        let close = self
+                            .file(file)
+                            .span_range(list.delimiter.span().close())
+                            .start;
                         let text = if list.tokens.is_empty() {
                             format!("skip({name})")
                         } else {
@@ -328,15 +394,21 @@ impl<'p> Planner<'_, 'p> {
     pub(super) fn parameter(&self, site: SiteId, frame: FrameId) -> String {
         let name = self.name(frame);
         if self.is_used(SourceKey::Body(site)) {
-            name.to_owned()
+            name
         } else {
             format!("_{name}")
         }
     }
 
     /// The byte after the opening brace of a block.
-    pub(super) fn block_start(&self, file: asupersync_source::load::FileId, block: &syn::Block) -> usize {
-        self.file(file).span_range(block.brace_token.span.open()).end
+    pub(super) fn block_start(
+        &self,
+        file: asupersync_source::load::FileId,
+        block: &syn::Block,
+    ) -> usize {
+        self.file(file)
+            .span_range(block.brace_token.span.open())
+            .end
     }
 
     /// Whether a rewritten operation of this site loses nothing when dropped.
@@ -354,23 +426,18 @@ impl<'p> Planner<'_, 'p> {
                 Expr::While(_) | Expr::ForLoop(_) | Expr::Loop(_) => true,
                 Expr::If(branch) => {
                     Self::is_unit_block(&branch.then_branch)
-                        && branch.else_branch.as_ref().is_none_or(|(_, other)| match &**other {
-                            Expr::Block(block) => Self::is_unit_block(&block.block),
-                            Expr::If(_) => true,
-                            _ => false,
-                        })
+                        && branch
+                            .else_branch
+                            .as_ref()
+                            .is_none_or(|(_, other)| match &**other {
+                                Expr::Block(block) => Self::is_unit_block(&block.block),
+                                Expr::If(_) => true,
+                                _ => false,
+                            })
                 }
                 _ => false,
             },
         }
-    }
-
-    /// Whether the op of a site takes the `Cx` as an argument.
-    pub(super) fn takes_cx(op: Op) -> bool {
-        matches!(
-            op,
-            Op::Function { cx: true, .. } | Op::Associated { cx: true } | Op::Method { cx: true, .. }
-        )
     }
 }
 
@@ -379,12 +446,8 @@ pub(crate) fn mentions(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, _)| {
         let before = text[..at].chars().next_back();
         let after = text[at + word.len()..].chars().next();
-        let part = |letter: Option<char>| letter.is_some_and(|it| it.is_alphanumeric() || it == '_');
+        let part =
+            |letter: Option<char>| letter.is_some_and(|it| it.is_alphanumeric() || it == '_');
         !part(before) && !part(after)
     })
-}
-
-/// The span of a node as a range, for callers that have no file at hand.
-pub(crate) fn start_of(node: &impl Spanned) -> usize {
-    node.span().byte_range().start
 }

@@ -13,7 +13,8 @@ use syn::punctuated::Punctuated;
 impl Planner<'_, '_> {
     /// Whether the function at a frame is a test whose clock is paused and that can move to the lab.
     pub(super) fn is_lab_test(&self, frame: FrameId) -> bool {
-        self.frame_function(frame).is_some_and(|id| self.pauses_clock(id))
+        self.frame_function(frame)
+            .is_some_and(|id| self.pauses_clock(id))
     }
 
     fn pauses_clock(&self, id: FnId) -> bool {
@@ -30,9 +31,11 @@ impl Planner<'_, '_> {
         let paused = matches!(&attribute.meta, syn::Meta::List(list)
             if list.tokens.to_string().replace(' ', "").contains("start_paused=true"));
         paused
-            || self.model().sites.iter().any(|other| {
-                other.function == Some(id) && other.form() == Some(Form::PauseClock)
-            })
+            || self
+                .model()
+                .sites
+                .iter()
+                .any(|other| other.function == Some(id) && other.form() == Some(Form::PauseClock))
     }
 
     pub(super) fn entry(&mut self, id: SiteId) {
@@ -66,10 +69,9 @@ impl Planner<'_, '_> {
         let range = self.file(file).range(attribute.path());
         self.replace(file, range.clone(), path);
         // With tokio a task that panics stops nobody else.
-        let spawns = self
-            .model()
-            .site_ids()
-            .any(|other| self.model().site(other).form() == Some(Form::Spawn) && self.decision.rewrites(other));
+        let spawns = self.model().site_ids().any(|other| {
+            self.model().site(other).form() == Some(Form::Spawn) && self.decision.rewrites(other)
+        });
         let collect = (site.form() == Some(Form::Main) && spawns).then_some("policy = \"collect\"");
         if let syn::Meta::List(list) = &attribute.meta {
             let close = self.file(file).span_range(list.delimiter.span().close());
@@ -85,19 +87,25 @@ impl Planner<'_, '_> {
         }
         self.plan.uses_runtime.insert(file);
         if uses {
-            let name = self.function_name(function);
-            let ty = self.type_name(file, self.model().function(function).range.start, "asupersync::Cx");
+            let name = self.function_name(function).to_owned();
+            let ty = self.type_name(
+                file,
+                self.model().function(function).range.start,
+                "asupersync::Cx",
+            );
             let sig = self.model().function(function).sig;
             let open = self.file(file).span_range(sig.paren_token.span.open()).end;
             self.insert(file, open, format!("{name}: &{ty}"));
-            self.tracing_attribute(function, name);
+            self.tracing_attribute(function, &name);
         }
     }
 
     /// While code that needs a tokio runtime is left, the body runs inside one boundary.
     fn inside_boundary(&mut self, id: SiteId, function: FnId) {
         let site = self.model().site(id);
-        let Shape::Attribute(attribute) = site.shape else { return };
+        let Shape::Attribute(attribute) = site.shape else {
+            return;
+        };
         let file = site.file;
         let model = self.model();
         let item = model.function(function);
@@ -131,7 +139,7 @@ impl Planner<'_, '_> {
             self.refuse(id, "`main` returns neither nothing nor a `Result`");
             return;
         }
-        let name = self.function_name(function);
+        let name = self.function_name(function).to_owned();
         let outer = self.indent(file, item.range.start);
         let inner = self.deeper(file, item.range.start);
         let unit = inner[outer.len()..].to_owned();
@@ -155,7 +163,11 @@ impl Planner<'_, '_> {
         } else {
             String::new()
         };
-        self.insert(file, open.end, format!("\n{inner}{call}(async |{name}|{returns} {{{bind}"));
+        self.insert(
+            file,
+            open.end,
+            format!("\n{inner}{call}(async |{name}|{returns} {{{bind}"),
+        );
         for at in self.line_starts(file, open.end..close.start, &block.to_token_stream()) {
             self.edit(file, Edit::insert(at, unit.clone()).ranked(-10));
         }
@@ -187,12 +199,14 @@ impl Planner<'_, '_> {
             .filter(|at| {
                 let line = &text[*at..];
                 let line = &line[..line.find('\n').unwrap_or(line.len())];
-                *at < range.end
-                    && !line.trim().is_empty()
-                    && line.trim() != "}"
+                *at < range.end && !line.trim().is_empty() && line.trim() != "}"
                     || (*at < range.end && line.trim() == "}" && *at + line.len() < range.end)
             })
-            .filter(|at| !literals.iter().any(|literal: &Range<usize>| literal.start < *at && *at < literal.end))
+            .filter(|at| {
+                !literals
+                    .iter()
+                    .any(|literal: &Range<usize>| literal.start < *at && *at < literal.end)
+            })
             .collect()
     }
 

@@ -142,7 +142,9 @@ impl<'p> Planner<'_, 'p> {
             _ => return OccurrenceFate::Kept,
         };
         let moves = !self.constraints.off.contains(rule.code)
-            && self.decision.moves(self.model(), occurrence.place, item.family);
+            && self
+                .decision
+                .moves(self.model(), occurrence.place, item.family);
         if moves {
             OccurrenceFate::Moved(to.to_owned())
         } else {
@@ -191,7 +193,10 @@ impl<'p> Planner<'_, 'p> {
                 }
                 // `tokio::time::Duration` is the standard library's.
                 let through_tokio = leaf.segments.first().is_some_and(|first| first == "tokio");
-                if through_tokio && resolved.starts_with("std::") && !self.constraints.off.contains("AM030") {
+                if through_tokio
+                    && resolved.starts_with("std::")
+                    && !self.constraints.off.contains("AM030")
+                {
                     leaf.fate = Fate::Become(resolved, false);
                     continue;
                 }
@@ -209,17 +214,16 @@ impl<'p> Planner<'_, 'p> {
                     rewrites
                         .iter()
                         .filter(|rewrite| rewrite.link == Some((at, leaf_at)))
-                        .all(|rewrite| {
-                            let rest = rewrite.item.strip_prefix(&resolved);
-                            rest.is_some_and(|rest| rewrite.to == format!("{new}{rest}"))
-                        })
+                        .all(|rewrite| asupersync_source::known::is_prefix(new, &rewrite.to))
                 });
                 leaf.fate = match (used.kept, used.moved, new) {
                     (0, 0, _) if used.gone > 0 => Fate::Remove,
                     (0, 0, _) => Fate::Keep,
                     (0, _, Some(new)) if fits => Fate::Become(new.to_owned(), false),
                     (0, _, _) => Fate::Remove,
-                    (_, 1.., Some(new)) if is_trait(&resolved) => Fate::Become(new.to_owned(), true),
+                    (_, 1.., Some(new)) if is_trait(&resolved) => {
+                        Fate::Become(new.to_owned(), true)
+                    }
                     _ => Fate::Keep,
                 };
                 // A name that would clash with another of the file is written out in full instead.
@@ -248,14 +252,28 @@ impl<'p> Planner<'_, 'p> {
         if let Some((at, leaf_at)) = rewrite.link {
             let leaf = &items[at].leaves[leaf_at];
             if let Fate::Become(new, false) = &leaf.fate {
-                if leaf.renamed {
-                    return;
-                }
-                let name = new.rsplit("::").next().unwrap_or(new);
-                let first = rewrite.path.segments.first().map(|first| first.ident.span());
-                if let Some(first) = first {
-                    let range = source.span_range(first);
-                    self.replace(rewrite.file, range, name);
+                let name = if leaf.renamed {
+                    leaf.name.as_str()
+                } else {
+                    new.rsplit("::").next().unwrap_or(new)
+                };
+                let resolved = leaf.resolved.as_deref().unwrap_or_default();
+                let same_rest =
+                    rewrite.item.strip_prefix(resolved) == rewrite.to.strip_prefix(new.as_str());
+                let first = rewrite
+                    .path
+                    .segments
+                    .first()
+                    .map(|first| first.ident.span());
+                match (first, rewrite.to.strip_prefix(new.as_str())) {
+                    (Some(first), _) if same_rest => {
+                        let range = source.span_range(first);
+                        self.replace(rewrite.file, range, name);
+                    }
+                    (_, Some(rest)) => {
+                        self.replace(rewrite.file, start..end, format!("{name}{rest}"))
+                    }
+                    _ => self.replace(rewrite.file, start..end, rewrite.to.clone()),
                 }
                 return;
             }
@@ -297,7 +315,7 @@ impl<'p> Planner<'_, 'p> {
                 }
             }
             let indent = self.indent(item.file, item.range.start);
-            let mut lines = Vec::new();
+            let mut lines = comments(self.file(item.file).slice(item.range.clone()));
             if !kept.is_empty() {
                 lines.push(format!("{}use {};", item.head, render(&kept)));
             }
@@ -305,7 +323,11 @@ impl<'p> Planner<'_, 'p> {
                 lines.push(format!("{}use {line};", item.head));
             }
             // New imports that sort before the rest of the item stand before it.
-            lines.sort_by_key(|line| !line.contains("use asupersync"));
+            lines.sort_by_key(|line| match line {
+                line if line.starts_with("//") => 0,
+                line if line.contains("use asupersync") => 1,
+                _ => 2,
+            });
             if lines.is_empty() {
                 let (start, end) = self.whole_line(item.file, item.range.clone());
                 self.delete(item.file, start..end);
@@ -433,6 +455,13 @@ fn imports_already(text: &str, path: &str) -> bool {
     })
 }
 
+/// The comments inside an import, which is written anew; they come to stand above it.
+fn comments(text: &str) -> Vec<String> {
+    text.lines()
+        .filter_map(|line| line.find("//").map(|at| line[at..].trim_end().to_owned()))
+        .collect()
+}
+
 fn written(leaf: &Leaf) -> (Vec<String>, Option<String>) {
     let mut segments = leaf.segments.clone();
     if leaf.all {
@@ -486,7 +515,9 @@ fn render(paths: &[(Vec<String>, Option<String>)]) -> String {
                 .collect();
             inner.extend(parts(child));
             out.push(match inner.as_slice() {
-                [only] if only != "self" && !only.starts_with("self as") => format!("{name}::{only}"),
+                [only] if only != "self" && !only.starts_with("self as") => {
+                    format!("{name}::{only}")
+                }
                 _ => format!("{name}::{{{}}}", inner.join(", ")),
             });
         }
@@ -509,7 +540,10 @@ fn group(paths: &BTreeSet<String>) -> Vec<String> {
     for path in paths {
         let end = path.find(" as ").unwrap_or(path.len());
         match path[..end].rfind("::") {
-            Some(at) => by_module.entry(&path[..at]).or_default().push(&path[at + 2..]),
+            Some(at) => by_module
+                .entry(&path[..at])
+                .or_default()
+                .push(&path[at + 2..]),
             None => by_module.entry("").or_default().push(path),
         }
     }
@@ -537,7 +571,11 @@ fn module_scope(
             let close = source.span_range(brace.span.close()).start;
             if (open..close).contains(&at) {
                 let nested = module_scope(inner, source, at);
-                return if nested.start == 0 { open..close } else { nested };
+                return if nested.start == 0 {
+                    open..close
+                } else {
+                    nested
+                };
             }
         }
     }
@@ -590,9 +628,12 @@ struct Collector<'c, 'a, 'p> {
 
 impl<'p> Visit<'p> for Collector<'_, '_, 'p> {
     fn visit_item_mod(&mut self, item: &'p syn::ItemMod) {
-        let Some((brace, _)) = &item.content else { return };
+        let Some((brace, _)) = &item.content else {
+            return;
+        };
         let source = self.planner.file(self.file);
-        let inner = source.span_range(brace.span.open()).end..source.span_range(brace.span.close()).start;
+        let inner =
+            source.span_range(brace.span.open()).end..source.span_range(brace.span.close()).start;
         let module = format!("{}::{}", self.module, ident_text(&item.ident));
         let before = (
             std::mem::replace(&mut self.scope, inner),

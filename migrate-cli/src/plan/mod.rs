@@ -31,8 +31,6 @@ pub(crate) struct Input<'a, 'p> {
     pub(crate) model: &'a Model<'p>,
     /// Packages, by index, of which a dependency runs on tokio.
     pub(crate) tokio_libraries: &'a BTreeSet<usize>,
-    /// Markers to leave, by file and statement.
-    pub(crate) markers: bool,
 }
 
 /// The edits of all files.
@@ -63,10 +61,7 @@ pub(crate) fn plan(input: &Input<'_, '_>, constraints: &Constraints) -> (Decisio
             return (decision, plan);
         }
         for (site, why) in std::mem::take(&mut planner.refused) {
-            constraints
-                .held
-                .entry(site)
-                .or_insert(Held::Form(why));
+            constraints.held.entry(site).or_insert(Held::Form(why));
         }
     }
     unreachable!("every round holds a site, and there are finitely many")
@@ -105,6 +100,7 @@ pub(crate) struct Planner<'a, 'p> {
 enum SourceKey {
     Function(FnId),
     Body(SiteId),
+    Closure,
 }
 
 impl From<Source> for SourceKey {
@@ -112,6 +108,7 @@ impl From<Source> for SourceKey {
         match source {
             Source::Function(id) => SourceKey::Function(id),
             Source::Body(id) => SourceKey::Body(id),
+            Source::Closure => SourceKey::Closure,
         }
     }
 }
@@ -144,9 +141,7 @@ impl<'a, 'p> Planner<'a, 'p> {
         self.calls();
         self.signatures();
         self.imports();
-        if self.input.markers {
-            self.markers();
-        }
+        self.markers();
     }
 
     fn file(&self, id: FileId) -> &'p SourceFile {
@@ -193,7 +188,8 @@ impl<'a, 'p> Planner<'a, 'p> {
     /// One more level than a line's indentation, in the file's own style.
     fn deeper(&self, file: FileId, at: usize) -> String {
         let indent = self.indent(file, at);
-        let unit = if indent.contains('\t') || (indent.is_empty() && self.file(file).text.contains("\n\t"))
+        let unit = if indent.contains('\t')
+            || (indent.is_empty() && self.file(file).text.contains("\n\t"))
         {
             "\t"
         } else {
@@ -225,7 +221,13 @@ impl<'a, 'p> Planner<'a, 'p> {
     }
 
     /// Puts a text behind the last argument of a call.
-    fn append_argument(&mut self, file: FileId, close: usize, last: Option<Range<usize>>, text: &str) {
+    fn append_argument(
+        &mut self,
+        file: FileId,
+        close: usize,
+        last: Option<Range<usize>>,
+        text: &str,
+    ) {
         match last {
             None => self.edit(file, Edit::insert(close, text).ranked(1)),
             Some(last) => self.edit(file, Edit::insert(last.end, format!(", {text}")).ranked(1)),
@@ -246,7 +248,10 @@ impl<'a, 'p> Planner<'a, 'p> {
         let mut lines: BTreeMap<(FileId, usize), String> = BTreeMap::new();
         for (id, held) in &self.decision.held {
             let site = self.model().site(*id);
-            let Some((rule, _)) = site.rule else { continue };
+            if site.rule.is_none() {
+                continue;
+            }
+            let code = decide::safety(self.model(), *id).1;
             let reason = match held {
                 Held::Withdrawn(_) => "the compiler refused the rewrite".to_owned(),
                 Held::NoContext(why) => format!("no Cx can reach it: {why}"),
@@ -255,12 +260,15 @@ impl<'a, 'p> Planner<'a, 'p> {
             };
             lines
                 .entry((site.file, self.line_start(site.file, site.statement)))
-                .or_insert_with(|| format!("{} {MARKER} {}: {reason}", "//", rule.code));
+                .or_insert_with(|| format!("// {MARKER} {code}: {reason}"));
         }
         for ((file, at), text) in lines {
             let indent = self.indent(file, at);
             if !above(&self.file(file).text, at).contains(MARKER) {
-                self.edit(file, Edit::insert(at, format!("{indent}{text}\n")).ranked(-9));
+                self.edit(
+                    file,
+                    Edit::insert(at, format!("{indent}{text}\n")).ranked(-9),
+                );
             }
         }
     }
@@ -283,7 +291,9 @@ pub(crate) const MARKER: &str = "asupersync-migrate:";
 pub(crate) fn above(text: &str, line_start: usize) -> &str {
     let mut start = line_start;
     while start > 0 {
-        let before = text[..start - 1].rfind('\n').map_or(0, |newline| newline + 1);
+        let before = text[..start - 1]
+            .rfind('\n')
+            .map_or(0, |newline| newline + 1);
         if !text[before..start].trim_start().starts_with("//") {
             break;
         }

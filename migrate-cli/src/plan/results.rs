@@ -35,7 +35,9 @@ impl<'p> Planner<'_, 'p> {
                         Exit::None
                     };
                 }
-                FrameKind::Closure(_) | FrameKind::MacroBlock | FrameKind::Sealed => return Exit::None,
+                FrameKind::Closure(_) | FrameKind::MacroBlock | FrameKind::Sealed => {
+                    return Exit::None;
+                }
                 FrameKind::Function(id) => return self.function_exit(id),
                 _ => {}
             }
@@ -81,7 +83,12 @@ impl<'p> Planner<'_, 'p> {
                 GenericArgument::Type(ty) => Some(ty),
                 _ => None,
             });
-            return Some(error.into_iter().nth(1).is_some_and(|error| self.takes_cancelled(error, 0)));
+            return Some(
+                error
+                    .into_iter()
+                    .nth(1)
+                    .is_some_and(|error| self.takes_cancelled(error, 0)),
+            );
         }
         if depth < ALIASES
             && let Some(asupersync_source::resolve::Definition::Alias(alias)) =
@@ -94,7 +101,9 @@ impl<'p> Planner<'_, 'p> {
 
     fn takes_cancelled(&self, error: &Type, depth: usize) -> bool {
         const ALIASES: usize = 8;
-        let Type::Path(path) = error else { return false };
+        let Type::Path(path) = error else {
+            return false;
+        };
         let Some(found) = self.input.facts.path(&path.path) else {
             return false;
         };
@@ -107,10 +116,9 @@ impl<'p> Planner<'_, 'p> {
                 let PathArguments::AngleBracketed(list) = &last.arguments else {
                     return false;
                 };
-                return list
-                    .args
-                    .iter()
-                    .any(|argument| matches!(argument, GenericArgument::Type(Type::TraitObject(_))));
+                return list.args.iter().any(|argument| {
+                    matches!(argument, GenericArgument::Type(Type::TraitObject(_)))
+                });
             }
             _ => {}
         }
@@ -160,7 +168,9 @@ impl<'p> Planner<'_, 'p> {
                 let suffix = if exit == Exit::Try { "?" } else { ".unwrap()" };
                 self.edit(file, Edit::insert(range.end, suffix).ranked(9));
             }
-            (Usage::Statement, Exit::Return) => self.return_if_cancelled(file, range.start..range.end, true),
+            (Usage::Statement, Exit::Return) => {
+                self.return_if_cancelled(file, range.start..range.end, true)
+            }
             (Usage::Ignored(local), Exit::Return) => {
                 let start = self.file(file).range(local).start;
                 self.delete(file, start..range.start);
@@ -187,10 +197,17 @@ impl<'p> Planner<'_, 'p> {
     }
 
     /// `if .. .is_err() { return; }` around an awaited expression.
-    fn return_if_cancelled(&mut self, file: FileId, range: std::ops::Range<usize>, statement: bool) {
+    fn return_if_cancelled(
+        &mut self,
+        file: FileId,
+        range: std::ops::Range<usize>,
+        statement: bool,
+    ) {
         self.edit(file, Edit::insert(range.start, "if ").ranked(-9));
         let text = &self.file(file).text;
-        let own_line = text[self.line_start(file, range.start)..range.start].trim().is_empty();
+        let own_line = text[self.line_start(file, range.start)..range.start]
+            .trim()
+            .is_empty();
         if statement && text[range.end..].starts_with(';') {
             let indent = self.indent(file, range.start);
             let deeper = self.deeper(file, range.start);
@@ -201,14 +218,19 @@ impl<'p> Planner<'_, 'p> {
             };
             self.replace(file, range.end..range.end + 1, body);
         } else {
-            self.edit(file, Edit::insert(range.end, ".is_err() { return; }").ranked(9));
+            self.edit(
+                file,
+                Edit::insert(range.end, ".is_err() { return; }").ranked(9),
+            );
         }
     }
 
     /// In a `select!` arm, cancellation must not look like the operation having ended.
     fn fallible_arm(&mut self, id: SiteId, call: &'p syn::Macro, branch: usize) {
         let file = self.model().site(id).file;
-        let Some(arm) = self.arm(file, call, branch) else { return };
+        let Some(arm) = self.arm(file, call, branch) else {
+            return;
+        };
         let range = self.file(file).range(&arm.pat);
         match &arm.pat {
             Pat::Wild(_) => self.replace(file, range, "Ok(_)"),
@@ -251,13 +273,23 @@ impl<'p> Planner<'_, 'p> {
         let site = self.model().site(id);
         let file = site.file;
         if let Usage::Arm { branch, call } = site.usage {
-            let Some(arm) = self.arm(file, call, branch) else { return };
+            let Some(arm) = self.arm(file, call, branch) else {
+                return;
+            };
             match &arm.pat {
                 Pat::Wild(_) => {}
                 Pat::Ident(ident) if !is_none(&arm.pat) => {
                     let name = ident_text(&ident.ident);
-                    let mutable = if ident.mutability.is_some() { "mut " } else { "" };
-                    self.prefix_handler(file, &arm.handler, &format!("let {mutable}{name} = {name}.ok();"));
+                    let mutable = if ident.mutability.is_some() {
+                        "mut "
+                    } else {
+                        ""
+                    };
+                    self.prefix_handler(
+                        file,
+                        &arm.handler,
+                        &format!("let {mutable}{name} = {name}.ok();"),
+                    );
                 }
                 pat if self.option_pattern(file, pat, false) => {
                     self.option_pattern(file, pat, true);
@@ -271,7 +303,8 @@ impl<'p> Planner<'_, 'p> {
             return;
         };
         let end = self.file(file).range(awaited).end;
-        let fallback = |planner: &mut Self| planner.edit(file, Edit::insert(end, ".ok()").ranked(2));
+        let fallback =
+            |planner: &mut Self| planner.edit(file, Edit::insert(end, ".ok()").ranked(2));
         match site.usage {
             Usage::WhileLet(_, pat) | Usage::IfLet(pat) | Usage::LetElse(pat) => {
                 if self.option_pattern(file, pat, false) {
@@ -281,7 +314,11 @@ impl<'p> Planner<'_, 'p> {
                 }
             }
             Usage::Match(matched) => {
-                if matched.arms.iter().all(|arm| self.option_pattern(file, &arm.pat, false)) {
+                if matched
+                    .arms
+                    .iter()
+                    .all(|arm| self.option_pattern(file, &arm.pat, false))
+                {
                     for arm in &matched.arms {
                         self.option_pattern(file, &arm.pat, true);
                     }
@@ -325,7 +362,10 @@ impl<'p> Planner<'_, 'p> {
                 true
             }
             Pat::Wild(_) => true,
-            Pat::Or(or) => or.cases.iter().all(|case| self.option_pattern(file, case, write)),
+            Pat::Or(or) => or
+                .cases
+                .iter()
+                .all(|case| self.option_pattern(file, case, write)),
             Pat::Paren(inner) => self.option_pattern(file, &inner.pat, write),
             _ => false,
         }
@@ -336,12 +376,18 @@ impl<'p> Planner<'_, 'p> {
         let site = self.model().site(id);
         let file = site.file;
         if let Usage::Arm { branch, call } = site.usage {
-            let Some(arm) = self.arm(file, call, branch) else { return };
+            let Some(arm) = self.arm(file, call, branch) else {
+                return;
+            };
             match &arm.pat {
                 Pat::Wild(_) => {}
                 Pat::Ident(ident) => {
                     let name = ident_text(&ident.ident);
-                    self.prefix_handler(file, &arm.handler, &format!("let {name} = {name}.into_result();"));
+                    self.prefix_handler(
+                        file,
+                        &arm.handler,
+                        &format!("let {name} = {name}.into_result();"),
+                    );
                 }
                 _ => self.refuse(id, "the pattern of this arm is not known"),
             }
@@ -366,7 +412,10 @@ impl<'p> Planner<'_, 'p> {
             Expr::Block(block) if block.label.is_none() => {
                 let at = self.block_start(file, &block.block);
                 let inner = &self.file(file).text[at..];
-                let text = if inner.trim_start_matches([' ', '\t', '\r']).starts_with('\n') {
+                let text = if inner
+                    .trim_start_matches([' ', '\t', '\r'])
+                    .starts_with('\n')
+                {
                     format!("\n{}{statement}", self.deeper(file, at))
                 } else {
                     format!(" {statement}")
@@ -375,7 +424,10 @@ impl<'p> Planner<'_, 'p> {
             }
             other => {
                 let range = self.file(file).range(other);
-                self.edit(file, Edit::insert(range.start, format!("{{ {statement} ")).ranked(-3));
+                self.edit(
+                    file,
+                    Edit::insert(range.start, format!("{{ {statement} ")).ranked(-3),
+                );
                 self.edit(file, Edit::insert(range.end, " }").ranked(3));
             }
         }
@@ -395,10 +447,9 @@ fn returns_value(block: &syn::Block) -> bool {
     struct Returns(bool);
     impl<'ast> syn::visit::Visit<'ast> for Returns {
         fn visit_expr_return(&mut self, returned: &'ast syn::ExprReturn) {
-            self.0 |= returned
-                .expr
-                .as_ref()
-                .is_some_and(|value| !matches!(bare(value), Expr::Tuple(tuple) if tuple.elems.is_empty()));
+            self.0 |= returned.expr.as_ref().is_some_and(
+                |value| !matches!(bare(value), Expr::Tuple(tuple) if tuple.elems.is_empty()),
+            );
         }
         fn visit_expr_try(&mut self, _: &'ast syn::ExprTry) {
             self.0 = true;

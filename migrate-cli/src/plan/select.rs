@@ -13,7 +13,9 @@ use syn::{Expr, Pat};
 impl Planner<'_, '_> {
     pub(super) fn select(&mut self, id: SiteId) {
         let site = self.model().site(id);
-        let Shape::Macro(call) = site.shape else { return };
+        let Shape::Macro(call) = site.shape else {
+            return;
+        };
         let file = site.file;
         let Some(MacroBody::Select(select)) = self.file(file).macro_body(call) else {
             self.refuse(id, "the arms cannot be read");
@@ -29,7 +31,13 @@ impl Planner<'_, '_> {
                 matches!(
                     self.model().site(inner).op(),
                     Some(
-                        Op::OnCx { fix: Fix::Fallible, .. } | Op::Method { fix: Fix::Fallible, .. }
+                        Op::OnCx {
+                            fix: Fix::Fallible,
+                            ..
+                        } | Op::Method {
+                            fix: Fix::Fallible,
+                            ..
+                        }
                     )
                 )
             });
@@ -48,13 +56,19 @@ impl Planner<'_, '_> {
             });
             if !harmless {
                 if !self.constraints.review {
-                    self.refuse(id, "AM021: an arm may lose something when another wins; run with `--review`");
+                    self.refuse(
+                        id,
+                        "AM021: an arm may lose something when another wins; run with `--review`",
+                    );
                     return;
                 }
                 let text = self.file(file).slice(range.clone()).to_owned();
                 self.plan.unsafe_arms.push((file, range.start, text));
             }
-            self.edit(file, Edit::insert(range.start, "asupersync::combine::drop_ok(").ranked(-7));
+            self.edit(
+                file,
+                Edit::insert(range.start, "asupersync::combine::drop_ok(").ranked(-7),
+            );
             self.edit(file, Edit::insert(range.end, ")").ranked(7));
         }
         if select.otherwise.is_none() && (cancellation_hidden || (can_all_miss && waits_with_cx)) {
@@ -65,7 +79,9 @@ impl Planner<'_, '_> {
     /// An arm that leaves when the task is asked to stop, where no other would notice.
     fn cancelled_arm(&mut self, id: SiteId) {
         let site = self.model().site(id);
-        let Shape::Macro(call) = site.shape else { return };
+        let Shape::Macro(call) = site.shape else {
+            return;
+        };
         let file = site.file;
         let written = self.cx(site.frame).receiver;
         let arm = match self.exit(site.frame) {
@@ -73,13 +89,17 @@ impl Planner<'_, '_> {
                 format!("cancelled = {written}.cancelled() => return Err(cancelled.into()),")
             }
             Exit::Return => format!("_ = {written}.cancelled() => return,"),
-            Exit::Unwrap => format!("cancelled = {written}.cancelled() => panic!(\"{{cancelled}}\"),"),
+            Exit::Unwrap => {
+                format!("cancelled = {written}.cancelled() => panic!(\"{{cancelled}}\"),")
+            }
             Exit::None => return,
         };
         let Some(MacroBody::Select(select)) = self.file(file).macro_body(call) else {
             return;
         };
-        let Some(last) = select.branches.last() else { return };
+        let Some(last) = select.branches.last() else {
+            return;
+        };
         let first = self.file(file).range(&select.branches[0].pat).start;
         let indent = self.indent(file, first);
         let mut at = self.file(file).range(&last.handler).end;
@@ -92,9 +112,9 @@ impl Planner<'_, '_> {
         } else if matches!(last.handler, Expr::Block(_)) {
             comma = "";
         }
-        let own_line = text[..first].rfind('\n').is_some_and(|newline| {
-            text[newline + 1..first].trim().is_empty()
-        });
+        let own_line = text[..first]
+            .rfind('\n')
+            .is_some_and(|newline| text[newline + 1..first].trim().is_empty());
         let arm = if own_line {
             format!("{comma}\n{indent}{arm}")
         } else {
@@ -109,7 +129,10 @@ fn is_refutable(pat: &Pat) -> bool {
         Pat::Wild(_) | Pat::Rest(_) => false,
         Pat::Ident(ident) => {
             ident.ident == "None"
-                || ident.subpat.as_ref().is_some_and(|(_, inner)| is_refutable(inner))
+                || ident
+                    .subpat
+                    .as_ref()
+                    .is_some_and(|(_, inner)| is_refutable(inner))
         }
         Pat::Tuple(tuple) => tuple.elems.iter().any(is_refutable),
         Pat::Type(typed) => is_refutable(&typed.pat),

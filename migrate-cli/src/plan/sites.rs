@@ -1,7 +1,6 @@
 //! The edits of calls, method calls and the smaller forms.
 
 use super::Planner;
-use crate::decide;
 use crate::flow::stripped;
 use crate::model::{Shape, SiteId, Usage};
 use crate::rules::{Fix, Form, Op};
@@ -29,7 +28,9 @@ impl<'p> Planner<'_, 'p> {
                 }
             }
             Op::OnCx { name, extra, fix } => {
-                let Shape::Call(call) = site.shape else { return };
+                let Shape::Call(call) = site.shape else {
+                    return;
+                };
                 self.fallible(id, fix, |planner, written| {
                     let file = planner.model().site(id).file;
                     let callee = planner.file(file).range(&call.func);
@@ -40,7 +41,9 @@ impl<'p> Planner<'_, 'p> {
                 });
             }
             Op::Method { name, cx, fix, .. } => {
-                let Shape::Method(call) = site.shape else { return };
+                let Shape::Method(call) = site.shape else {
+                    return;
+                };
                 if let Some(name) = name {
                     let range = self.file(site.file).span_range(call.method.span());
                     self.replace(site.file, range, name);
@@ -102,14 +105,24 @@ impl<'p> Planner<'_, 'p> {
         }
     }
 
-    fn call_arguments(&mut self, id: SiteId, call: &'p syn::ExprCall, cx: bool, extra: Option<&str>) {
+    fn call_arguments(
+        &mut self,
+        id: SiteId,
+        call: &'p syn::ExprCall,
+        cx: bool,
+        extra: Option<&str>,
+    ) {
         let site = self.model().site(id);
         let file = site.file;
         if cx {
             let written = self.cx(site.frame).argument;
             let source = self.file(file);
             let open = source.span_range(call.paren_token.span.open()).start;
-            let args: Vec<_> = call.args.iter().map(|argument| source.range(argument)).collect();
+            let args: Vec<_> = call
+                .args
+                .iter()
+                .map(|argument| source.range(argument))
+                .collect();
             self.insert_argument(file, open, args.into_iter(), &written);
         }
         if let Some(extra) = extra {
@@ -129,13 +142,19 @@ impl<'p> Planner<'_, 'p> {
         let file = self.model().site(id).file;
         let source = self.file(file);
         let open = source.span_range(call.paren_token.span.open()).start;
-        let args: Vec<_> = call.args.iter().map(|argument| source.range(argument)).collect();
+        let args: Vec<_> = call
+            .args
+            .iter()
+            .map(|argument| source.range(argument))
+            .collect();
         self.insert_argument(file, open, args.into_iter(), written);
     }
 
     fn abort(&mut self, id: SiteId) {
         let site = self.model().site(id);
-        let Shape::Method(call) = site.shape else { return };
+        let Shape::Method(call) = site.shape else {
+            return;
+        };
         let file = site.file;
         let range = self.file(file).span_range(call.method.span());
         self.replace(file, range, "cancel");
@@ -145,7 +164,9 @@ impl<'p> Planner<'_, 'p> {
     /// `receiver.await` becomes `receiver.recv(cx).await`, which takes the receiver by reference.
     fn await_oneshot(&mut self, id: SiteId) {
         let site = self.model().site(id);
-        let Shape::Awaited(base) = site.shape else { return };
+        let Shape::Awaited(base) = site.shape else {
+            return;
+        };
         let file = site.file;
         let written = self.cx(site.frame).argument;
         let inner = stripped(base);
@@ -153,7 +174,10 @@ impl<'p> Planner<'_, 'p> {
         if whole.start < inner_range.start {
             self.delete(file, whole.start..inner_range.start);
         }
-        self.edit(file, Edit::insert(inner_range.end, format!(".recv({written})")).ranked(-1));
+        self.edit(
+            file,
+            Edit::insert(inner_range.end, format!(".recv({written})")).ranked(-1),
+        );
         if whole.end > inner_range.end {
             self.delete(file, inner_range.end..whole.end);
         }
@@ -175,21 +199,29 @@ impl<'p> Planner<'_, 'p> {
 
     fn elapsed(&mut self, id: SiteId) {
         let site = self.model().site(id);
-        let Shape::Method(call) = site.shape else { return };
+        let Shape::Method(call) = site.shape else {
+            return;
+        };
         let file = site.file;
         let written = self.cx(site.frame).receiver;
         let receiver = self.file(file).range(&*call.receiver);
         let end = self.file(file).range(call).end;
-        self.edit(file, Edit::insert(receiver.start, format!("{written}.now().since(")).ranked(-5));
+        self.edit(
+            file,
+            Edit::insert(receiver.start, format!("{written}.now().since(")).ranked(-5),
+        );
         self.replace(file, receiver.end..end, ")");
     }
 
     /// `tokio::pin!(a, b);` becomes a shadowing `let` for each.
     fn pin(&mut self, id: SiteId) {
         let site = self.model().site(id);
-        let Shape::Macro(call) = site.shape else { return };
+        let Shape::Macro(call) = site.shape else {
+            return;
+        };
         let file = site.file;
-        let Some(asupersync_source::macros::MacroBody::Exprs(exprs)) = self.file(file).macro_body(call)
+        let Some(asupersync_source::macros::MacroBody::Exprs(exprs)) =
+            self.file(file).macro_body(call)
         else {
             self.refuse(id, "`pin!` with a `let` inside");
             return;
@@ -215,12 +247,18 @@ impl<'p> Planner<'_, 'p> {
             .iter()
             .map(|name| format!("let mut {name} = std::pin::pin!({name});"))
             .collect();
-        self.replace(file, range.start..range.end + 1, lets.join(&format!("\n{indent}")));
+        self.replace(
+            file,
+            range.start..range.end + 1,
+            lets.join(&format!("\n{indent}")),
+        );
     }
 
     fn runtime_builder(&mut self, id: SiteId) {
         let site = self.model().site(id);
-        let Shape::Call(call) = site.shape else { return };
+        let Shape::Call(call) = site.shape else {
+            return;
+        };
         let file = site.file;
         let range = self.file(file).range(call);
         let text = if site.item.ends_with("current_thread") {
@@ -234,7 +272,9 @@ impl<'p> Planner<'_, 'p> {
     /// The signal cannot fail, so what handled its error goes.
     fn ctrl_c(&mut self, id: SiteId) {
         let site = self.model().site(id);
-        let Shape::Call(call) = site.shape else { return };
+        let Shape::Call(call) = site.shape else {
+            return;
+        };
         let file = site.file;
         let written = self.cx(site.frame).receiver;
         let range = self.file(file).range(call);
@@ -299,9 +339,14 @@ impl<'p> Planner<'_, 'p> {
 
     fn advance_clock(&mut self, id: SiteId) {
         let site = self.model().site(id);
-        let Shape::Call(call) = site.shape else { return };
+        let Shape::Call(call) = site.shape else {
+            return;
+        };
         if !self.is_lab_test(site.frame) {
-            self.refuse(id, "the clock is moved outside a test that can run in the lab");
+            self.refuse(
+                id,
+                "the clock is moved outside a test that can run in the lab",
+            );
             return;
         }
         self.fallible(id, Fix::Fallible, |planner, written| {
@@ -322,10 +367,5 @@ impl<'p> Planner<'_, 'p> {
             asupersync_source::macros::MacroBody::Select(select) => select.branches.get(branch),
             _ => None,
         }
-    }
-
-    /// The site of an expression, if it is rewritten.
-    pub(super) fn rewritten(&self, expr: &Expr) -> Option<SiteId> {
-        decide::operation(self.model(), expr).filter(|id| self.decision.rewrites(*id))
     }
 }

@@ -21,7 +21,9 @@ enum Wrap {
 impl<'p> Planner<'_, 'p> {
     pub(super) fn spawn(&mut self, id: SiteId) {
         let site = self.model().site(id);
-        let Shape::Call(call) = site.shape else { return };
+        let Shape::Call(call) = site.shape else {
+            return;
+        };
         let file = site.file;
         let written = self.cx(site.frame).receiver;
         let callee = self.file(file).range(&call.func);
@@ -38,12 +40,16 @@ impl<'p> Planner<'_, 'p> {
 
     pub(super) fn spawn_blocking(&mut self, id: SiteId) {
         let site = self.model().site(id);
-        let Shape::Call(call) = site.shape else { return };
+        let Shape::Call(call) = site.shape else {
+            return;
+        };
         let file = site.file;
         let written = self.cx(site.frame).receiver;
         let callee = self.file(file).range(&call.func);
         self.replace(file, callee, format!("{written}.spawn_blocking"));
-        let Some(work) = call.args.first() else { return };
+        let Some(work) = call.args.first() else {
+            return;
+        };
         let parameter = self.parameter(id, site.frame);
         match bare(work) {
             Expr::Closure(closure) if closure.inputs.is_empty() => {
@@ -52,7 +58,10 @@ impl<'p> Planner<'_, 'p> {
             }
             Expr::Path(_) => {
                 let range = self.file(file).range(work);
-                self.edit(file, Edit::insert(range.start, format!("move |{parameter}| ")).ranked(-2));
+                self.edit(
+                    file,
+                    Edit::insert(range.start, format!("move |{parameter}| ")).ranked(-2),
+                );
                 self.edit(file, Edit::insert(range.end, "()").ranked(2));
             }
             _ => self.refuse(id, "the work is neither a closure nor a function"),
@@ -61,13 +70,22 @@ impl<'p> Planner<'_, 'p> {
 
     pub(super) fn timeout(&mut self, id: SiteId) {
         let site = self.model().site(id);
-        let Shape::Call(call) = site.shape else { return };
+        let Shape::Call(call) = site.shape else {
+            return;
+        };
         let file = site.file;
         let written = self.cx(site.frame).receiver;
         let callee = self.file(file).range(&call.func);
         if decide::timeout_drains(self.model(), id) {
             self.replace(file, callee, format!("{written}.timeout"));
             if let Some(work) = call.args.iter().nth(1) {
+                if let Some(passed) = decide::passed_cx(work) {
+                    // The operation has moved before; its `Cx` becomes the one of the timeout's region.
+                    let name = self.name(site.frame);
+                    let range = self.file(file).range(passed.argument);
+                    self.replace(file, range, format!("&{name}"));
+                    self.used.insert(SourceKey::Body(id));
+                }
                 self.wrap(id, file, work, Wrap::Borrowed);
             }
         } else {
@@ -77,7 +95,9 @@ impl<'p> Planner<'_, 'p> {
 
     pub(super) fn block_on(&mut self, id: SiteId) {
         let site = self.model().site(id);
-        let Shape::Method(call) = site.shape else { return };
+        let Shape::Method(call) = site.shape else {
+            return;
+        };
         let file = site.file;
         if let Some(work) = call.args.first() {
             if self.captures_whole_variables(file) {
@@ -93,19 +113,28 @@ impl<'p> Planner<'_, 'p> {
     /// Before edition 2021 a closure that names `a.b` captures all of `a`.
     fn captures_whole_variables(&self, file: FileId) -> bool {
         self.package_of(file).is_some_and(|package| {
-            matches!(self.input.project.packages[package].edition.as_str(), "2015" | "2018")
+            matches!(
+                self.input.project.packages[package].edition.as_str(),
+                "2015" | "2018"
+            )
         })
     }
 
     /// `a.rt.block_on(a.inner.get(key))`: the part of `a` that the future is made from is borrowed by a statement before, so that
     /// the closure does not capture the part that runs it.
     fn borrow_apart(&mut self, id: SiteId, runtime: &'p Expr, work: &'p Expr) {
-        let Expr::MethodCall(call) = bare(work) else { return };
+        let Expr::MethodCall(call) = bare(work) else {
+            return;
+        };
         let (Some(one), Some(other)) = (root(runtime), root(&call.receiver)) else {
             return;
         };
-        let Expr::Field(field) = bare(&call.receiver) else { return };
-        let syn::Member::Named(name) = &field.member else { return };
+        let Expr::Field(field) = bare(&call.receiver) else {
+            return;
+        };
+        let syn::Member::Named(name) = &field.member else {
+            return;
+        };
         if one != other {
             return;
         }
@@ -113,9 +142,12 @@ impl<'p> Planner<'_, 'p> {
             .model()
             .calls
             .iter()
-            .find(|found| matches!(found.expr, Expr::MethodCall(found) if std::ptr::eq(found, call)))
+            .find(
+                |found| matches!(found.expr, Expr::MethodCall(found) if std::ptr::eq(found, call)),
+            )
             .map(|found| found.callee);
-        let Some(receiver) = callee.and_then(|callee| self.model().function(callee).sig.receiver()) else {
+        let Some(receiver) = callee.and_then(|callee| self.model().function(callee).sig.receiver())
+        else {
             return;
         };
         let borrow = match (&receiver.reference, &receiver.mutability) {
@@ -148,12 +180,18 @@ impl<'p> Planner<'_, 'p> {
                 Some(token) => self.file(file).range(token).end,
                 None => self.file(file).range(&block.async_token).end,
             };
-            let keyword = if block.capture.is_some() { "async move" } else { keyword };
+            let keyword = if block.capture.is_some() {
+                "async move"
+            } else {
+                keyword
+            };
             self.replace(file, start..end, format!("{keyword} |{parameter}|"));
             if self.by_reference.contains(&id) {
                 let at = self.block_start(file, &block.block);
                 let indent = self.deeper(file, at);
-                let multiline = self.file(file).text[at..].trim_start_matches([' ', '\t', '\r']).starts_with('\n');
+                let multiline = self.file(file).text[at..]
+                    .trim_start_matches([' ', '\t', '\r'])
+                    .starts_with('\n');
                 let text = if multiline {
                     format!("\n{indent}let {parameter} = &{parameter};")
                 } else {
@@ -185,7 +223,10 @@ impl<'p> Planner<'_, 'p> {
         if hoisted.is_empty() {
             let open = format!("{keyword} |{parameter}| {}", inner.0);
             self.edit(file, Edit::insert(range.start, open).ranked(-6));
-            self.edit(file, Edit::insert(range.end, format!(".await{}", inner.1)).ranked(6));
+            self.edit(
+                file,
+                Edit::insert(range.end, format!(".await{}", inner.1)).ranked(6),
+            );
             return;
         }
         let indent = self.indent(file, range.start);
@@ -196,11 +237,17 @@ impl<'p> Planner<'_, 'p> {
         }
         open.push_str(&format!("{deeper}{keyword} |{parameter}| {}", inner.0));
         self.edit(file, Edit::insert(range.start, open).ranked(-6));
-        self.edit(file, Edit::insert(range.end, format!(".await{}\n{indent}}}", inner.1)).ranked(6));
+        self.edit(
+            file,
+            Edit::insert(range.end, format!(".await{}\n{indent}}}", inner.1)).ranked(6),
+        );
     }
 
     fn by_reference_inline(&self, parameter: &str) -> (String, String) {
-        (format!("{{ let {parameter} = &{parameter}; "), " }".to_owned())
+        (
+            format!("{{ let {parameter} = &{parameter}; "),
+            " }".to_owned(),
+        )
     }
 
     /// Arguments of a call that are more than a name are computed before the task, as they were.
@@ -227,7 +274,9 @@ impl<'p> Planner<'_, 'p> {
                 },
                 _ => None,
             };
-            let mut name = base.filter(|name| name != "self").unwrap_or_else(|| "argument".to_owned());
+            let mut name = base
+                .filter(|name| name != "self")
+                .unwrap_or_else(|| "argument".to_owned());
             while !taken.insert(name.clone()) {
                 name.push_str("_too");
             }

@@ -1,14 +1,25 @@
 //! AM040: channels.
 
-use super::{
-    Family, Fix, Form, Item, Op, Rule, Safety, form, item, method, path, plain, with_cx,
-};
+use super::{Family, Fix, Form, Item, Op, Rule, Safety, form, item, method, path, plain, with_cx};
 
 const M: Family = Family::Mpsc;
 const O: Family = Family::Oneshot;
 
-const fn constructor(from: &'static str, family: Family, to: &'static str, extra: Option<&'static str>) -> Item {
-    item(from, family, Op::Function { to, cx: false, extra })
+const fn constructor(
+    from: &'static str,
+    family: Family,
+    to: &'static str,
+    extra: Option<&'static str>,
+) -> Item {
+    item(
+        from,
+        family,
+        Op::Function {
+            to,
+            cx: false,
+            extra,
+        },
+    )
 }
 
 pub(super) const RULE: Rule = Rule {

@@ -17,7 +17,15 @@ const fn carried(from: &'static str, cx: bool) -> Item {
 }
 
 const fn function(from: &'static str, to: &'static str, cx: bool) -> Item {
-    item(from, F, Op::Function { to, cx, extra: None })
+    item(
+        from,
+        F,
+        Op::Function {
+            to,
+            cx,
+            extra: None,
+        },
+    )
 }
 
 pub(super) const RULE: Rule = Rule {

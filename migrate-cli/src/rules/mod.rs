@@ -292,7 +292,11 @@ pub fn lookup(path: &str) -> Option<(&'static Rule, &'static Item)> {
         .get_or_init(|| {
             TABLE
                 .iter()
-                .flat_map(|rule| rule.items.iter().map(move |item| (item.path, (*rule, item))))
+                .flat_map(|rule| {
+                    rule.items
+                        .iter()
+                        .map(move |item| (item.path, (*rule, item)))
+                })
                 .collect()
         })
         .get(path)
@@ -368,6 +372,7 @@ pub fn family_of(path: &str) -> Option<Family> {
         ("tokio::time::Instant", Family::Clock),
         ("tokio::time::Interval", Family::Interval),
         ("tokio::time::interval", Family::Interval),
+        ("tokio::time::interval_at", Family::Interval),
         ("tokio::time::MissedTickBehavior", Family::Interval),
         ("tokio::time::error", Family::Timeout),
         ("tokio::task::JoinHandle", Family::Join),
@@ -492,11 +497,19 @@ fn explain_body(rule: &Rule) -> String {
         rule.after.trim(),
         rule.why.trim()
     );
-    let reviewed: Vec<&Item> = rule.items.iter().filter(|item| item.review.is_some()).collect();
+    let reviewed: Vec<&Item> = rule
+        .items
+        .iter()
+        .filter(|item| item.review.is_some())
+        .collect();
     if rule.safety == Safety::Safe && !reviewed.is_empty() {
         out.push_str("\nNeeds review:\n\n");
         for item in reviewed {
-            out.push_str(&format!("- `{}`: {}\n", item.path, item.review.unwrap_or_default()));
+            out.push_str(&format!(
+                "- `{}`: {}\n",
+                item.path,
+                item.review.unwrap_or_default()
+            ));
         }
     }
     out
