@@ -1,13 +1,13 @@
 //! Which workers sleep, how many search, and whom to wake.
 //!
 //! A producer wakes a worker only if nobody searches: a searcher will find the
-//! work, and when the last searcher finds some it wakes the next. At most half
-//! of the workers search, so a burst does not make all of them contend. No
+//! work, and when the last searcher finds some and sees more, it wakes the next.
+//! At most half of the workers search, so a burst does not make all of them contend. No
 //! wake-up is lost, because
 //!
 //! 1. producer: publish the work, then read the counts;
 //! 2. worker: publish the counts (asleep, no longer searching), then look for
-//!    work once more, then sleep;
+//!    work once more, then sleep, or run what it found;
 //!
 //! and all four accesses are sequentially consistent.
 
@@ -99,7 +99,8 @@ impl Idle {
         true
     }
 
-    /// A searcher found work; `true` when it was the last, so that the caller wakes another.
+    /// A searcher found work; `true` when it was the last, so that the caller wakes
+    /// another if more is left.
     #[must_use]
     pub(super) fn end_search(&self) -> bool {
         searching(self.counts.fetch_sub(SEARCHER, Ordering::SeqCst)) == 1

@@ -260,7 +260,9 @@ impl<'a> Worker<'a> {
     }
 
     fn stop_searching(&mut self) {
-        if std::mem::take(&mut self.searching) && self.shared.idle.end_search() {
+        if std::mem::take(&mut self.searching) && self.shared.idle.end_search() && self.has_work() {
+            // Published while this worker searched, so nobody was woken for it.
+            // What is published from now on finds nobody searching, and wakes a worker itself.
             self.shared.notify();
         }
     }

@@ -322,7 +322,7 @@ pub fn allocations_per_operation(run: &Run, n: u32) -> f64 {
     };
     // Queues and free lists have grown to their size after the longer run.
     count(2 * n);
-    (count(2 * n) as f64 - count(n) as f64) / f64::from(n)
+    (count(2 * n) as f64 - count(n) as f64).max(0.0) / f64::from(n)
 }
 
 /// A row whose body is the code inside `block_on`.
