@@ -113,6 +113,7 @@ pub(crate) fn constraints(project: &Project, model: &Model<'_>, options: &Option
             off.insert(rule.code.to_owned());
         }
     }
+    let off_is_empty = off.is_empty();
     let mut held = BTreeMap::new();
     let inside = module_files(project, options.module.as_deref());
     for id in model.site_ids() {
@@ -123,7 +124,7 @@ pub(crate) fn constraints(project: &Project, model: &Model<'_>, options: &Option
             .is_some_and(|files| !files.contains(&site.file));
         if off.contains(code) || outside {
             held.insert(id, Held::NotSelected);
-        } else if is_skipped(project, model, id, code) {
+        } else if is_skipped(project, model, id) {
             held.insert(id, Held::Skipped);
         }
     }
@@ -149,6 +150,7 @@ pub(crate) fn constraints(project: &Project, model: &Model<'_>, options: &Option
         review: options.review,
         off,
         mistaken: BTreeSet::new(),
+        partial: !options.review || options.module.is_some() || !off_is_empty,
         nothing: false,
     }
 }
@@ -171,8 +173,8 @@ fn module_files(project: &Project, module: Option<&str>) -> Option<BTreeSet<File
     Some(files)
 }
 
-/// A comment on the site's line, or on the lines directly above its statement, asks to leave it or remembers that it was left.
-fn is_skipped(project: &Project, model: &Model<'_>, id: SiteId, code: &str) -> bool {
+/// A comment on the site's line, or on the lines directly above its statement, asks to leave it.
+fn is_skipped(project: &Project, model: &Model<'_>, id: SiteId) -> bool {
     let site = model.site(id);
     let text = &project.file(site.file).text;
     let line_start = |at: usize| text[..at].rfind('\n').map_or(0, |newline| newline + 1);
@@ -184,10 +186,7 @@ fn is_skipped(project: &Project, model: &Model<'_>, id: SiteId, code: &str) -> b
     comments.iter().any(|line| {
         line.split_once("//")
             .and_then(|(_, comment)| comment.split_once(MARKER))
-            .is_some_and(|(_, rest)| {
-                let rest = rest.trim();
-                rest.starts_with("skip") || rest.starts_with(code)
-            })
+            .is_some_and(|(_, rest)| rest.trim().starts_with("skip"))
     })
 }
 

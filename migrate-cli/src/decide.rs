@@ -65,6 +65,8 @@ pub(crate) struct Constraints {
     pub(crate) off: BTreeSet<String>,
     /// Calls that were taken for calls of a function and are not, by where they start.
     pub(crate) mistaken: BTreeSet<(FileId, usize, FnId)>,
+    /// Something was left out by choice, so that what depends on it is no finding.
+    pub(crate) partial: bool,
     /// Nothing at all is rewritten.
     pub(crate) nothing: bool,
 }

@@ -99,6 +99,11 @@ pub enum Error {
         "the code does not compile as it is, so a rewrite cannot be verified; fix it, or run with `--no-verify`:\n{0}"
     )]
     Baseline(String),
+    /// A dependency does not compile.
+    #[error(
+        "a dependency of the rewritten code does not compile; check `--asupersync-path` and the manifest:\n{0}"
+    )]
+    Dependency(String),
     /// The compiler cannot be asked.
     #[error(transparent)]
     Compiler(#[from] CompilerError),

@@ -90,6 +90,10 @@ pub(crate) fn run(options: &Options, mut project: Project) -> Result<Report, Err
             scratch,
         };
         let why = first_errors(&output);
+        let ours = |message: &&Message| scratch.contains(&message.manifest);
+        if !errors(&output).iter().any(ours) {
+            return Err(Error::Dependency(why));
+        }
         let lesson = if checks > verify::ROUNDS {
             verify::Lesson::give_up(why.clone())
         } else {

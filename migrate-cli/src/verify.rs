@@ -56,6 +56,11 @@ impl Scratch {
         )
     }
 
+    /// Whether a path lies in the copy.
+    pub(crate) fn contains(&self, path: &Path) -> bool {
+        path.starts_with(self.directory.path())
+    }
+
     /// Writes a file of the copy.
     pub(crate) fn write(&self, file: &Path, text: &str) -> std::io::Result<()> {
         match self.path(file) {

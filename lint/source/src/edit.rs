@@ -106,6 +106,11 @@ impl EditSet {
         &self.edits
     }
 
+    /// The same, to be changed.
+    pub fn edits_mut(&mut self) -> &mut [Edit] {
+        &mut self.edits
+    }
+
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
         self.edits.is_empty()

@@ -172,6 +172,7 @@ impl Planner<'_, '_> {
             self.edit(file, Edit::insert(at, unit.clone()).ranked(-10));
         }
         self.insert(file, close.start, format!("{unit}}})\n{outer}"));
+        self.moved_in.push((file, open.end..close.start, unit));
         self.plan.uses_compat.insert(file);
     }
 

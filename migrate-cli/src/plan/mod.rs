@@ -94,6 +94,8 @@ pub(crate) struct Planner<'a, 'p> {
     made_mutable: BTreeSet<(FileId, usize)>,
     /// New imports by file and module start.
     wanted: imports::Wanted,
+    /// Bodies that moved one level in, and by what.
+    moved_in: Vec<(FileId, Range<usize>, String)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,6 +129,7 @@ impl<'a, 'p> Planner<'a, 'p> {
             boundary: BTreeSet::new(),
             made_mutable: BTreeSet::new(),
             wanted: imports::Wanted::default(),
+            moved_in: Vec::new(),
         }
     }
 
@@ -142,6 +145,21 @@ impl<'a, 'p> Planner<'a, 'p> {
         self.signatures();
         self.imports();
         self.markers();
+        self.indent_inserted();
+    }
+
+    /// Text that was put into a body which moved one level in moves with it.
+    fn indent_inserted(&mut self) {
+        for (file, body, unit) in std::mem::take(&mut self.moved_in) {
+            let Some(edits) = self.plan.edits.get_mut(&file) else {
+                continue;
+            };
+            for edit in edits.edits_mut() {
+                if body.start < edit.range.start && edit.range.start < body.end {
+                    edit.text = edit.text.replace('\n', &format!("\n{unit}"));
+                }
+            }
+        }
     }
 
     fn file(&self, id: FileId) -> &'p SourceFile {
@@ -243,9 +261,9 @@ impl<'a, 'p> Planner<'a, 'p> {
             .map(|target| target.package)
     }
 
-    /// Leaves a comment at sites that a rule knows and something held back.
+    /// Leaves a comment at sites that a rule knows and something held back, and takes away those that hold no longer.
     fn markers(&mut self) {
-        let mut lines: BTreeMap<(FileId, usize), String> = BTreeMap::new();
+        let mut wanted: BTreeMap<(FileId, usize), String> = BTreeMap::new();
         for (id, held) in &self.decision.held {
             let site = self.model().site(*id);
             if site.rule.is_none() {
@@ -254,22 +272,44 @@ impl<'a, 'p> Planner<'a, 'p> {
             let code = decide::safety(self.model(), *id).1;
             let reason = match held {
                 Held::Withdrawn(_) => "the compiler refused the rewrite".to_owned(),
-                Held::NoContext(why) => format!("no Cx can reach it: {why}"),
-                Held::Form(why) => why.clone(),
+                Held::NoContext(why) if !self.constraints.partial => {
+                    format!("no Cx can reach it: {why}")
+                }
+                Held::Form(why) if !self.constraints.partial => why.clone(),
                 _ => continue,
             };
-            lines
+            wanted
                 .entry((site.file, self.line_start(site.file, site.statement)))
                 .or_insert_with(|| format!("// {MARKER} {code}: {reason}"));
         }
-        for ((file, at), text) in lines {
-            let indent = self.indent(file, at);
-            if !above(&self.file(file).text, at).contains(MARKER) {
-                self.edit(
-                    file,
-                    Edit::insert(at, format!("{indent}{text}\n")).ranked(-9),
-                );
+        for (id, file) in self.input.project.files.iter().enumerate() {
+            let id = FileId(id);
+            for (start, end) in lines(&file.text) {
+                let line = file.text[start..end].trim();
+                if !line.starts_with(&format!("// {MARKER} AM")) {
+                    continue;
+                }
+                // It speaks of the first line below that is no comment.
+                let below = lines(&file.text[end..])
+                    .find(|(from, to)| !file.text[end + from..end + to].trim().starts_with("//"))
+                    .map(|(from, _)| end + from);
+                let key = below.map(|below| (id, below));
+                if key
+                    .and_then(|key| wanted.get(&key))
+                    .is_some_and(|text| text == line)
+                {
+                    key.map(|key| wanted.remove(&key));
+                } else if !self.constraints.partial {
+                    self.delete(id, start..end);
+                }
             }
+        }
+        for ((file, at), text) in wanted {
+            let indent = self.indent(file, at);
+            self.edit(
+                file,
+                Edit::insert(at, format!("{indent}{text}\n")).ranked(-9),
+            );
         }
     }
 
@@ -286,6 +326,15 @@ impl<'a, 'p> Planner<'a, 'p> {
 
 /// How the tool's comments start.
 pub(crate) const MARKER: &str = "asupersync-migrate:";
+
+/// The lines of a text with their ends.
+fn lines(text: &str) -> impl Iterator<Item = (usize, usize)> {
+    text.split_inclusive('\n').scan(0, |at, line| {
+        let start = *at;
+        *at += line.len();
+        Some((start, *at))
+    })
+}
 
 /// The comment lines directly above a line.
 pub(crate) fn above(text: &str, line_start: usize) -> &str {

@@ -33,9 +33,34 @@ impl<'p> Planner<'_, 'p> {
             "spawn"
         };
         self.replace(file, callee, format!("{written}.{verb}"));
-        if let Some(body) = call.args.first() {
+        let Some(body) = call.args.first() else {
+            return;
+        };
+        if site.detached && !self.is_used(SourceKey::Body(id)) {
+            self.drop_when_asked(id, file, body);
+        } else {
             self.wrap(id, file, body, Wrap::Owned);
         }
+    }
+
+    /// A detached task in which nothing answers cancellation is dropped when it is asked to stop, as tokio drops it when the
+    /// runtime ends.
+    fn drop_when_asked(&mut self, id: SiteId, file: FileId, body: &'p Expr) {
+        let name = self.name(self.model().site(id).frame);
+        let range = self.file(file).range(body);
+        let (open, close) = match bare(body) {
+            Expr::Async(_) | Expr::Path(_) => (
+                format!("async move |{name}| {name}.cancellable("),
+                ").await".to_owned(),
+            ),
+            // The future is made here, as before.
+            _ => (
+                "{ let task = ".to_owned(),
+                format!("; async move |{name}| {name}.cancellable(task).await }}"),
+            ),
+        };
+        self.edit(file, Edit::insert(range.start, open).ranked(-6));
+        self.edit(file, Edit::insert(range.end, close).ranked(6));
     }
 
     pub(super) fn spawn_blocking(&mut self, id: SiteId) {

@@ -22,7 +22,7 @@ async fn serve(cx: &Cx, tx: mpsc::Sender<u32>, state: Arc<State>) {
     let _ = cx.spawn_daemon(async move |cx| {
         let _ = tx.send(&cx, 2).await;
     });
-    cx.spawn_daemon({ let task = std::future::ready(name); async move |_cx| task.await });
+    cx.spawn_daemon({ let task = std::future::ready(name); async move |cx| cx.cancellable(task).await });
     // asupersync-migrate: skip
     tokio::spawn(async {});
 }

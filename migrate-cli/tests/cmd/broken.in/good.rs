@@ -1,0 +1,3 @@
+async fn f() {
+    tokio::task::yield_now().await;
+}
