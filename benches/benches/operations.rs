@@ -5,7 +5,10 @@
 //! `cargo run --release -p asupersync-benches` makes; this is for looking at
 //! one operation before and after a change.
 
-#![expect(missing_docs, reason = "criterion's macros write undocumented public functions")]
+#![expect(
+    missing_docs,
+    reason = "criterion's macros write undocumented public functions"
+)]
 
 use asupersync_benches::rows::{column, find};
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -15,7 +18,9 @@ fn operations(criterion: &mut Criterion) {
     for name in ["asupersync ct", "tokio ct"] {
         let column = column(name).expect("it is a column");
         let mut group = criterion.benchmark_group(name);
-        group.sample_size(20).measurement_time(Duration::from_secs(1));
+        group
+            .sample_size(20)
+            .measurement_time(Duration::from_secs(1));
         for row in ["spawn-join", "checkpoint", "mpsc-1", "timer"] {
             let row = find(row).expect("it is a row");
             if let Some(run) = column.run(row) {

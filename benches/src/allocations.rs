@@ -32,7 +32,10 @@ pub fn begin() {
 
 /// What was counted so far.
 pub fn so_far() -> Count {
-    Count { calls: CALLS.load(Ordering::SeqCst), bytes: BYTES.load(Ordering::SeqCst) }
+    Count {
+        calls: CALLS.load(Ordering::SeqCst),
+        bytes: BYTES.load(Ordering::SeqCst),
+    }
 }
 
 /// Ends the count.

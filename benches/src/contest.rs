@@ -68,9 +68,14 @@ fn local(row: &Row, contest: &Contest, columns: &[Column]) -> Vec<Cell> {
     let samples = samples.expect("nothing to fail");
     let counted = contest.counts && row.unit == crate::rows::Unit::Nanos;
     let allocations = |run| counted.then(|| allocations_per_operation(run, row.n.min(COUNTED)));
-    let cells = runs.into_iter().zip(samples).map(|((column, run), samples)| {
-        Cell { column, samples, allocations: allocations(run) }
-    });
+    let cells = runs
+        .into_iter()
+        .zip(samples)
+        .map(|((column, run), samples)| Cell {
+            column,
+            samples,
+            allocations: allocations(run),
+        });
     cells.collect()
 }
 
@@ -101,12 +106,20 @@ fn network(row: &Row, contest: &Contest) -> std::io::Result<Vec<Cell>> {
     let n = contest.operations(row);
     let connections = if row.name == "echo-1" { 1 } else { 64 };
     // One connection on two cores has two speeds, by where the scheduler puts the client.
-    let _pinned = (connections == 1).then(echo::Pin::to_one_core).transpose()?;
+    let _pinned = (connections == 1)
+        .then(echo::Pin::to_one_core)
+        .transpose()?;
     let mut clients = Vec::new();
     for column in echo::COLUMNS {
         clients.push(echo::Client::start(column, connections)?);
     }
     let samples = interleave(contest, clients.len(), |i| clients[i].play(n))?;
     let cells = echo::COLUMNS.iter().zip(samples);
-    Ok(cells.map(|(column, samples)| Cell { column, samples, allocations: None }).collect())
+    Ok(cells
+        .map(|(column, samples)| Cell {
+            column,
+            samples,
+            allocations: None,
+        })
+        .collect())
 }

@@ -25,7 +25,10 @@ pub const ROWS: &[(&str, u32)] = &[
 
 /// Whether valgrind can be run at all.
 pub fn available() -> bool {
-    Command::new("valgrind").arg("--version").output().is_ok_and(|o| o.status.success())
+    Command::new("valgrind")
+        .arg("--version")
+        .output()
+        .is_ok_and(|o| o.status.success())
 }
 
 /// Instructions per operation in each column that has the row.
@@ -33,7 +36,11 @@ pub fn available() -> bool {
 /// # Errors
 /// When valgrind fails.
 pub fn count(row: &Row, n: u32) -> io::Result<Vec<(&'static str, f64)>> {
-    let columns = if row.group == Group::Ours { &COLUMNS[..2] } else { &COLUMNS[..] };
+    let columns = if row.group == Group::Ours {
+        &COLUMNS[..2]
+    } else {
+        &COLUMNS[..]
+    };
     let per_operation = |column: &'static str| {
         let less = total(row, column, n)?;
         let more = total(row, column, 2 * n)?;
@@ -49,9 +56,16 @@ fn total(row: &Row, column: &str, n: u32) -> io::Result<u64> {
         .args(["--once", row.name, column, &n.to_string()])
         .output()?;
     let messages = String::from_utf8_lossy(&output.stderr);
-    let collected = messages.lines().find_map(|line| line.split_once("Collected : "));
+    let collected = messages
+        .lines()
+        .find_map(|line| line.split_once("Collected : "));
     let collected = collected.and_then(|(_, count)| count.trim().parse().ok());
-    collected.filter(|_| output.status.success()).ok_or_else(|| {
-        io::Error::other(format!("valgrind could not run {} on {column}:\n{messages}", row.name))
-    })
+    collected
+        .filter(|_| output.status.success())
+        .ok_or_else(|| {
+            io::Error::other(format!(
+                "valgrind could not run {} on {column}:\n{messages}",
+                row.name
+            ))
+        })
 }

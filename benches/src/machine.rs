@@ -6,7 +6,9 @@ use std::process::Command;
 pub fn description() -> Vec<(&'static str, String)> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let cpus = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = cpus.lines().find_map(|l| l.strip_prefix("model name")?.split_once(": "));
+    let model = cpus
+        .lines()
+        .find_map(|l| l.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or("unknown", |(_, model)| model);
     let system = std::fs::read_to_string("/proc/version").unwrap_or_default();
     let system: Vec<&str> = system.split_whitespace().take(3).collect();
@@ -16,9 +18,19 @@ pub fn description() -> Vec<(&'static str, String)> {
     let load = load.split_whitespace().next().unwrap_or("unknown");
     vec![
         ("processor", format!("{model}, {cores} cores")),
-        ("system", if system.is_empty() { std::env::consts::OS.into() } else { system.join(" ") }),
+        (
+            "system",
+            if system.is_empty() {
+                std::env::consts::OS.into()
+            } else {
+                system.join(" ")
+            },
+        ),
         ("compiler", rust.unwrap_or_else(|_| "unknown".into())),
-        ("profile", "release, thin LTO, one codegen unit, the system's allocator".into()),
+        (
+            "profile",
+            "release, thin LTO, one codegen unit, the system's allocator".into(),
+        ),
         ("load when it began", load.into()),
     ]
 }

@@ -22,9 +22,16 @@ fn run(command: Command) -> Result<(), String> {
         Command::List => print!("{}", legend()),
         Command::Serve { column } => echo::server::serve(&column).map_err(|e| e.to_string())?,
         Command::Once { row, column, n } => {
-            let known = || format!("there is no column {column:?}; there are {:?}", rows::COLUMNS);
+            let known = || {
+                format!(
+                    "there is no column {column:?}; there are {:?}",
+                    rows::COLUMNS
+                )
+            };
             let started = rows::column(&column).ok_or_else(known)?;
-            let run = started.run(row).ok_or(format!("{column} does not do {}", row.name))?;
+            let run = started
+                .run(row)
+                .ok_or(format!("{column} does not do {}", row.name))?;
             run(n);
         }
         Command::Contest(contest) => measure(&contest)?,
@@ -38,8 +45,12 @@ fn measure(options: &Contest) -> Result<(), String> {
     }
     let machine = machine::description();
     let outcomes = contest::run(options).map_err(|e| e.to_string())?;
-    let mut results =
-        Results { machine, rounds: options.rounds(), outcomes, instructions: Vec::new() };
+    let mut results = Results {
+        machine,
+        rounds: options.rounds(),
+        outcomes,
+        instructions: Vec::new(),
+    };
     if options.counts && instructions::available() {
         for (name, n) in instructions::ROWS {
             if options.rows.is_empty() || options.rows.contains(name) {

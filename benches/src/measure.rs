@@ -14,14 +14,20 @@ pub struct Lap {
 impl Lap {
     /// A value that is no time.
     pub fn value(value: f64) -> Self {
-        Lap { wall: value, cpu: value }
+        Lap {
+            wall: value,
+            cpu: value,
+        }
     }
 
     /// The same for one of `n` operations.
     #[must_use]
     pub fn per(self, n: u32) -> Self {
         let n = f64::from(n.max(1));
-        Lap { wall: self.wall / n, cpu: self.cpu / n }
+        Lap {
+            wall: self.wall / n,
+            cpu: self.cpu / n,
+        }
     }
 }
 
@@ -36,13 +42,19 @@ impl Stopwatch {
     /// Starts.
     pub fn start() -> Self {
         let cpu = process_cpu_nanos();
-        Stopwatch { wall: Instant::now(), cpu }
+        Stopwatch {
+            wall: Instant::now(),
+            cpu,
+        }
     }
 
     /// What has passed since the start.
     pub fn lap(&self) -> Lap {
         let wall = self.wall.elapsed().as_nanos() as f64;
-        Lap { wall, cpu: process_cpu_nanos() - self.cpu }
+        Lap {
+            wall,
+            cpu: process_cpu_nanos() - self.cpu,
+        }
     }
 }
 
@@ -59,10 +71,13 @@ pub fn cpu_nanos_of(process: u32) -> Option<f64> {
 }
 
 fn clock_nanos(clock: libc::clockid_t) -> Option<f64> {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
     // SAFETY: `time` is a valid place for the result.
     let failed = unsafe { libc::clock_gettime(clock, &mut time) };
-    (failed == 0).then(|| time.tv_sec as f64 * 1e9 + time.tv_nsec as f64)
+    (failed == 0).then_some(time.tv_sec as f64 * 1e9 + time.tv_nsec as f64)
 }
 
 /// The middle one, or the mean of the two in the middle; NaN for none.

@@ -68,7 +68,11 @@ impl Contest {
     pub fn operations(&self, row: &rows::Row) -> u32 {
         // A crowd is as large as its row says, or it would be another row.
         let fixed = row.unit == rows::Unit::Bytes || row.name.starts_with("cancel");
-        if self.full && !fixed { row.n * 2 } else { row.n }
+        if self.full && !fixed {
+            row.n * 2
+        } else {
+            row.n
+        }
     }
 }
 
@@ -77,7 +81,9 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, String> 
     let mut args = args.into_iter();
     let mut contest = Contest::default();
     let known = |name: String| {
-        rows::find(&name).ok_or(format!("there is no row {name:?}; see the names with --list"))
+        rows::find(&name).ok_or(format!(
+            "there is no row {name:?}; see the names with --list"
+        ))
     };
     while let Some(arg) = args.next() {
         let mut value = |what: &str| args.next().ok_or(format!("{arg} needs {what}"));
@@ -93,10 +99,16 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, String> 
                 let row = known(value("a row")?)?;
                 let column = value("a column")?;
                 let n = value("a number")?;
-                let n = n.parse().map_err(|e| format!("{n:?} is no number of operations: {e}"))?;
+                let n = n
+                    .parse()
+                    .map_err(|e| format!("{n:?} is no number of operations: {e}"))?;
                 return Ok(Command::Once { row, column, n });
             }
-            "--serve" => return Ok(Command::Serve { column: value("a column")? }),
+            "--serve" => {
+                return Ok(Command::Serve {
+                    column: value("a column")?,
+                });
+            }
             // What `cargo bench` and `cargo test` pass to every target.
             "--bench" => {}
             _ => return Err(format!("unknown argument {arg:?}; see --help")),
@@ -119,10 +131,20 @@ mod tests {
     #[test]
     fn arguments() {
         let all = parsed("--row yield --full --row mpsc-1").expect("well-formed");
-        let contest = Contest { rows: vec!["yield", "mpsc-1"], full: true, ..Contest::default() };
+        let contest = Contest {
+            rows: vec!["yield", "mpsc-1"],
+            full: true,
+            ..Contest::default()
+        };
         assert_eq!(all, Command::Contest(contest));
         assert!(parsed("--write-docs").is_ok_and(|c| matches!(c, Command::Contest(c) if c.counts)));
-        for wrong in ["--row", "--row nonsense", "--fast", "--once yield x", "--write-docs --row yield"] {
+        for wrong in [
+            "--row",
+            "--row nonsense",
+            "--fast",
+            "--once yield x",
+            "--write-docs --row yield",
+        ] {
             assert!(parsed(wrong).is_err(), "{wrong}");
         }
     }

@@ -39,7 +39,10 @@ fn value(outcome: &Outcome, column: &str, part: Part) -> Option<f64> {
 }
 
 fn best(outcome: &Outcome, columns: &[&str], part: Part) -> Option<f64> {
-    columns.iter().filter_map(|c| value(outcome, c, part)).reduce(f64::min)
+    columns
+        .iter()
+        .filter_map(|c| value(outcome, c, part))
+        .reduce(f64::min)
 }
 
 /// Our value over theirs; below 1 we are cheaper.
@@ -49,7 +52,12 @@ fn ratio(ours: Option<f64>, theirs: Option<f64>) -> Option<f64> {
 }
 
 /// The four comparisons of a row.
-const COMPARISONS: [&str; 4] = ["mt2 : tokio mt2", "mt2 : best of 2", "ct : best of 1", "best : best"];
+const COMPARISONS: [&str; 4] = [
+    "mt2 : tokio mt2",
+    "mt2 : best of 2",
+    "ct : best of 1",
+    "best : best",
+];
 
 fn ratios(outcome: &Outcome, part: Part) -> [Option<f64>; 4] {
     let of = |column| value(outcome, column, part);
@@ -58,7 +66,10 @@ fn ratios(outcome: &Outcome, part: Part) -> [Option<f64>; 4] {
         ratio(of(TWO[0]), of(TWO[1])),
         ratio(of(TWO[0]), best(outcome, &TWO[1..], part)),
         ratio(of(ONE[0]), best(outcome, &ONE[1..], part)),
-        ratio(best(outcome, &[TWO[0], ONE[0]], part), best(outcome, &peers, part)),
+        ratio(
+            best(outcome, &[TWO[0], ONE[0]], part),
+            best(outcome, &peers, part),
+        ),
     ]
 }
 
@@ -77,7 +88,13 @@ fn fraction(value: Option<f64>) -> String {
 /// A table in Markdown whose columns line up.
 fn render(lines: &[Vec<String>]) -> String {
     let columns = lines.first().map_or(0, Vec::len);
-    let width = |c: usize| lines.iter().map(|l| l[c].chars().count()).max().unwrap_or(0);
+    let width = |c: usize| {
+        lines
+            .iter()
+            .map(|l| l[c].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut out = String::new();
     for (i, line) in lines.iter().enumerate() {
@@ -91,7 +108,12 @@ fn render(lines: &[Vec<String>]) -> String {
         out.push_str("|\n");
         if i == 0 {
             for (c, width) in widths.iter().enumerate() {
-                let _ = write!(out, "|{}{}", "-".repeat(width + 1), if c == 0 { "-" } else { ":" });
+                let _ = write!(
+                    out,
+                    "|{}{}",
+                    "-".repeat(width + 1),
+                    if c == 0 { "-" } else { ":" }
+                );
             }
             out.push_str("|\n");
         }
@@ -101,7 +123,10 @@ fn render(lines: &[Vec<String>]) -> String {
 
 impl Results {
     fn group(&self, group: Group) -> Vec<&Outcome> {
-        self.outcomes.iter().filter(|o| o.row.group == group).collect()
+        self.outcomes
+            .iter()
+            .filter(|o| o.row.group == group)
+            .collect()
     }
 
     /// All tables, in Markdown.
@@ -110,7 +135,11 @@ impl Results {
         for (what, value) in &self.machine {
             let _ = writeln!(out, "- {what}: {value}");
         }
-        let _ = writeln!(out, "- medians of {} rounds, all runtimes interleaved round by round", self.rounds);
+        let _ = writeln!(
+            out,
+            "- medians of {} rounds, all runtimes interleaved round by round",
+            self.rounds
+        );
         self.contest(&mut out, "Operations", Group::Common);
         self.contest(&mut out, "Structure", Group::Structure);
         self.contest(&mut out, "Memory", Group::Memory);
@@ -126,7 +155,9 @@ impl Results {
             return;
         }
         let _ = writeln!(out, "\n### {title}\n");
-        let timed = outcomes.iter().any(|o| matches!(o.row.unit, Unit::Nanos | Unit::ServerMicros));
+        let timed = outcomes
+            .iter()
+            .any(|o| matches!(o.row.unit, Unit::Nanos | Unit::ServerMicros));
         let parts: &[(&str, Part)] = match timed {
             true => &[("Processor time of all threads", cpu), ("Wall clock", wall)],
             false => &[("", wall)],
@@ -145,10 +176,20 @@ impl Results {
             columns.push(LIMIT);
         }
         columns.retain(|c| outcomes.iter().any(|o| o.cell(c).is_some()));
-        let mut lines = vec![["row", "unit"].iter().chain(&columns).chain(&COMPARISONS).map(|s| (*s).into()).collect()];
+        let mut lines = vec![
+            ["row", "unit"]
+                .iter()
+                .chain(&columns)
+                .chain(&COMPARISONS)
+                .map(|s| (*s).into())
+                .collect(),
+        ];
         let mut all: [Vec<f64>; 4] = Default::default();
         for outcome in outcomes {
-            let mut line = vec![outcome.row.name.to_owned(), outcome.row.unit.name().to_owned()];
+            let mut line = vec![
+                outcome.row.name.to_owned(),
+                outcome.row.unit.name().to_owned(),
+            ];
             line.extend(columns.iter().map(|c| number(value(outcome, c, part))));
             for (ratio, all) in ratios(outcome, part).into_iter().zip(&mut all) {
                 line.push(fraction(ratio));
@@ -159,7 +200,9 @@ impl Results {
         }
         let mut mean = vec![String::new(); columns.len() + 2];
         mean[0] = "geometric mean".into();
-        let means = all.iter().map(|all| (!all.is_empty()).then(|| geometric_mean(all)));
+        let means = all
+            .iter()
+            .map(|all| (!all.is_empty()).then(|| geometric_mean(all)));
         mean.extend(means.map(fraction));
         if outcomes.len() > 1 {
             lines.push(mean);
@@ -173,8 +216,17 @@ impl Results {
             return;
         }
         let _ = writeln!(out, "\n### Only here\n\nNanoseconds per operation:\n");
-        let mut lines: Vec<Vec<String>> =
-            vec![["row", "mt2 processor", "mt2 wall", "ct processor", "ct wall"].map(String::from).into()];
+        let mut lines: Vec<Vec<String>> = vec![
+            [
+                "row",
+                "mt2 processor",
+                "mt2 wall",
+                "ct processor",
+                "ct wall",
+            ]
+            .map(String::from)
+            .into(),
+        ];
         for o in outcomes {
             let of = |column, part| number(value(o, column, part));
             lines.push(vec![
@@ -191,16 +243,26 @@ impl Results {
     fn counts(&self, out: &mut String) {
         let columns: Vec<&str> = TWO.iter().chain(&ONE).copied().collect();
         let header = || {
-            let line: Vec<String> = ["row"].iter().chain(&columns).map(|s| (*s).into()).collect();
+            let line: Vec<String> = ["row"]
+                .iter()
+                .chain(&columns)
+                .map(|s| (*s).into())
+                .collect();
             vec![line]
         };
         let mut lines = header();
         for o in &self.outcomes {
-            let counts = columns.iter().map(|c| o.cell(c).and_then(|cell| cell.allocations));
+            let counts = columns
+                .iter()
+                .map(|c| o.cell(c).and_then(|cell| cell.allocations));
             let counts: Vec<Option<f64>> = counts.collect();
             if counts.iter().any(Option::is_some) {
                 let name = [o.row.name.to_owned()];
-                lines.push(name.into_iter().chain(counts.into_iter().map(fraction)).collect());
+                lines.push(
+                    name.into_iter()
+                        .chain(counts.into_iter().map(fraction))
+                        .collect(),
+                );
             }
         }
         if lines.len() > 1 {
@@ -216,7 +278,11 @@ impl Results {
             lines.push(line);
         }
         if lines.len() > 1 {
-            let _ = writeln!(out, "\n### Instructions per operation\n\n{}", render(&lines));
+            let _ = writeln!(
+                out,
+                "\n### Instructions per operation\n\n{}",
+                render(&lines)
+            );
         }
     }
 
@@ -241,10 +307,15 @@ impl Results {
             })
         });
         let instructions = self.instructions.iter().map(|(row, counts)| {
-            let counts = counts.iter().map(|(c, n)| json!({ "column": c, "instructions": n }));
+            let counts = counts
+                .iter()
+                .map(|(c, n)| json!({ "column": c, "instructions": n }));
             json!({ "row": row.name, "cells": counts.collect::<Vec<_>>() })
         });
-        let machine = self.machine.iter().map(|(k, v)| ((*k).to_owned(), json!(v)));
+        let machine = self
+            .machine
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), json!(v)));
         json!({
             "machine": machine.collect::<serde_json::Map<_, _>>(),
             "rounds": self.rounds,
@@ -257,7 +328,10 @@ impl Results {
 /// The list of rows, for `--list` and the document.
 pub fn legend() -> String {
     let mut lines: Vec<Vec<String>> = vec![["row", "what is done"].map(String::from).into()];
-    lines.extend(ROWS.iter().map(|row| vec![row.name.into(), row.what.into()]));
+    lines.extend(
+        ROWS.iter()
+            .map(|row| vec![row.name.into(), row.what.into()]),
+    );
     render(&lines)
 }
 
@@ -269,7 +343,10 @@ pub fn insert(document: &str, tables: &str) -> Result<String, String> {
     let missing = |mark| format!("docs/performance.md has no line {mark:?} to write behind");
     let (before, rest) = document.split_once(BEGIN).ok_or_else(|| missing(BEGIN))?;
     let (_, after) = rest.split_once(END).ok_or_else(|| missing(END))?;
-    Ok(format!("{before}{BEGIN}\n\n{}\n\n{END}{after}", tables.trim()))
+    Ok(format!(
+        "{before}{BEGIN}\n\n{}\n\n{END}{after}",
+        tables.trim()
+    ))
 }
 
 /// The mark before the generated part of the document.

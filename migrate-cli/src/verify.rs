@@ -6,6 +6,7 @@
 //! * A call that the analysis had not seen, and that now lacks its `Cx`, is learnt instead of held back.
 
 use crate::decide::{Constraints, Decision, Held};
+use crate::examples::Example;
 use crate::flow::bare;
 use crate::model::{Call, FnId, FrameId, FrameKind, Model, SiteId};
 use crate::plan::Plan;
@@ -61,6 +62,20 @@ impl Scratch {
             Some(path) => std::fs::write(path, text),
             None => Ok(()),
         }
+    }
+
+    /// Writes a file that only the copy has; the path counts from the root.
+    pub(crate) fn add(&self, relative: &Path, text: &str) -> std::io::Result<()> {
+        let path = self.directory.path().join(relative);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)?;
+        }
+        std::fs::write(path, text)
+    }
+
+    /// Removes a file that only the copy has.
+    pub(crate) fn remove(&self, relative: &Path) -> std::io::Result<()> {
+        std::fs::remove_file(self.directory.path().join(relative))
     }
 
     /// Writes a manifest of the copy, with paths that lead out of it made absolute.
@@ -141,6 +156,16 @@ pub(crate) struct Lesson {
     pub(crate) everything: Option<String>,
 }
 
+impl Lesson {
+    /// Nothing was learnt in all the rounds.
+    pub(crate) fn give_up(why: String) -> Lesson {
+        Lesson {
+            everything: Some(why),
+            ..Lesson::default()
+        }
+    }
+}
+
 /// What errors are charged with.
 pub(crate) struct Court<'a, 'p> {
     pub(crate) project: &'p Project,
@@ -148,6 +173,7 @@ pub(crate) struct Court<'a, 'p> {
     pub(crate) decision: &'a Decision,
     pub(crate) plan: &'a Plan,
     pub(crate) maps: &'a HashMap<FileId, PositionMap>,
+    pub(crate) examples: &'a [Example],
     pub(crate) scratch: &'a Scratch,
 }
 
@@ -175,6 +201,11 @@ impl Court<'_, '_> {
                 self.charge(*file, range, message, &mut lesson);
             }
         }
+        if !lesson.calls.is_empty() || !lesson.mistaken.is_empty() {
+            // What a call means comes first: most other errors of the round follow from it.
+            lesson.held.clear();
+            lesson.fixed.clear();
+        }
         lesson
     }
 
@@ -182,8 +213,14 @@ impl Court<'_, '_> {
     fn locate(&self, span: &Span) -> Option<(FileId, Range<usize>)> {
         let span = span.call_site();
         let relative = span.file.strip_prefix(self.scratch.directory.path()).ok()?;
-        let path = self.scratch.root.join(relative);
-        let file = self.project.file_at(&path)?;
+        let example = self
+            .examples
+            .iter()
+            .find(|example| example.path(self.project) == relative);
+        let file = match example {
+            Some(example) => example.file,
+            None => self.project.file_at(&self.scratch.root.join(relative))?,
+        };
         let range = match self.maps.get(&file) {
             Some(map) => map.old_range(span.range.clone()),
             None => span.range.clone(),

@@ -45,8 +45,14 @@ fn sources() -> Vec<PathBuf> {
 /// Source that tools read as data: no part of any crate of this workspace.
 fn is_material(path: &Path) -> bool {
     const FOLDERS: [&str; 5] = ["fixtures", "ui", "cmd", "sample", "agreement"];
+    const ENDINGS: [&str; 2] = [".before.rs", ".after.rs"];
+    let name = path
+        .file_name()
+        .map(|n| n.to_string_lossy())
+        .unwrap_or_default();
     path.components()
         .any(|c| FOLDERS.iter().any(|f| c.as_os_str() == *f))
+        || ENDINGS.iter().any(|e| name.ends_with(e))
 }
 
 fn read(path: &Path) -> String {

@@ -14,6 +14,7 @@ use crate::kernel::task::{CleanupLimits, Requested};
 use crate::types::cancel::{CancelKind, CancelReason};
 use crate::types::event::Event;
 use crate::types::time::Time;
+use crate::world::{Chain, Hint, World};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -35,9 +36,9 @@ struct Order {
     inherited: CleanupLimits,
 }
 
-/// Tasks asked between two looks at the clock: each of them has its cleanup
-/// measured from when it was asked, to within what asking so many takes.
-const ASKED_PER_LOOK: usize = 64;
+/// Tasks asked at one instant and enqueued together: enough to share the cost
+/// of the clock and of a lane's lock, few enough to keep no other worker waiting.
+const ASKED_AT_ONCE: usize = 64;
 
 /// Asks one task to cancel, and every unshielded region it opened.
 pub(crate) fn cancel_task(task: &TaskRef, reason: CancelReason) {
@@ -46,19 +47,24 @@ pub(crate) fn cancel_task(task: &TaskRef, reason: CancelReason) {
     let reason = Arc::new(stamp(reason, now, region));
     let limits = CleanupLimits::starting(now, region.cleanup.limits(reason.kind.rank()));
     let mut queue = VecDeque::new();
-    ask_task(task.clone(), &reason, now, limits, true, &mut queue);
-    cascade(queue);
+    let mut ready = Chain::new();
+    let own = task.clone();
+    ask_task(own, &reason, now, limits, true, &mut queue, &mut ready);
+    let world = &region.tree.world;
+    world.enqueue_all(ready, Hint::Woken);
+    cascade(world, queue);
 }
 
 /// Cancels a region: everything alive and unshielded in it is asked.
 pub(crate) fn cancel_region(region: &Arc<RegionCell>, reason: CancelReason) {
     let now = region.tree.world.now();
     let reason = Arc::new(stamp(reason, now, region));
-    cascade(VecDeque::from([Order {
+    let order = Order {
         target: Target::Region(region.clone()),
         reason,
         inherited: CleanupLimits::NONE,
-    }]));
+    };
+    cascade(&region.tree.world, VecDeque::from([order]));
 }
 
 /// The last foreground child ended: daemons are asked to end too.
@@ -73,7 +79,7 @@ pub(crate) fn end_region(region: &Arc<RegionCell>) {
         enqueue_children(&ledger.children, &reason, limits, &mut queue);
     }
     arm_region(region);
-    cascade(queue);
+    cascade(&region.tree.world, queue);
 }
 
 fn stamp(mut reason: CancelReason, now: Time, region: &RegionCell) -> CancelReason {
@@ -84,7 +90,7 @@ fn stamp(mut reason: CancelReason, now: Time, region: &RegionCell) -> CancelReas
     reason
 }
 
-fn cascade(mut queue: VecDeque<Order>) {
+fn cascade(world: &Arc<dyn World>, mut queue: VecDeque<Order>) {
     while let Some(Order {
         target,
         reason,
@@ -93,12 +99,13 @@ fn cascade(mut queue: VecDeque<Order>) {
     {
         match target {
             Target::Tasks(tasks) => {
-                let mut now = Time::ZERO;
-                for (i, task) in tasks.into_iter().enumerate() {
-                    if i % ASKED_PER_LOOK == 0 {
-                        now = task.region().tree.world.now();
+                let mut tasks = tasks.into_iter();
+                while tasks.len() > 0 {
+                    let (now, mut ready) = (world.now(), Chain::new());
+                    for task in tasks.by_ref().take(ASKED_AT_ONCE) {
+                        ask_task(task, &reason, now, inherited, false, &mut queue, &mut ready);
                     }
-                    ask_task(task, &reason, now, inherited, false, &mut queue);
+                    world.enqueue_all(ready, Hint::Woken);
                 }
             }
             Target::Region(region) => ask_region(&region, reason, inherited, &mut queue),
@@ -106,7 +113,8 @@ fn cascade(mut queue: VecDeque<Order>) {
     }
 }
 
-/// `alone`: no region's alarm covers the task's cleanup budget, so it arms its own.
+/// `alone`: no region's alarm covers the task's cleanup budget, so it arms its
+/// own. The task joins `ready` if it is to be enqueued.
 fn ask_task(
     task: TaskRef,
     reason: &Arc<CancelReason>,
@@ -114,6 +122,7 @@ fn ask_task(
     limits: CleanupLimits,
     alone: bool,
     queue: &mut VecDeque<Order>,
+    ready: &mut Chain,
 ) {
     if task.is_complete() {
         return;
@@ -151,7 +160,7 @@ fn ask_task(
     if alone {
         arm_task(&task, limits.deadline);
     }
-    task.wake_owned();
+    task.wake_into(ready);
     wakers.into_iter().for_each(super::wake);
 }
 

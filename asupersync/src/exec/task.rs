@@ -15,7 +15,7 @@ use crate::types::policy::Name;
 use crate::types::slots::{Key, Slots};
 use crate::types::time::Time;
 use crate::world::runnable::Header;
-use crate::world::{Hint, Lane, Runnable, TimerKey};
+use crate::world::{Chain, Hint, Lane, Runnable, TimerKey};
 use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
@@ -139,21 +139,30 @@ impl TaskRef {
     }
 
     /// Makes the task runnable, giving up this reference.
-    pub(crate) fn wake_owned(self) {
+    fn wake_owned(self) {
         if state::wake(&self.head().header.state) == Wake::Enqueue {
             self.enqueue(Hint::Woken);
         }
     }
 
+    /// Makes the task runnable, and leaves it to the caller to enqueue it.
+    pub(crate) fn wake_into(self, ready: &mut Chain) {
+        if state::wake(&self.head().header.state) == Wake::Enqueue {
+            ready.push(self.scheduled());
+        }
+    }
+
+    /// The `Runnable` of a task that was just made runnable.
+    fn scheduled(self) -> Runnable {
+        self.emit(|| Event::TaskScheduled { task: self.id() });
+        // SAFETY: this reference becomes the Runnable, the one that SCHEDULED promises.
+        unsafe { Runnable::from_raw(self.into_raw()) }
+    }
+
     /// Hands the task to its world. The caller has set SCHEDULED.
     pub(crate) fn enqueue(self, hint: Hint) {
-        let tree = &self.region().tree;
-        if tree.records {
-            tree.world.emit(Event::TaskScheduled { task: self.id() });
-        }
-        let world: *const dyn crate::world::World = &*tree.world;
-        // SAFETY: this reference becomes the Runnable, the one that SCHEDULED promises.
-        let runnable = unsafe { Runnable::from_raw(self.into_raw()) };
+        let world: *const dyn crate::world::World = &*self.region().tree.world;
+        let runnable = self.scheduled();
         // SAFETY: the world outlives the call: the Runnable keeps its cell, hence
         // the region and the world, alive until the world has taken it over; and
         // a world does not drop itself inside `enqueue`.

@@ -20,8 +20,7 @@ use super::sockets::Sockets;
 use crate::sched::Urgent;
 use crate::types::event::Event;
 use crate::types::time::Time;
-use crate::world::runnable::Chain;
-use crate::world::{Hint, Job, Lane, Net, Runnable, Shutdown, TimerKey, World};
+use crate::world::{Chain, Hint, Job, Lane, Net, Runnable, Shutdown, TimerKey, World};
 use crossbeam_queue::ArrayQueue;
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
@@ -105,8 +104,14 @@ impl Lanes {
     pub(super) fn with<R>(&self, f: impl FnOnce(&mut Urgent<Runnable>) -> R) -> R {
         let mut lanes = lock(&self.lanes);
         let result = f(&mut lanes);
-        // Only ever changed under the lock.
-        self.len.store(lanes.len(), Ordering::SeqCst);
+        let (before, after) = (self.len.load(Ordering::Relaxed), lanes.len());
+        // Only ever changed under the lock. Who is about to sleep must see a
+        // task that was added; one that was taken may be seen for a while longer.
+        if after > before {
+            self.len.store(after, Ordering::SeqCst);
+        } else {
+            self.len.store(after, Ordering::Release);
+        }
         result
     }
 
@@ -217,6 +222,26 @@ impl Shared {
                 self.notify();
             }
         }
+    }
+
+    /// Adds those tasks that belong to an urgent lane, under one lock and with
+    /// one wake-up, and gives the others back.
+    fn push_urgent(&self, local: &Local, mut tasks: Chain) -> Chain {
+        let mut rest = Chain::new();
+        self.workers[local.index].urgent.with(|lanes| {
+            while let Some(task) = tasks.pop() {
+                match task.lane() {
+                    _ if task.is_root() => rest.push(task),
+                    Lane::Ready => rest.push(task),
+                    Lane::Cancel { priority } => lanes.push_cancel(priority, task),
+                    Lane::Timed { deadline } => lanes.push_timed(deadline, task),
+                }
+            }
+        });
+        if self.flavour == Flavour::MultiThread && !local.batching.get() {
+            self.notify();
+        }
+        rest
     }
 
     fn push_local(&self, local: &Local, task: Runnable, hint: Hint) {
@@ -370,6 +395,18 @@ impl World for Shared {
         });
         if let Some(task) = rest {
             self.push_outside(task);
+        }
+    }
+
+    fn enqueue_all(&self, tasks: Chain, hint: Hint) {
+        let mut rest = Context::with(self, |context| match context {
+            Some(Context {
+                local: Some(local), ..
+            }) => self.push_urgent(local, tasks),
+            _ => tasks,
+        });
+        while let Some(task) = rest.pop() {
+            self.enqueue(task, hint);
         }
     }
 

@@ -15,7 +15,7 @@ pub mod shutdown;
 pub mod timers;
 
 pub use net::{Listener, Net, Stream};
-pub use runnable::{Lane, Runnable};
+pub use runnable::{Chain, Lane, Runnable};
 pub use shutdown::Shutdown;
 
 use crate::types::event::Event;
@@ -56,6 +56,13 @@ pub trait World: Send + Sync + 'static {
 
     /// Takes over a task that is ready to be polled.
     fn enqueue(&self, task: Runnable, hint: Hint);
+
+    /// Takes over tasks that became ready together, in this order.
+    fn enqueue_all(&self, mut tasks: Chain, hint: Hint) {
+        while let Some(task) = tasks.pop() {
+            self.enqueue(task, hint);
+        }
+    }
 
     /// Wakes `waker` at `due`.
     fn timer_set(&self, due: Time, waker: &Waker) -> TimerKey;

@@ -50,7 +50,9 @@ impl Client {
         let mut line = String::new();
         BufReader::new(output).read_line(&mut line)?;
         let port: u16 = line.trim().parse().map_err(|_| {
-            io::Error::other(format!("the server {column} printed {line:?} instead of its port"))
+            io::Error::other(format!(
+                "the server {column} printed {line:?} instead of its port"
+            ))
         })?;
         let mut streams = Vec::new();
         for _ in 0..connections {
@@ -58,7 +60,11 @@ impl Client {
             stream.set_nodelay(true)?;
             streams.push(stream);
         }
-        Ok(Client { streams, server, _alive: alive })
+        Ok(Client {
+            streams,
+            server,
+            _alive: alive,
+        })
     }
 
     /// Sends and gets back `n` messages; the server's share is the processor time.
@@ -108,18 +114,30 @@ impl Pin {
         // SAFETY: an empty set of cores is all zeros, and the calls below get a valid one.
         unsafe {
             let mut former: libc::cpu_set_t = std::mem::zeroed();
-            check(libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut former))?;
+            check(libc::sched_getaffinity(
+                0,
+                size_of::<libc::cpu_set_t>(),
+                &mut former,
+            ))?;
             let mut one: libc::cpu_set_t = std::mem::zeroed();
             let core = (0..libc::CPU_SETSIZE as usize).find(|c| libc::CPU_ISSET(*c, &former));
             libc::CPU_SET(core.unwrap_or(0), &mut one);
-            check(libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &one))?;
+            check(libc::sched_setaffinity(
+                0,
+                size_of::<libc::cpu_set_t>(),
+                &one,
+            ))?;
             Ok(Pin(former))
         }
     }
 }
 
 fn check(result: libc::c_int) -> io::Result<()> {
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 impl Drop for Pin {

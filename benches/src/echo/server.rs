@@ -14,7 +14,9 @@ pub fn serve(column: &str) -> io::Result<()> {
     end_with_the_parent();
     let place = COLUMNS.iter().position(|c| *c == column);
     let Some(place) = place else {
-        return Err(io::Error::other(format!("there is no server {column:?}; there are {COLUMNS:?}")));
+        return Err(io::Error::other(format!(
+            "there is no server {column:?}; there are {COLUMNS:?}"
+        )));
     };
     let workers = if place % 2 == 0 { 2 } else { 0 };
     match place / 2 {
@@ -58,7 +60,7 @@ mod asupersync_server {
             loop {
                 let (stream, _) = listener.accept(&cx).await?;
                 stream.set_nodelay(true)?;
-                let _ = cx.spawn(async move |cx: Cx| echo(&cx, stream).await);
+                cx.spawn(async move |cx: Cx| echo(&cx, stream).await);
             }
         })?
     }
@@ -82,7 +84,10 @@ mod tokio_server {
     pub(super) fn serve(workers: usize) -> io::Result<()> {
         let runtime = match workers {
             0 => Builder::new_current_thread().enable_all().build()?,
-            _ => Builder::new_multi_thread().worker_threads(workers).enable_all().build()?,
+            _ => Builder::new_multi_thread()
+                .worker_threads(workers)
+                .enable_all()
+                .build()?,
         };
         runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -157,7 +162,12 @@ mod raw_server {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let readable = epoll::EventFlags::IN;
-        epoll::add(&poll, &listener, epoll::EventData::new_u64(LISTENER), readable)?;
+        epoll::add(
+            &poll,
+            &listener,
+            epoll::EventData::new_u64(LISTENER),
+            readable,
+        )?;
         announce(listener.local_addr()?.port())?;
         let mut streams: HashMap<u64, TcpStream> = HashMap::new();
         let mut next = LISTENER;

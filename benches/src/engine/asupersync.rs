@@ -34,7 +34,11 @@ impl<T> Future for Joined<T> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         let outcome = ready!(Pin::new(&mut self.0).poll(cx));
-        Poll::Ready(outcome.into_result().expect("tasks of a benchmark end well"))
+        Poll::Ready(
+            outcome
+                .into_result()
+                .expect("tasks of a benchmark end well"),
+        )
     }
 }
 
@@ -52,7 +56,9 @@ impl Engine for Asupersync {
         F: FnOnce(Cx) -> Fut + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        let ended = self.0.block_on(async move |scope| body(Cx::clone(&scope)).await);
+        let ended = self
+            .0
+            .block_on(async move |scope| body(Cx::clone(&scope)).await);
         ended.expect("tasks of a benchmark end well")
     }
 
@@ -115,16 +121,20 @@ impl Engine for Asupersync {
         let ended = cx.region(async |scope| {
             for _ in 0..n {
                 let roll = roll.clone();
-                let _ = match wait {
+                let task = match wait {
                     Wait::Pending => scope.spawn(async move |cx: Cx| {
                         roll.call();
                         cx.cancelled().await;
                     }),
                     Wait::Sleeping => scope.spawn(async move |cx: Cx| {
                         roll.call();
-                        cx.sleep(FAR).await.expect_err("it is cancelled long before");
+                        cx.sleep(FAR)
+                            .await
+                            .expect_err("it is cancelled long before");
                     }),
                 };
+                // Its region owns it.
+                drop(task);
             }
             roll.complete::<Self>(&scope, n).await;
             at_rest();

@@ -26,7 +26,10 @@ impl Smol {
             let thread = std::thread::Builder::new().name(format!("smol-{worker}"));
             thread.spawn(run).expect("the system has room for a thread");
         }
-        Smol { executor, threaded: workers > 0 }
+        Smol {
+            executor,
+            threaded: workers > 0,
+        }
     }
 }
 

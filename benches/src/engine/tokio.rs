@@ -22,7 +22,12 @@ impl Tokio {
         if workers > 0 {
             builder.worker_threads(workers);
         }
-        Tokio(builder.enable_all().build().expect("the system has room for a runtime"))
+        Tokio(
+            builder
+                .enable_all()
+                .build()
+                .expect("the system has room for a runtime"),
+        )
     }
 }
 

@@ -7,10 +7,18 @@ use crate::measure::{Lap, Stopwatch};
 
 pub(super) fn runs<E: Engine>(engine: &'static E) -> Vec<(&'static str, Run)> {
     vec![
-        inside(engine, "cancel-pending", async |cx, n| drain::<E>(cx, n, Wait::Pending).await),
-        inside(engine, "cancel-sleeping", async |cx, n| drain::<E>(cx, n, Wait::Sleeping).await),
-        inside(engine, "bytes-pending", async |cx, n| weigh::<E>(cx, n, Wait::Pending).await),
-        inside(engine, "bytes-sleeping", async |cx, n| weigh::<E>(cx, n, Wait::Sleeping).await),
+        inside(engine, "cancel-pending", async |cx, n| {
+            drain::<E>(cx, n, Wait::Pending).await
+        }),
+        inside(engine, "cancel-sleeping", async |cx, n| {
+            drain::<E>(cx, n, Wait::Sleeping).await
+        }),
+        inside(engine, "bytes-pending", async |cx, n| {
+            weigh::<E>(cx, n, Wait::Pending).await
+        }),
+        inside(engine, "bytes-sleeping", async |cx, n| {
+            weigh::<E>(cx, n, Wait::Sleeping).await
+        }),
     ]
 }
 

@@ -5,9 +5,15 @@ use crate::engine::Engine;
 
 pub(super) fn runs<E: Engine>(engine: &'static E) -> Vec<(&'static str, Run)> {
     vec![
-        timed(engine, "mpsc-1", async |cx, n| stream::<E>(cx, 100, 1, n).await),
-        timed(engine, "mpsc-5", async |cx, n| stream::<E>(cx, 100, 5, n).await),
-        timed(engine, "mpsc-tight", async |cx, n| stream::<E>(cx, 1, 1, n).await),
+        timed(engine, "mpsc-1", async |cx, n| {
+            stream::<E>(cx, 100, 1, n).await
+        }),
+        timed(engine, "mpsc-5", async |cx, n| {
+            stream::<E>(cx, 100, 5, n).await
+        }),
+        timed(engine, "mpsc-tight", async |cx, n| {
+            stream::<E>(cx, 1, 1, n).await
+        }),
     ]
 }
 

@@ -73,23 +73,53 @@ pub enum Group {
 }
 
 const fn row(name: &'static str, n: u32, what: &'static str) -> Row {
-    Row { name, what, unit: Unit::Nanos, n, group: Group::Common }
+    Row {
+        name,
+        what,
+        unit: Unit::Nanos,
+        n,
+        group: Group::Common,
+    }
 }
 
 const fn structure(name: &'static str, n: u32, what: &'static str) -> Row {
-    Row { name, what, unit: Unit::Nanos, n, group: Group::Structure }
+    Row {
+        name,
+        what,
+        unit: Unit::Nanos,
+        n,
+        group: Group::Structure,
+    }
 }
 
 const fn ours(name: &'static str, n: u32, what: &'static str) -> Row {
-    Row { name, what, unit: Unit::Nanos, n, group: Group::Ours }
+    Row {
+        name,
+        what,
+        unit: Unit::Nanos,
+        n,
+        group: Group::Ours,
+    }
 }
 
 const fn bytes(name: &'static str, what: &'static str) -> Row {
-    Row { name, what, unit: Unit::Bytes, n: 100_000, group: Group::Memory }
+    Row {
+        name,
+        what,
+        unit: Unit::Bytes,
+        n: 100_000,
+        group: Group::Memory,
+    }
 }
 
 const fn echo(name: &'static str, n: u32, what: &'static str) -> Row {
-    Row { name, what, unit: Unit::ServerMicros, n, group: Group::Network }
+    Row {
+        name,
+        what,
+        unit: Unit::ServerMicros,
+        n,
+        group: Group::Network,
+    }
 }
 
 const LATENESS: Row = Row {
@@ -102,26 +132,62 @@ const LATENESS: Row = Row {
 
 /// All rows, in the order of the table.
 pub const ROWS: &[Row] = &[
-    row("spawn-join", 40_000, "spawn a task and join it, from a task"),
-    row("spawn-join-outside", 8_000, "the same from the code inside block_on"),
+    row(
+        "spawn-join",
+        40_000,
+        "spawn a task and join it, from a task",
+    ),
+    row(
+        "spawn-join-outside",
+        8_000,
+        "the same from the code inside block_on",
+    ),
     row("spawn-10k", 10_000, "spawn 10,000, then join all"),
     row("yield", 200_000, "200 tasks that yield 1,000 times"),
-    row("ping-pong", 10_000, "pairs of tasks and two oneshot channels, 1,000 at a time"),
+    row(
+        "ping-pong",
+        10_000,
+        "pairs of tasks and two oneshot channels, 1,000 at a time",
+    ),
     row("chain", 20_000, "each task spawns the next"),
-    row("fork-join", 16_384, "a binary tree of tasks with 2^13 leaves"),
+    row(
+        "fork-join",
+        16_384,
+        "a binary tree of tasks with 2^13 leaves",
+    ),
     row("mpsc-1", 100_000, "mpsc(100), 1 producer"),
     row("mpsc-5", 100_000, "mpsc(100), 5 producers"),
     row("mpsc-tight", 30_000, "mpsc(1), 1 producer"),
     row("timer", 50_000, "create a sleep, register it, drop it"),
     row("timeout", 30_000, "timeout(1 s, yield)"),
-    row("timer-fire", 10_000, "spawn 10,000 that sleep 1 to 10 ms, join all"),
+    row(
+        "timer-fire",
+        10_000,
+        "spawn 10,000 that sleep 1 to 10 ms, join all",
+    ),
     LATENESS,
-    row("cancel-pending", 10_000, "cancel and drain 10,000 pending tasks"),
-    row("cancel-sleeping", 10_000, "cancel and drain 10,000 sleeping tasks"),
+    row(
+        "cancel-pending",
+        10_000,
+        "cancel and drain 10,000 pending tasks",
+    ),
+    row(
+        "cancel-sleeping",
+        10_000,
+        "cancel and drain 10,000 sleeping tasks",
+    ),
     bytes("bytes-pending", "a pending task, 100,000 alive"),
     bytes("bytes-sleeping", "a sleeping task, 100,000 alive"),
-    structure("scope-join", 20_000, "a scope of 1,000 tasks, outcomes read: region against JoinSet"),
-    structure("scope-wait", 20_000, "a scope of 1,000 tasks, awaited: region against TaskTracker"),
+    structure(
+        "scope-join",
+        20_000,
+        "a scope of 1,000 tasks, outcomes read: region against JoinSet",
+    ),
+    structure(
+        "scope-wait",
+        20_000,
+        "a scope of 1,000 tasks, awaited: region against TaskTracker",
+    ),
     structure(
         "scope-token",
         20_000,
@@ -132,17 +198,41 @@ pub const ROWS: &[Row] = &[
         10_000,
         "stop 10,000 tasks and wait: region against TaskTracker and child CancellationTokens",
     ),
-    echo("echo-1", 10_000, "echo 64 bytes, 1 connection, client and server on one core"),
+    echo(
+        "echo-1",
+        10_000,
+        "echo 64 bytes, 1 connection, client and server on one core",
+    ),
     echo("echo-64", 40_000, "echo 64 bytes, 64 connections"),
     ours("region", 20_000, "open a region and close it"),
-    ours("spawn-among-1", 20_000, "spawn and join in a region with 1 other task"),
+    ours(
+        "spawn-among-1",
+        20_000,
+        "spawn and join in a region with 1 other task",
+    ),
     ours("spawn-among-10k", 20_000, "the same with 10,000 others"),
     ours("spawn-among-100k", 20_000, "the same with 100,000 others"),
-    ours("checkpoint", 2_000_000, "a checkpoint that nobody asked to cancel"),
-    ours("reserve", 100_000, "reserve a place in a channel, send into it, receive"),
-    ours("race", 10_000, "a race of two: the loser is asked to stop and drained"),
+    ours(
+        "checkpoint",
+        2_000_000,
+        "a checkpoint that nobody asked to cancel",
+    ),
+    ours(
+        "reserve",
+        100_000,
+        "reserve a place in a channel, send into it, receive",
+    ),
+    ours(
+        "race",
+        10_000,
+        "a race of two: the loser is asked to stop and drained",
+    ),
     ours("defer", 20_000, "spawn a task that defers work, join it"),
-    ours("timeout-drained", 10_000, "timeout(1 s, yield) as a region with a deadline"),
+    ours(
+        "timeout-drained",
+        10_000,
+        "timeout(1 s, yield) as a region with a deadline",
+    ),
 ];
 
 /// The row of that name.
@@ -191,14 +281,23 @@ impl Column {
 
     /// How to do a row; `None` if this runtime cannot, or only as a server.
     pub fn run(&self, row: &Row) -> Option<&Run> {
-        self.runs.iter().find(|(name, _)| *name == row.name).map(|(_, run)| run)
+        self.runs
+            .iter()
+            .find(|(name, _)| *name == row.name)
+            .map(|(_, run)| run)
     }
 }
 
 /// Names of the columns; the first two are ours. A pair of threads and the
 /// calling thread alone take turns.
-pub const COLUMNS: [&str; 6] =
-    ["asupersync mt2", "asupersync ct", "tokio mt2", "tokio ct", "smol 2t", "smol 1t"];
+pub const COLUMNS: [&str; 6] = [
+    "asupersync mt2",
+    "asupersync ct",
+    "tokio mt2",
+    "tokio ct",
+    "smol 2t",
+    "smol 1t",
+];
 
 /// Starts the runtime of that name. Runtimes live as long as the process and
 /// cost nothing while they are idle.
@@ -233,7 +332,10 @@ where
     F: Fn(E::Cx, u32) -> Fut + Copy + Send + 'static,
     Fut: Future<Output = Lap> + Send + 'static,
 {
-    (name, Box::new(move |n| engine.block_on(move |cx| body(cx, n))))
+    (
+        name,
+        Box::new(move |n| engine.block_on(move |cx| body(cx, n))),
+    )
 }
 
 /// A row whose body is a task.
@@ -281,7 +383,11 @@ mod tests {
             let laps: Vec<(&str, Lap)> = runs.map(|(name, run)| (name, run(3))).collect();
             assert_eq!(laps.len(), expected, "{}", row.name);
             for (name, lap) in laps {
-                assert!(lap.wall.is_finite() && lap.cpu.is_finite(), "{name}: {}", row.name);
+                assert!(
+                    lap.wall.is_finite() && lap.cpu.is_finite(),
+                    "{name}: {}",
+                    row.name
+                );
             }
         }
     }
@@ -293,7 +399,12 @@ mod tests {
             assert!(column.runs.iter().all(|(name, _)| find(name).is_some()));
         }
         for row in ROWS {
-            assert_eq!(ROWS.iter().filter(|r| r.name == row.name).count(), 1, "{}", row.name);
+            assert_eq!(
+                ROWS.iter().filter(|r| r.name == row.name).count(),
+                1,
+                "{}",
+                row.name
+            );
         }
     }
 }

@@ -11,9 +11,15 @@ use std::time::Duration;
 pub(super) fn runs(engine: &'static Asupersync) -> Vec<(&'static str, Run)> {
     vec![
         timed(engine, "region", region),
-        inside(engine, "spawn-among-1", async |cx, n| spawn_among(cx, 1, n).await),
-        inside(engine, "spawn-among-10k", async |cx, n| spawn_among(cx, 10_000, n).await),
-        inside(engine, "spawn-among-100k", async |cx, n| spawn_among(cx, 100_000, n).await),
+        inside(engine, "spawn-among-1", async |cx, n| {
+            spawn_among(cx, 1, n).await
+        }),
+        inside(engine, "spawn-among-10k", async |cx, n| {
+            spawn_among(cx, 10_000, n).await
+        }),
+        inside(engine, "spawn-among-100k", async |cx, n| {
+            spawn_among(cx, 100_000, n).await
+        }),
         timed(engine, "checkpoint", checkpoint),
         timed(engine, "reserve", reserve),
         timed(engine, "race", race_of_two),
@@ -32,7 +38,7 @@ async fn region(cx: Cx, n: u32) {
 async fn spawn_among(cx: Cx, siblings: u32, n: u32) -> Lap {
     let lap = cx.region(async |scope: Scope| {
         for _ in 0..siblings {
-            let _ = scope.spawn(async move |cx: Cx| cx.cancelled().await);
+            scope.spawn(async move |cx: Cx| cx.cancelled().await);
         }
         let watch = Stopwatch::start();
         for i in 0..n {
@@ -81,7 +87,10 @@ async fn defer(cx: Cx, n: u32) {
 async fn timeout_drained(cx: Cx, n: u32) {
     for _ in 0..n {
         let in_time = cx.timeout(Duration::from_secs(1), async |s: Scope| s.yield_now().await);
-        in_time.await.expect("a yield takes no second").expect(UNCANCELLED);
+        in_time
+            .await
+            .expect("a yield takes no second")
+            .expect(UNCANCELLED);
     }
 }
 

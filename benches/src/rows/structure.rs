@@ -16,7 +16,9 @@ const SCOPE: u32 = 1_000;
 
 /// Sizes of the scopes that `n` tasks are split into.
 fn scopes(n: u32) -> impl Iterator<Item = u32> {
-    (0..n).step_by(SCOPE as usize).map(move |done| SCOPE.min(n - done))
+    (0..n)
+        .step_by(SCOPE as usize)
+        .map(move |done| SCOPE.min(n - done))
 }
 
 pub(super) fn regions(engine: &'static Asupersync) -> Vec<(&'static str, Run)> {
@@ -46,7 +48,7 @@ async fn region_wait(cx: Cx, n: u32) {
     for tasks in scopes(n) {
         let ended = cx.region(async |scope| {
             for i in 0..tasks {
-                let _ = scope.spawn(async move |_| i);
+                scope.spawn(async move |_| i);
             }
         });
         ended.await.expect("all return");
@@ -57,7 +59,7 @@ async fn region_checkpoint(cx: Cx, n: u32) {
     for tasks in scopes(n) {
         let ended = cx.region(async |scope| {
             for _ in 0..tasks {
-                let _ = scope.spawn(async move |cx: Cx| cx.is_cancel_requested());
+                scope.spawn(async move |cx: Cx| cx.is_cancel_requested());
             }
         });
         ended.await.expect("all return");
@@ -68,7 +70,7 @@ async fn region_cancel(cx: Cx, n: u32) -> Lap {
     let mut watch = Stopwatch::start();
     let ended = cx.region(async |scope| {
         for _ in 0..n {
-            let _ = scope.spawn(async move |cx: Cx| cx.cancelled().await);
+            scope.spawn(async move |cx: Cx| cx.cancelled().await);
         }
         // Behind all of them in the queue; a second turn for those that moved.
         for _ in 0..SETTLING {

@@ -31,8 +31,6 @@ pub(crate) struct Input<'a, 'p> {
     pub(crate) model: &'a Model<'p>,
     /// Packages, by index, of which a dependency runs on tokio.
     pub(crate) tokio_libraries: &'a BTreeSet<usize>,
-    /// Markers to leave, by file and statement.
-    pub(crate) markers: bool,
 }
 
 /// The edits of all files.
@@ -143,9 +141,7 @@ impl<'a, 'p> Planner<'a, 'p> {
         self.calls();
         self.signatures();
         self.imports();
-        if self.input.markers {
-            self.markers();
-        }
+        self.markers();
     }
 
     fn file(&self, id: FileId) -> &'p SourceFile {
