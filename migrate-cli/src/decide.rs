@@ -329,7 +329,7 @@ pub(crate) fn safety(
     }
     match item.review {
         Some(why) => (Safety::Review, rule.code, Some(why)),
-        None if rule.safety == Safety::Review => (rule.safety, rule.code, Some(rule.title)),
+        None if rule.safety == Safety::Review => (rule.safety, rule.code, Some(rule.gist())),
         None => (Safety::Safe, rule.code, None),
     }
 }

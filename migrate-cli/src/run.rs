@@ -518,7 +518,9 @@ impl<'p> Run<'_, 'p> {
             let (fate, reason) = match decision.held.get(&id) {
                 Some(held @ Held::Withdrawn(_)) => (Fate::Withdrawn, Some(held.reason())),
                 Some(held) => (Fate::Marked, Some(held.reason())),
-                None if safety == Safety::Review => (Fate::Review, why.map(ToOwned::to_owned)),
+                None if safety == Safety::Review => {
+                    (Fate::Review, why.map(|why| why.replace('\n', " ")))
+                }
                 None => (Fate::Automatic, None),
             };
             reports.push(SiteReport {

@@ -63,6 +63,16 @@ pub struct Rule {
     pub items: &'static [Item],
 }
 
+impl Rule {
+    /// The first sentence of why.
+    pub fn gist(&self) -> &'static str {
+        let why = self.why.trim();
+        why.find(". ")
+            .or_else(|| why.find(".\n"))
+            .map_or(why, |end| &why[..end])
+    }
+}
+
 /// Which values have to move together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {

@@ -1,0 +1,79 @@
+//! What is known of tokio and its neighbours by name.
+
+/// What a tokio function or method hands out, for receivers whose type is not known otherwise.
+pub(super) fn results_of(item: &str) -> &'static [&'static str] {
+    match item {
+        "tokio::sync::mpsc::channel" => {
+            &["tokio::sync::mpsc::Sender", "tokio::sync::mpsc::Receiver"]
+        }
+        "tokio::sync::mpsc::unbounded_channel" => &[
+            "tokio::sync::mpsc::UnboundedSender",
+            "tokio::sync::mpsc::UnboundedReceiver",
+        ],
+        "tokio::sync::oneshot::channel" => &[
+            "tokio::sync::oneshot::Sender",
+            "tokio::sync::oneshot::Receiver",
+        ],
+        "tokio::net::TcpListener::bind" => &["tokio::net::TcpListener"],
+        "tokio::net::TcpStream::connect" | "tokio::net::TcpListener::accept" => {
+            &["tokio::net::TcpStream"]
+        }
+        "tokio::net::TcpStream::into_split" => &[
+            "tokio::net::tcp::OwnedReadHalf",
+            "tokio::net::tcp::OwnedWriteHalf",
+        ],
+        "tokio::io::split" => &["tokio::io::ReadHalf", "tokio::io::WriteHalf"],
+        "tokio::io::BufReader::new" => &["tokio::io::BufReader"],
+        "tokio::io::BufWriter::new" => &["tokio::io::BufWriter"],
+        "tokio::io::AsyncBufReadExt::lines" => &["tokio::io::Lines"],
+        "tokio::time::interval" => &["tokio::time::Interval"],
+        "tokio::time::Instant::now" => &["tokio::time::Instant"],
+        "tokio::runtime::Runtime::new" => &["tokio::runtime::Runtime"],
+        _ => &[],
+    }
+}
+
+/// Whether a function or method takes futures of any kind, handles of tasks among them.
+pub(super) fn combines_futures(callee: &str) -> bool {
+    [
+        "futures",
+        "futures_lite",
+        "futures_concurrency",
+        "tokio_stream",
+    ]
+    .iter()
+    .any(|name| asupersync_source::known::is_prefix(name, callee))
+}
+
+/// Methods that every type has, or may have, from a trait of the standard library: no use of tokio by themselves.
+pub(super) fn is_of_std_trait(name: &str) -> bool {
+    matches!(
+        name,
+        "as_ref"
+            | "as_mut"
+            | "borrow"
+            | "borrow_mut"
+            | "clone"
+            | "clone_from"
+            | "cmp"
+            | "deref"
+            | "eq"
+            | "fmt"
+            | "hash"
+            | "into"
+            | "ne"
+            | "partial_cmp"
+            | "source"
+            | "to_owned"
+            | "to_string"
+            | "try_into"
+            | "type_id"
+    )
+}
+
+pub(super) fn is_receive(item: &str) -> bool {
+    matches!(
+        item,
+        "tokio::sync::mpsc::Receiver::recv" | "tokio::sync::mpsc::UnboundedReceiver::recv"
+    )
+}
