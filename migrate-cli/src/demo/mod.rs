@@ -362,7 +362,10 @@ impl Stage<'_> {
         let crowd =
             Crowd::connect(address, self.demo.clients).map_err(on("clients cannot connect"))?;
         std::thread::sleep(self.demo.talk);
-        let rate = crowd.accepted() as f64 / self.demo.talk.as_secs_f64();
+        let accepted = crowd.accepted();
+        let cpu = cpu_seconds(process.child().id()).map_err(on("cannot read /proc"))?;
+        let rate = accepted as f64 / self.demo.talk.as_secs_f64();
+        let deliveries = accepted as f64 * self.demo.clients as f64;
         let asked = Instant::now();
         process.terminate().map_err(on("cannot send SIGTERM"))?;
         let status = process
@@ -381,9 +384,10 @@ impl Stage<'_> {
             .rev()
             .find_map(|l| serde_json::from_str(l).ok());
         say.line(&format!(
-            "{} clients, {} messages accepted ({rate:.0} a second); gone {:.1} ms after SIGTERM, {status}",
+            "{} clients, {} messages accepted ({rate:.0} a second, {:.1} us of server CPU per delivery); gone {:.1} ms after SIGTERM, {status}",
             tally.clients,
             tally.accepted,
+            cpu * 1e6 / deliveries.max(1.0),
             took.as_secs_f64() * 1e3
         ))?;
         say.line(&format!(
@@ -416,6 +420,22 @@ impl Stage<'_> {
         say.text(&found)?;
         Ok(status.success() && found.contains("SIGTERM at every await"))
     }
+}
+
+/// Processor time that a process has used, all threads, user and system.
+fn cpu_seconds(pid: u32) -> io::Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name is in parentheses and may hold anything; utime and stime are the
+    // 12th and 13th fields behind it (proc_pid_stat(5)).
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let ticks: Option<u64> = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|f| f.parse::<u64>().ok())
+        .sum();
+    let ticks = ticks.ok_or_else(|| io::Error::other(format!("/proc/{pid}/stat is {stat:?}")))?;
+    Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
 /// Reads the line in which a server says where it listens.
