@@ -25,7 +25,13 @@ fn place(text: &str, percent: usize, length: usize) -> Range<usize> {
 
 /// What applying edits means, said in the plainest way: byte by byte.
 fn expected(text: &str, set: &[Edit], crlf: bool) -> String {
-    let ends = |new: &str| if crlf { new.replace('\n', "\r\n") } else { new.to_owned() };
+    let ends = |new: &str| {
+        if crlf {
+            new.replace('\n', "\r\n")
+        } else {
+            new.to_owned()
+        }
+    };
     let mut out = String::new();
     for at in 0..=text.len() {
         let mut insertions: Vec<&Edit> = set
@@ -33,7 +39,9 @@ fn expected(text: &str, set: &[Edit], crlf: bool) -> String {
             .filter(|edit| edit.range.is_empty() && edit.range.start == at)
             .collect();
         insertions.sort_by_key(|edit| edit.rank);
-        insertions.iter().for_each(|edit| out.push_str(&ends(&edit.text)));
+        insertions
+            .iter()
+            .for_each(|edit| out.push_str(&ends(&edit.text)));
         let replaced = set.iter().find(|edit| edit.range.contains(&at));
         match replaced {
             Some(edit) if edit.range.start == at => out.push_str(&ends(&edit.text)),
