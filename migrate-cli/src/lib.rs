@@ -55,6 +55,8 @@ pub struct Options {
     pub keep_public: bool,
     /// How the result depends on the runtime.
     pub dependency: Dependency,
+    /// Check with these features; none for the default ones and all.
+    pub features: Option<String>,
     /// Where the checks build; none for a directory below the workspace's own.
     pub target_dir: Option<PathBuf>,
     /// Is told what a long run is doing.
@@ -75,6 +77,7 @@ impl Options {
             allow_dirty: false,
             keep_public: false,
             dependency: Dependency::default(),
+            features: None,
             target_dir: None,
             progress: |_| {},
         }

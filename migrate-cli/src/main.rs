@@ -98,6 +98,9 @@ struct Rewrite {
     /// Depend on the runtime in this checkout instead of a released version.
     #[arg(long, value_name = "DIR")]
     asupersync_path: Option<PathBuf>,
+    /// Check with these features instead of the default ones and all.
+    #[arg(long, value_name = "LIST")]
+    features: Option<String>,
     /// Where the checks build.
     #[arg(long, value_name = "DIR")]
     target_dir: Option<PathBuf>,
@@ -249,6 +252,7 @@ fn options(rewrite: &Rewrite) -> Options {
             Some(path) => Dependency::Path(path.clone()),
             None => Dependency::default(),
         },
+        features: rewrite.features.clone(),
         target_dir: rewrite.target_dir.clone(),
         progress: if rewrite.verbose || std::io::stderr().is_terminal() {
             |text| eprintln!("{text}")

@@ -117,6 +117,28 @@ pub(crate) fn rewrite(
     })
 }
 
+/// Whether a manifest has features beside the default ones.
+pub(crate) fn has_features(text: &str) -> bool {
+    let Ok(document) = text.parse::<DocumentMut>() else {
+        return false;
+    };
+    let named = document
+        .get("features")
+        .and_then(Item::as_table_like)
+        .is_some_and(|features| features.iter().any(|(name, _)| name != "default"));
+    let optional = |section: &str| {
+        document
+            .get(section)
+            .and_then(Item::as_table_like)
+            .is_some_and(|table| {
+                table
+                    .iter()
+                    .any(|(_, entry)| entry.get("optional").and_then(Item::as_bool) == Some(true))
+            })
+    };
+    named || optional("dependencies")
+}
+
 /// Removes tokio from the sections whose code no longer names it.
 fn drop_tokio(document: &mut DocumentMut, left: TokioUse) -> bool {
     let named_by_feature = document

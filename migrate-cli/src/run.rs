@@ -7,7 +7,7 @@ use crate::manifest::{self, Dependency};
 use crate::model::Model;
 use crate::report::{Fate, FileChange, Report, SiteReport};
 use crate::rules::Safety;
-use crate::verify::{self, Scratch};
+use crate::verify::{self, Features, Scratch};
 use crate::{Error, Options, collect, flow, io_error, plan, state_dir};
 use asupersync_source::compiler::{Level, Message, Output};
 use asupersync_source::edit::{Applied, Edit, EditSet, PositionMap};
@@ -29,6 +29,7 @@ pub(crate) fn run(options: &Options, mut project: Project) -> Result<Report, Err
         .packages
         .iter()
         .any(|package| package.manifest.is_some());
+    let mut verified = Vec::new();
     let (scratch, found) = if options.verify && has_manifest {
         let target_dir = options
             .target_dir
@@ -37,10 +38,11 @@ pub(crate) fn run(options: &Options, mut project: Project) -> Result<Report, Err
         let root = &project.workspace_root;
         let scratch = Scratch::new(root, target_dir).map_err(io_error(root))?;
         (options.progress)("checking the code as it is");
-        let (compiling, warnings) = baseline(&project, &scratch, found)?;
+        let start = baseline(&project, &scratch, found, &candidates(&project, options))?;
         checks += 1;
-        known_warnings = warnings;
-        (Some(scratch), compiling)
+        known_warnings = start.warnings;
+        verified = start.verified;
+        (Some(scratch), start.examples)
     } else {
         (None, found)
     };
@@ -74,10 +76,10 @@ pub(crate) fn run(options: &Options, mut project: Project) -> Result<Report, Err
         };
         run.fill(scratch, &planned)?;
         (options.progress)(&format!("checking the rewrite, round {checks}"));
-        let output = scratch.check()?;
+        let output = scratch.check(&verified)?;
         checks += 1;
         if output.success {
-            let texts = run.clean(&planned, &output, &known_warnings, scratch)?;
+            let texts = run.clean(&planned, &output, &known_warnings, scratch, &verified)?;
             break (decision, plan, texts);
         }
         let court = verify::Court {
@@ -130,39 +132,85 @@ pub(crate) fn run(options: &Options, mut project: Project) -> Result<Report, Err
 /// An unused import that was there before: the file of the copy and what the compiler says.
 type Warning = (PathBuf, String);
 
-/// Checks the code as it is; gives the examples that compile, and the warnings that are the user's.
+/// The sets of features to verify with: what the user named, else the default and all.
+fn candidates(project: &Project, options: &Options) -> Vec<Features> {
+    if let Some(list) = &options.features {
+        return vec![Features::Named(list.clone())];
+    }
+    let has_features = project.packages.iter().any(|package| {
+        let text = package
+            .manifest
+            .as_ref()
+            .and_then(|path| std::fs::read_to_string(path).ok());
+        text.is_some_and(|text| manifest::has_features(&text))
+    });
+    if has_features {
+        vec![Features::Default, Features::All]
+    } else {
+        vec![Features::Default]
+    }
+}
+
+/// What is known before anything is rewritten.
+struct Baseline {
+    /// The examples that compile.
+    examples: Vec<Example>,
+    /// The warnings that are the user's.
+    warnings: BTreeSet<Warning>,
+    /// The sets of features with which everything compiles.
+    verified: Vec<Features>,
+}
+
+/// Checks the code as it is, with every candidate; one has to compile.
 fn baseline(
     project: &Project,
     scratch: &Scratch,
-    examples: Vec<Example>,
-) -> Result<(Vec<Example>, BTreeSet<Warning>), Error> {
+    mut examples: Vec<Example>,
+    candidates: &[Features],
+) -> Result<Baseline, Error> {
     for example in &examples {
         let path = example.path(project);
         scratch
             .add(&path, example.text())
             .map_err(io_error(&path))?;
     }
-    let output = scratch.check()?;
-    // An example may lean on what only rustdoc gives it.
-    let (alone, others): (Vec<&Message>, Vec<&Message>) = errors(&output)
-        .into_iter()
-        .partition(|message| examples::is_example(&message.target));
-    let summary = |message: &&Message| message.spans.is_empty() && message.code.is_none();
-    if !output.success && (alone.is_empty() || !others.iter().all(summary)) {
-        return Err(Error::Baseline(first_errors(&output)));
+    let mut warnings = BTreeSet::new();
+    let mut verified = Vec::new();
+    let mut refused = None;
+    for features in candidates {
+        let output = scratch.check_with(features)?;
+        // An example may lean on what only rustdoc gives it.
+        let (alone, others): (Vec<&Message>, Vec<&Message>) = errors(&output)
+            .into_iter()
+            .partition(|message| examples::is_example(&message.target));
+        let summary = |message: &&Message| message.spans.is_empty() && message.code.is_none();
+        if !output.success && (alone.is_empty() || !others.iter().all(summary)) {
+            refused.get_or_insert_with(|| first_errors(&output));
+            continue;
+        }
+        let (failing, compiling): (Vec<Example>, Vec<Example>) = examples
+            .into_iter()
+            .partition(|example| alone.iter().any(|message| message.target == example.name()));
+        for example in failing {
+            let path = example.path(project);
+            scratch.remove(&path).map_err(io_error(&path))?;
+        }
+        examples = compiling;
+        warnings.extend(
+            unused_imports(&output)
+                .into_iter()
+                .map(|(file, _, text)| (file, text)),
+        );
+        verified.push(features.clone());
     }
-    let (failing, compiling): (Vec<Example>, Vec<Example>) = examples
-        .into_iter()
-        .partition(|example| alone.iter().any(|message| message.target == example.name()));
-    for example in failing {
-        let path = example.path(project);
-        scratch.remove(&path).map_err(io_error(&path))?;
+    match (verified.is_empty(), refused) {
+        (true, refused) => Err(Error::Baseline(refused.unwrap_or_default())),
+        (false, _) => Ok(Baseline {
+            examples,
+            warnings,
+            verified,
+        }),
     }
-    let warnings = unused_imports(&output)
-        .into_iter()
-        .map(|(file, _, text)| (file, text))
-        .collect();
-    Ok((compiling, warnings))
 }
 
 fn errors(output: &Output) -> Vec<&Message> {
@@ -413,6 +461,7 @@ impl<'p> Run<'_, 'p> {
         output: &Output,
         known: &BTreeSet<Warning>,
         scratch: &Scratch,
+        verified: &[Features],
     ) -> Result<Texts, Error> {
         let mut cleaned = planned.texts.clone();
         let mut deletions: BTreeMap<PathBuf, BTreeSet<(usize, usize)>> = BTreeMap::new();
@@ -447,7 +496,7 @@ impl<'p> Run<'_, 'p> {
             changed = true;
         }
         // An import may be used by the tests of a library only.
-        if changed && !scratch.check()?.success {
+        if changed && !scratch.check(verified)?.success {
             return Ok(planned.texts.clone());
         }
         Ok(cleaned)

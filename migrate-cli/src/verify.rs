@@ -15,6 +15,7 @@ use asupersync_source::compiler::{self, CompilerError, Level, Message, Run, Span
 use asupersync_source::edit::PositionMap;
 use asupersync_source::load::{FileId, Project};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsString;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use syn::Expr;
@@ -25,6 +26,25 @@ pub(crate) const ROUNDS: usize = 24;
 
 /// Directories that are not copied.
 const NOT_COPIED: &[&str] = &["target", "node_modules", ".git", ".hg", ".svn"];
+
+/// A set of features that a check builds with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Features {
+    Default,
+    All,
+    /// As given on the command line.
+    Named(String),
+}
+
+impl Features {
+    fn arguments(&self) -> Vec<OsString> {
+        match self {
+            Features::Default => Vec::new(),
+            Features::All => vec!["--all-features".into()],
+            Features::Named(list) => vec!["--features".into(), list.into()],
+        }
+    }
+}
 
 /// A copy of a workspace in which rewrites are checked.
 pub(crate) struct Scratch {
@@ -89,19 +109,40 @@ impl Scratch {
         self.write(file, &absolute_paths(text, directory, &self.root))
     }
 
-    /// Compiles everything.
-    pub(crate) fn check(&self) -> Result<compiler::Output, CompilerError> {
+    /// Compiles everything with some features.
+    pub(crate) fn check_with(
+        &self,
+        features: &Features,
+    ) -> Result<compiler::Output, CompilerError> {
+        let mut args: Vec<OsString> = ["--workspace", "--all-targets", "--keep-going"]
+            .map(Into::into)
+            .to_vec();
+        args.extend(features.arguments());
         compiler::run(&Run {
             subcommand: Subcommand::Check,
             dir: self.directory.path().to_owned(),
-            args: ["--workspace", "--all-targets", "--keep-going"]
-                .map(Into::into)
-                .to_vec(),
+            args,
             lint_args: Vec::new(),
             env: BTreeMap::new(),
             target_dir: Some(self.target_dir.clone()),
             workspace_root: self.directory.path().to_owned(),
         })
+    }
+
+    /// Compiles everything with every set of features that is verified, as if it were one check.
+    pub(crate) fn check(&self, verified: &[Features]) -> Result<compiler::Output, CompilerError> {
+        let mut all = compiler::Output {
+            messages: Vec::new(),
+            success: true,
+            stderr: String::new(),
+        };
+        for features in verified {
+            let output = self.check_with(features)?;
+            all.messages.extend(output.messages);
+            all.success &= output.success;
+            all.stderr.push_str(&output.stderr);
+        }
+        Ok(all)
     }
 }
 
