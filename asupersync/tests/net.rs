@@ -355,3 +355,35 @@ fn accept_recovers_when_descriptors_run_out() {
         assert_eq!(peer, client.local_addr().unwrap());
     });
 }
+
+#[test]
+fn output_arrives_although_input_was_left_unread() {
+    run(async |scope: Scope| {
+        use std::io::{Read, Write};
+        let listener = TcpListener::bind(&scope, LOCAL).await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let mut peer = std::net::TcpStream::connect(addr).unwrap();
+        peer.write_all(&[7; 1000]).unwrap();
+        let (mut stream, _) = listener.accept(&scope).await.unwrap();
+        // One byte read says that the rest, of the same segment, is here too.
+        assert_eq!(stream.read(&scope, &mut [0]).await.unwrap(), 1);
+        // More than the peer's kernel takes: the rest waits in ours.
+        let mut written = 0;
+        std::future::poll_fn(|task| {
+            loop {
+                let stream = std::pin::Pin::new(&mut stream);
+                match futures_io::AsyncWrite::poll_write(stream, task, &[1; 65536]) {
+                    std::task::Poll::Ready(n) => written += n.unwrap(),
+                    std::task::Poll::Pending => return std::task::Poll::Ready(()),
+                }
+            }
+        })
+        .await;
+        WriteExt::shutdown(&mut stream, &scope).await.unwrap();
+        drop(stream);
+        let mut received = Vec::new();
+        peer.read_to_end(&mut received)
+            .expect("an end, not a reset");
+        assert_eq!(received.len(), written);
+    });
+}

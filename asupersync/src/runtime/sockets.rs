@@ -6,6 +6,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 /// Connections the kernel keeps for a listener until they are accepted; it cuts this to its own limit.
@@ -50,7 +51,7 @@ impl Net for Sockets {
         }
         // Registered only now: a socket that is not connecting yet reports a hang-up.
         let socket = self.reactor.register(TcpStream::from(socket))?;
-        Ok(Arc::new(SystemStream { socket }))
+        Ok(Arc::new(SystemStream::new(socket)))
     }
 
     fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -76,7 +77,7 @@ impl Listener for SystemListener {
         let (stream, peer) = std::task::ready!(self.socket.read().poll_io(cx, accept, |_| false))?;
         stream.set_nonblocking(true)?;
         let socket = self.reactor.register(stream)?;
-        Poll::Ready(Ok((Arc::new(SystemStream { socket }), peer)))
+        Poll::Ready(Ok((Arc::new(SystemStream::new(socket)), peer)))
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -84,8 +85,43 @@ impl Listener for SystemListener {
     }
 }
 
+/// Input that is thrown away when a stream is closed, at the most: what fits
+/// the kernel's default buffer. A peer that sends faster than it can be thrown
+/// away gets its reset.
+const DISCARDED: usize = 128 * 1024;
+
 struct SystemStream {
     socket: Registered<TcpStream>,
+    /// Our direction was ended in order.
+    ended: AtomicBool,
+}
+
+impl SystemStream {
+    fn new(socket: Registered<TcpStream>) -> Self {
+        SystemStream {
+            socket,
+            ended: AtomicBool::new(false),
+        }
+    }
+}
+
+/// A socket that is closed with input unread resets the connection, and the
+/// reset destroys output that is still under way to the peer (RFC 2525, 2.17).
+/// Who has ended its direction in order wants that output to arrive.
+impl Drop for SystemStream {
+    fn drop(&mut self) {
+        if !*self.ended.get_mut() {
+            return;
+        }
+        let mut socket = self.socket.socket();
+        let (mut scratch, mut left) = ([0; 4096], DISCARDED);
+        while left > 0 {
+            match socket.read(&mut scratch) {
+                Ok(n) if n > 0 => left = left.saturating_sub(n),
+                _ => return,
+            }
+        }
+    }
 }
 
 impl Stream for SystemStream {
@@ -121,6 +157,9 @@ impl Stream for SystemStream {
     }
 
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        if how != Shutdown::Read {
+            self.ended.store(true, Ordering::Relaxed);
+        }
         match self.socket.socket().shutdown(how) {
             // The peer has closed first: what was asked for is the case.
             Err(e) if e.kind() == io::ErrorKind::NotConnected => Ok(()),
