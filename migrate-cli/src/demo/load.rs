@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -34,7 +34,6 @@ pub(super) struct Tally {
 pub(super) struct Crowd {
     clients: Vec<JoinHandle<io::Result<Seen>>>,
     accepted: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
 }
 
 /// What one client saw.
@@ -50,21 +49,16 @@ impl Crowd {
     pub(super) fn connect(server: SocketAddr, n: usize) -> io::Result<Crowd> {
         let all_in = Arc::new(Barrier::new(n + 1));
         let accepted = Arc::new(AtomicU64::new(0));
-        let stop = Arc::new(AtomicBool::new(false));
         let clients = (0..n).map(|i| {
-            let (all_in, accepted, stop) = (all_in.clone(), accepted.clone(), stop.clone());
+            let (all_in, accepted) = (all_in.clone(), accepted.clone());
             std::thread::Builder::new()
                 .name(format!("client-{i}"))
                 .stack_size(256 * 1024)
-                .spawn(move || client(server, i, &all_in, &accepted, &stop))
+                .spawn(move || client(server, i, &all_in, &accepted))
         });
         let clients = clients.collect::<io::Result<Vec<_>>>()?;
         all_in.wait();
-        Ok(Crowd {
-            clients,
-            accepted,
-            stop,
-        })
+        Ok(Crowd { clients, accepted })
     }
 
     /// Messages accepted so far.
@@ -81,7 +75,6 @@ impl Crowd {
                 Err(_) => return Err(io::Error::other("a client thread panicked")),
             }
         }
-        self.stop.store(true, Ordering::Relaxed);
         let all: Vec<&String> = seen.iter().flat_map(|s| &s.accepted).collect();
         let missed = |s: &Seen| all.iter().filter(|m| !s.received.contains(**m)).count();
         Ok(Tally {
@@ -99,7 +92,6 @@ fn client(
     i: usize,
     all_in: &Barrier,
     accepted: &AtomicU64,
-    stop: &AtomicBool,
 ) -> io::Result<Seen> {
     let nick = format!("u{i}");
     let mut seen = Seen {
@@ -114,7 +106,7 @@ fn client(
     let mut sent = 0;
     let mut line = String::new();
     let mut writing = true;
-    while !stop.load(Ordering::Relaxed) {
+    loop {
         while writing && sent < seen.accepted.len() + WINDOW {
             writing = writeln!(out, "message {sent} of {nick}").is_ok();
             sent += usize::from(writing);
