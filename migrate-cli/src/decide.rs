@@ -431,7 +431,7 @@ impl Decision {
             for ty in model.places.seen(escape.place) {
                 if ty.starts_with("tokio::")
                     && let Some(family) = rules::family_of(ty)
-                    && (!escape.only_futures || matches!(family, Family::Join | Family::Oneshot))
+                    && (escape.families.is_empty() || escape.families.contains(&family))
                 {
                     poison(Some(escape.place), family, escape.reason.clone());
                 }

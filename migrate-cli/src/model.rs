@@ -271,9 +271,15 @@ pub(crate) struct Occurrence<'p> {
 pub(crate) struct Escape {
     pub(crate) place: PlaceId,
     pub(crate) reason: String,
-    /// Only what is a future itself is meant: handles and oneshot receivers.
-    pub(crate) only_futures: bool,
+    /// The families it concerns; empty for all.
+    pub(crate) families: &'static [Family],
 }
+
+/// What is a future itself: handles and oneshot receivers.
+pub(crate) const FUTURES: &[Family] = &[Family::Join, Family::Oneshot];
+
+/// What libraries of tokio's take.
+pub(crate) const STREAMS: &[Family] = &[Family::Io, Family::Mpsc, Family::Oneshot, Family::Join];
 
 /// The whole program.
 pub(crate) struct Model<'p> {

@@ -1,8 +1,10 @@
 //! Calls by path: of the program's functions, of tokio's, and of code outside.
 
-use super::known::{combines_futures, results_of};
+use super::known::{combines_futures, is_of_tokio_library, results_of};
 use super::{Builder, Flow, Point, Use, bare, stripped};
-use crate::model::{Call, Escape, FnId, FrameKind, PlaceId, Shape, SiteId, Usage};
+use crate::model::{
+    Call, Escape, FUTURES, FnId, FrameKind, PlaceId, STREAMS, Shape, SiteId, Usage,
+};
 use crate::rules::{self, Family, Form, Op};
 use asupersync_source::load::ident_text;
 use syn::Expr;
@@ -87,14 +89,20 @@ impl<'p> Builder<'_, 'p> {
         callee: &str,
     ) {
         for (flow, argument) in flows.iter().zip(args) {
-            let known = self.is_tokio_value(argument);
+            let families: &[Family] = if self.is_tokio_value(argument) {
+                &[]
+            } else if is_of_tokio_library(callee) {
+                STREAMS
+            } else {
+                FUTURES
+            };
             if let Some(place) = flow
-                && (known || combines_futures(callee))
+                && (families != FUTURES || combines_futures(callee))
             {
                 self.model.escapes.push(Escape {
                     place: *place,
                     reason: format!("it is passed to `{callee}`, which takes tokio's types"),
-                    only_futures: !known,
+                    families,
                 });
             }
         }
@@ -248,7 +256,7 @@ impl<'p> Builder<'_, 'p> {
             self.model.escapes.push(Escape {
                 place: flow.unwrap_or_else(|| self.model.places.fresh()),
                 reason: format!("`{item}` is passed on as a future"),
-                only_futures: false,
+                families: &[],
             });
         }
     }

@@ -348,7 +348,7 @@ impl<'p> Visit<'p> for Declare<'_, '_, 'p> {
             self.builder.model.escapes.push(Escape {
                 place: this,
                 reason: format!("it implements `{found}` by polling"),
-                only_futures: false,
+                families: &[],
             });
         }
         for member in &item.items {

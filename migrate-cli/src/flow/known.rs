@@ -45,6 +45,29 @@ pub(super) fn combines_futures(callee: &str) -> bool {
     .any(|name| asupersync_source::known::is_prefix(name, callee))
 }
 
+/// Whether an item belongs to a library whose types and functions take tokio's streams and channels.
+pub(super) fn is_of_tokio_library(path: &str) -> bool {
+    const NAMES: &[&str] = &[
+        "axum",
+        "h2",
+        "hyper",
+        "hyper_util",
+        "tonic",
+        "tower_http",
+        "warp",
+    ];
+    let is_under = |prefix: &str| asupersync_source::known::is_prefix(prefix, path);
+    let name = path.split("::").next().unwrap_or(path);
+    match name {
+        // The rest of it is about streams of any kind.
+        "tokio_stream" => is_under("tokio_stream::wrappers"),
+        "tokio_util" => {
+            !is_under("tokio_util::sync::CancellationToken") && !is_under("tokio_util::task")
+        }
+        name => name.starts_with("tokio_") || NAMES.contains(&name),
+    }
+}
+
 /// Methods that every type has, or may have, from a trait of the standard library: no use of tokio by themselves.
 pub(super) fn is_of_std_trait(name: &str) -> bool {
     matches!(

@@ -2,7 +2,7 @@
 
 use super::known::{combines_futures, is_of_std_trait, is_receive, results_of};
 use super::{Builder, Flow, Pending, ROUNDS, Use};
-use crate::model::{Drain, Escape, FrameKind, Shape, Usage};
+use crate::model::{Drain, Escape, FUTURES, FrameKind, Shape, Usage};
 use crate::rules::{self, Family, Op};
 use asupersync_source::load::ident_text;
 use syn::Expr;
@@ -53,7 +53,7 @@ impl<'p> Builder<'_, 'p> {
                     self.model.escapes.push(Escape {
                         place,
                         reason: format!("`{callee}` takes tokio's types"),
-                        only_futures: !known,
+                        families: if known { &[] } else { FUTURES },
                     });
                 }
                 if combines_futures(&callee) {
@@ -61,7 +61,7 @@ impl<'p> Builder<'_, 'p> {
                         self.model.escapes.push(Escape {
                             place,
                             reason: format!("it is passed to `{callee}`"),
-                            only_futures: true,
+                            families: FUTURES,
                         });
                     }
                 }
@@ -216,7 +216,7 @@ impl<'p> Builder<'_, 'p> {
                 self.model.escapes.push(Escape {
                     place,
                     reason: format!("`{name}` has no rule"),
-                    only_futures: false,
+                    families: &[],
                 });
             }
         }

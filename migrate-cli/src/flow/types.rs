@@ -1,7 +1,8 @@
 //! What a written type says about a place.
 
+use super::known::is_of_tokio_library;
 use super::{Builder, Flow};
-use crate::model::{Occurrence, PlaceId, SiteId};
+use crate::model::{Escape, Occurrence, PlaceId, STREAMS, SiteId};
 use asupersync_source::load::ident_text;
 use std::collections::HashMap;
 use syn::visit::{self, Visit};
@@ -70,6 +71,15 @@ impl<'p> Builder<'_, 'p> {
         if asupersync_source::known::is_prefix("tokio", found) {
             let found = found.to_owned();
             self.occurrence(path, path.segments.len(), &found, Some(place), None);
+            return;
+        }
+        if is_of_tokio_library(found) {
+            let reason = format!("`{}` takes tokio's types", crate::decide::short(found));
+            self.model.escapes.push(Escape {
+                place,
+                reason,
+                families: STREAMS,
+            });
             return;
         }
         if !self.index.is_local(found) {

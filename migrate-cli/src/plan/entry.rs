@@ -53,6 +53,12 @@ impl Planner<'_, '_> {
             // Nothing in it has moved, and it may need the tokio runtime it has.
             return;
         }
+        if boundary && lab {
+            // Time that passes at once in the lab would have to be waited for here.
+            let why = "its clock is paused, and code that stays on tokio would not see the lab's";
+            self.refuse(id, why);
+            return;
+        }
         if boundary {
             self.inside_boundary(id, function);
             return;

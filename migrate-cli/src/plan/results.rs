@@ -45,6 +45,35 @@ impl<'p> Planner<'_, 'p> {
         Exit::None
     }
 
+    /// Whether the function at a frame returns a `Result` of an I/O error.
+    pub(super) fn returns_io_error(&self, frame: FrameId) -> bool {
+        let Some(id) = self.frame_function(frame) else {
+            return false;
+        };
+        let ReturnType::Type(_, ty) = &self.model().function(id).sig.output else {
+            return false;
+        };
+        let Type::Path(path) = &**ty else {
+            return false;
+        };
+        match self.input.facts.path(&path.path) {
+            Some("std::io::Result" | "tokio::io::Result") => true,
+            Some("std::result::Result") => {
+                path.path
+                    .segments
+                    .last()
+                    .is_some_and(|last| match &last.arguments {
+                        PathArguments::AngleBracketed(list) => list.args.iter().any(|argument| {
+                            matches!(argument, GenericArgument::Type(Type::Path(error))
+                            if self.input.facts.path(&error.path) == Some("std::io::Error"))
+                        }),
+                        _ => false,
+                    })
+            }
+            _ => false,
+        }
+    }
+
     fn function_exit(&self, id: FnId) -> Exit {
         let function = self.model().function(id);
         match &function.sig.output {

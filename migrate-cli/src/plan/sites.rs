@@ -91,6 +91,7 @@ impl<'p> Planner<'_, 'p> {
                     self.replace(file, range, "asupersync::Runtime::builder().build()");
                 }
             }
+            Form::RuntimeBuild => self.runtime_build(id),
             Form::Dropped => {
                 if let Shape::Method(call) = self.model().site(id).shape {
                     let file = self.model().site(id).file;
@@ -267,6 +268,18 @@ impl<'p> Planner<'_, 'p> {
             "asupersync::Runtime::builder()"
         };
         self.replace(file, range, text);
+    }
+
+    /// What tokio reports as an I/O error stays one where the function can return nothing else.
+    fn runtime_build(&mut self, id: SiteId) {
+        let site = self.model().site(id);
+        let Shape::Method(call) = site.shape else {
+            return;
+        };
+        if matches!(site.usage, Usage::Tried) && self.returns_io_error(site.frame) {
+            let end = self.file(site.file).range(call).end;
+            self.insert(site.file, end, ".map_err(std::io::Error::other)");
+        }
     }
 
     /// The signal cannot fail, so what handled its error goes.

@@ -27,6 +27,6 @@ error, which the rewrite turns into a panic.",
         form("tokio::runtime::Builder::enable_time", Family::Runtime, Form::Dropped),
         plain("tokio::runtime::Builder::worker_threads", Family::Runtime),
         renamed("tokio::runtime::Builder::max_blocking_threads", Family::Runtime, "blocking_threads"),
-        plain("tokio::runtime::Builder::build", Family::Runtime),
+        form("tokio::runtime::Builder::build", Family::Runtime, Form::RuntimeBuild),
     ],
 };

@@ -198,6 +198,8 @@ pub enum Form {
     RuntimeBuilder,
     /// `Runtime::new()`.
     RuntimeNew,
+    /// `builder.build()`.
+    RuntimeBuild,
     /// A call in a builder's chain that has no counterpart and needs none.
     Dropped,
     /// `ctrl_c()`.
