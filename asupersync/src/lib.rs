@@ -58,7 +58,9 @@ pub mod wait;
 pub mod world;
 
 pub use asupersync_macros::{join, lab_test, main, race, select, test};
-pub use cx::{Cx, Region, RegionError, Scope, TaskBuilder, TryRegionError};
+pub use cx::{
+    Cx, Effect, Region, RegionError, Reserved, Scope, Stage, Staged, TaskBuilder, TryRegionError,
+};
 pub use exec::drive::Reported;
 pub use exec::handle::{SpawnError, TaskHandle};
 pub use exec::region::RegionOptions;

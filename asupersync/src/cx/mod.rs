@@ -7,15 +7,18 @@
 //! | module | what it adds |
 //! |---|---|
 //! | [`caps`] | which effects it may perform |
+//! | [`effect`] | effects in two phases: reserve everything, then commit everything |
 //! | [`interrupt`] | how waits notice a request: used by every future that takes a `Cx` |
 //! | [`scope`] | regions: opening, ending, deferring |
 //! | [`spawn`] | tasks |
 
 pub mod caps;
+pub mod effect;
 pub mod interrupt;
 pub mod scope;
 pub mod spawn;
 
+pub use effect::{Effect, Reserved, Stage, Staged};
 pub use interrupt::{Cancellable, DropSafe, Interrupt, WaitCancelled, YieldNow};
 pub(crate) use scope::run_root;
 pub use scope::{Region, RegionError, Scope, TryRegionError};

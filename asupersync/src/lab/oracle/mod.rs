@@ -4,11 +4,14 @@
 //! well as a live run. One violation is proof: the checks are exact.
 
 mod capability_use;
+mod futurelock;
 mod obligation_leak;
 mod quiescence;
 mod task_leak;
 
 pub use capability_use::CapabilityUse;
+pub use futurelock::Futurelock;
+pub(super) use futurelock::MAX_IDLE_STEPS;
 pub use obligation_leak::ObligationLeak;
 pub use quiescence::Quiescence;
 pub use task_leak::TaskLeak;
@@ -65,15 +68,17 @@ pub(super) struct Oracles {
     pub(super) obligation_leak: ObligationLeak,
     pub(super) quiescence: Quiescence,
     pub(super) capability_use: CapabilityUse,
+    pub(super) futurelock: Futurelock,
 }
 
 impl Oracles {
-    pub(super) fn new(strict: bool) -> Self {
+    pub(super) fn new(strict: bool, idle_steps: u64) -> Self {
         Oracles {
             task_leak: TaskLeak::new(),
             obligation_leak: ObligationLeak::new(strict),
             quiescence: Quiescence::new(),
             capability_use: CapabilityUse::new(),
+            futurelock: Futurelock::new(idle_steps),
         }
     }
 
@@ -89,22 +94,24 @@ impl Oracles {
         self.task_leak.check()?;
         self.obligation_leak.check()?;
         self.quiescence.check()?;
-        self.capability_use.check()
+        self.capability_use.check()?;
+        self.futurelock.check()
     }
 
-    fn all_mut(&mut self) -> [&mut dyn Oracle; 4] {
+    fn all_mut(&mut self) -> [&mut dyn Oracle; 5] {
         [
             &mut self.task_leak,
             &mut self.obligation_leak,
             &mut self.quiescence,
             &mut self.capability_use,
+            &mut self.futurelock,
         ]
     }
 }
 
 /// Judges a recorded trace by every oracle; the violations in the order of the laws.
 pub fn judge(trace: &Trace, strict: bool) -> Vec<OracleViolation> {
-    let mut oracles = Oracles::new(strict);
+    let mut oracles = Oracles::new(strict, MAX_IDLE_STEPS);
     trace.events.iter().for_each(|e| oracles.on(e));
     oracles.end();
     oracles
