@@ -58,7 +58,7 @@ pub mod wait;
 pub mod world;
 
 pub use asupersync_macros::{join, lab_test, main, race, select, test};
-pub use cx::{Cx, Region, RegionError, Scope, TaskBuilder, TryRegionError};
+pub use cx::{Cx, JoinSet, Region, RegionError, Scope, SporkOptions, TaskBuilder, TryRegionError};
 pub use exec::drive::Reported;
 pub use exec::handle::{SpawnError, TaskHandle};
 pub use exec::region::RegionOptions;
@@ -71,7 +71,7 @@ pub use types::{
     error::{Error, ErrorKind, Recoverability},
     id::{ObligationId, RegionId, TaskId},
     outcome::{Outcome, OutcomeError, PanicPayload, Severity, join_outcomes},
-    policy::Policy,
+    policy::{Policy, RegionLimits},
     report::RegionReport,
     time::Time,
 };

@@ -18,8 +18,8 @@ impl Cx {
     /// Starts a task in the region that owns the calling task, or, on a scope, in the scope's region.
     ///
     /// The task ends `Ok` with whatever the body returns. If the region is past
-    /// admitting, the body is dropped unrun and the handle resolves to
-    /// `Cancelled`; [`TaskHandle::refused`] tells why.
+    /// admitting, or has as many tasks as its limits allow, the body is dropped
+    /// unrun and the handle is `Cancelled` already; [`TaskHandle::refused`] tells why.
     ///
     /// *Cancellation.* A task that is asked to cancel before its first poll ends
     /// without running.
@@ -130,7 +130,7 @@ impl TaskBuilder<'_> {
     /// Starts it, or says why not.
     ///
     /// # Errors
-    /// [`SpawnError`] when the region is past admitting.
+    /// [`SpawnError`] when the region is past admitting, or full.
     pub fn spawn_checked<T, F, Fut>(self, body: F) -> Result<TaskHandle<T>, SpawnError>
     where
         F: FnOnce(Cx) -> Fut + Send + 'static,
@@ -140,10 +140,7 @@ impl TaskBuilder<'_> {
         let region = self.cx.region_cell();
         admit::<_, _, Plain>(region, |task| body(Cx::of_task(task)), self.admission)
             .map(TaskHandle::<T, Infallible>::new)
-            .map_err(|refused| SpawnError::RegionClosed {
-                region: region.id,
-                state: refused.0,
-            })
+            .map_err(|refused| SpawnError::of(region.id, refused))
     }
 
     /// Starts it; see [`Cx::try_spawn`].
@@ -158,10 +155,7 @@ impl TaskBuilder<'_> {
         let region = self.cx.region_cell();
         match admit::<_, _, Tried<M>>(region, |task| body(Cx::of_task(task)), self.admission) {
             Ok(task) => TaskHandle::new(task),
-            Err(refused) => TaskHandle::refuse(SpawnError::RegionClosed {
-                region: region.id,
-                state: refused.0,
-            }),
+            Err(refused) => TaskHandle::refuse(SpawnError::of(region.id, refused)),
         }
     }
 
