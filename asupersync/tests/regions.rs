@@ -7,8 +7,8 @@ use asupersync::kernel::region::RegionState;
 use asupersync::kernel::task::TaskPhase;
 use asupersync::types::policy::Limit;
 use asupersync::{
-    Budget, CancelKind, Cx, Outcome, Region, RegionError, RegionLimits, RegionOptions, Scope,
-    Severity, SpawnError, SporkOptions,
+    Budget, CancelKind, CapSet, Capability, Cx, Outcome, Region, RegionError, RegionLimits,
+    RegionOptions, Scope, Severity, SpawnError, SporkOptions,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -272,11 +272,16 @@ fn a_spork_has_a_region_of_its_own() {
             let options = SporkOptions {
                 name: "own".into(),
                 budget: Budget::new().with_priority(7),
+                caps: CapSet::ALL.without(CapSet::NET),
             };
             let home = scope.id();
             let spork = scope.spork(options, async move |cx: Cx| {
                 assert_ne!(cx.region_id(), home);
                 assert_eq!(cx.budget().priority, 7);
+                assert!(!cx.caps().contains(Capability::Net));
+                let listening = asupersync::net::TcpListener::bind(&cx, "127.0.0.1:0").await;
+                let denied = listening.expect_err("the capability was dropped");
+                assert_eq!(denied.kind(), std::io::ErrorKind::PermissionDenied);
                 cx.spawn(async |cx: Cx| drop(cx.cancelled().await));
                 // Ends its own region and nothing else.
                 let own = cx.scope().expect("a region's body");

@@ -149,7 +149,7 @@ impl<T, E> JoinSet<T, E> {
             ready!(interrupt.poll(cx, task))?;
             loop {
                 if self.ended.len() == self.members.len() {
-                    return Poll::Ready(Ok(()));
+                    return Poll::Ready(Ok::<_, Cancelled>(()));
                 }
                 ready!(self.poll_ended(task));
             }

@@ -4,11 +4,11 @@ use super::Cx;
 use super::scope::{Opened, RegionError};
 use crate::exec::cell::Settle;
 use crate::exec::drive::Reported;
-use crate::exec::handle::{SpawnError, TaskHandle};
+use crate::exec::handle::TaskHandle;
 use crate::exec::region::RegionOptions;
-use crate::exec::spawn::{Admission, admit};
 use crate::types::budget::Budget;
 use crate::types::cancel::{CancelKind, CancelReason};
+use crate::types::caps::CapSet;
 use crate::types::outcome::{Outcome, Severity};
 use crate::types::policy::{ChildEnd, Name};
 use std::convert::Infallible;
@@ -22,6 +22,8 @@ pub struct SporkOptions {
     pub name: Name,
     /// Limits of the region, met with the caller's.
     pub budget: Budget,
+    /// Which effects the body and everything inside may perform, met with what the caller may.
+    pub caps: CapSet,
 }
 
 impl Cx {
@@ -55,43 +57,36 @@ impl Cx {
         Fut: Future<Output = T> + Send + 'static,
         T: Send + 'static,
     {
-        let SporkOptions { name, budget } = options;
-        let mut admission = Admission::default();
-        admission.name = name.clone();
-        let region = self.region_cell();
-        let home = region.clone();
-        let admitted = admit::<_, _, Sporked>(
-            region,
-            move |task| async move {
-                let cx = Cx::of_task(task);
-                let options = RegionOptions {
-                    name,
-                    budget,
-                    ..RegionOptions::default()
+        let SporkOptions { name, budget, caps } = options;
+        let home = self.region_cell().clone();
+        let builder = self.task().name(name.clone()).caps(caps);
+        let started = builder.start::<Sporked, _, _>(async move |cx: Cx| {
+            let options = RegionOptions {
+                name,
+                budget,
+                ..RegionOptions::default()
+            };
+            let opened = Opened::new(&cx, options)?;
+            let region = opened.scope().id();
+            let reported = opened.run(|scope| body(scope.into_cx()), |_| None).await;
+            if reported.panic.is_none()
+                && let Some(failure) = &reported.report.primary
+                && failure.severity != Severity::Cancelled
+            {
+                home.add_failure(failure.clone());
+                let end = ChildEnd {
+                    task: failure.task.unwrap_or(cx.task_id()),
+                    region,
+                    severity: failure.severity,
+                    at: failure.at,
                 };
-                let opened = Opened::new(&cx, options)?;
-                let id = opened.scope().id();
-                let reported = opened.run(|scope| body(scope.into_cx()), |_| None).await;
-                if reported.panic.is_none()
-                    && let Some(failure) = &reported.report.primary
-                    && failure.severity != Severity::Cancelled
-                {
-                    home.add_failure(failure.clone());
-                    let end = ChildEnd {
-                        task: failure.task.unwrap_or(cx.task_id()),
-                        region: id,
-                        severity: failure.severity,
-                        at: failure.at,
-                    };
-                    home.react(&end, Some(failure.clone()));
-                }
-                Ok(reported)
-            },
-            admission,
-        );
-        match admitted {
+                home.react(&end, Some(failure.clone()));
+            }
+            Ok(reported)
+        });
+        match started {
             Ok(task) => TaskHandle::new(task),
-            Err(refused) => TaskHandle::refuse(SpawnError::of(region.id, refused)),
+            Err(refused) => TaskHandle::refuse(refused),
         }
     }
 }

@@ -6,6 +6,7 @@ use super::task::TaskRef;
 use crate::kernel::region::{Refused, RegionState};
 use crate::kernel::task::TaskPhase;
 use crate::types::cancel::{CancelKind, CancelReason};
+use crate::types::caps::CapabilityDenied;
 use crate::types::id::{RegionId, TaskId};
 use crate::types::outcome::Outcome;
 use crate::types::policy::Limit;
@@ -40,6 +41,9 @@ pub enum SpawnError {
         /// Which limit.
         limit: Limit,
     },
+    /// The context may start no tasks.
+    #[error(transparent)]
+    CapabilityDenied(#[from] CapabilityDenied),
 }
 
 impl SpawnError {

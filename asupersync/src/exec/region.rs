@@ -10,6 +10,7 @@ use crate::kernel::region::{End, Next, Refused, RegionRecord, RegionState, Role,
 use crate::kernel::task::CleanupLimits;
 use crate::types::budget::Budget;
 use crate::types::cancel::{CancelKind, CancelReason};
+use crate::types::caps::{CapSet, Denials};
 use crate::types::event::Event;
 use crate::types::id::{RegionId, TaskId};
 use crate::types::outcome::Severity;
@@ -47,6 +48,8 @@ pub struct RegionOptions {
     pub escalation: Option<Escalation>,
     /// How many children it admits, met with the parent's limits.
     pub limits: RegionLimits,
+    /// Which effects the body and everything inside may perform, met with what the opener may.
+    pub caps: CapSet,
 }
 
 impl RegionOptions {
@@ -66,6 +69,8 @@ pub(crate) struct Tree {
     pub(crate) records: bool,
     fresh_tasks: AtomicU32,
     fresh_regions: AtomicU32,
+    /// Effects that contexts of this run asked for and may not perform.
+    pub(crate) denials: Denials,
 }
 
 impl Tree {
@@ -76,6 +81,7 @@ impl Tree {
             records,
             fresh_tasks: AtomicU32::new(0),
             fresh_regions: AtomicU32::new(0),
+            denials: Denials::default(),
         })
     }
 

@@ -3,10 +3,12 @@
 //! An oracle reads events and nothing else, so it judges a recorded trace as
 //! well as a live run. One violation is proof: the checks are exact.
 
+mod capability_use;
 mod obligation_leak;
 mod quiescence;
 mod task_leak;
 
+pub use capability_use::CapabilityUse;
 pub use obligation_leak::ObligationLeak;
 pub use quiescence::Quiescence;
 pub use task_leak::TaskLeak;
@@ -62,6 +64,7 @@ pub(super) struct Oracles {
     pub(super) task_leak: TaskLeak,
     pub(super) obligation_leak: ObligationLeak,
     pub(super) quiescence: Quiescence,
+    pub(super) capability_use: CapabilityUse,
 }
 
 impl Oracles {
@@ -70,6 +73,7 @@ impl Oracles {
             task_leak: TaskLeak::new(),
             obligation_leak: ObligationLeak::new(strict),
             quiescence: Quiescence::new(),
+            capability_use: CapabilityUse::new(),
         }
     }
 
@@ -84,14 +88,16 @@ impl Oracles {
     pub(super) fn check(&self) -> Result<(), OracleViolation> {
         self.task_leak.check()?;
         self.obligation_leak.check()?;
-        self.quiescence.check()
+        self.quiescence.check()?;
+        self.capability_use.check()
     }
 
-    fn all_mut(&mut self) -> [&mut dyn Oracle; 3] {
+    fn all_mut(&mut self) -> [&mut dyn Oracle; 4] {
         [
             &mut self.task_leak,
             &mut self.obligation_leak,
             &mut self.quiescence,
+            &mut self.capability_use,
         ]
     }
 }
@@ -111,6 +117,7 @@ pub fn judge(trace: &Trace, strict: bool) -> Vec<OracleViolation> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::caps::{CapSet, Capability};
     use crate::types::event::Event;
     use crate::types::obligation::{AbortCause, ObligationKind, Resolution};
     use crate::types::outcome::Severity;
@@ -163,6 +170,22 @@ mod tests {
         }
     }
 
+    fn narrowed(from: CapSet, to: CapSet) -> Event {
+        Event::CapsNarrowed {
+            task: CHILD,
+            from,
+            to,
+        }
+    }
+
+    fn allowed(capability: Capability, held: CapSet) -> Event {
+        Event::EffectAllowed {
+            task: CHILD,
+            capability,
+            held,
+        }
+    }
+
     /// A run without fault that uses everything the laws speak of.
     fn clean() -> Vec<Event> {
         vec![
@@ -179,6 +202,12 @@ mod tests {
             closed(R1),
             closed(R0),
             completed(ROOT, R0),
+            narrowed(CapSet::ALL, CapSet::TIME),
+            allowed(Capability::Time, CapSet::TIME),
+            Event::EffectDenied {
+                task: CHILD,
+                capability: Capability::Net,
+            },
         ]
     }
 
@@ -232,11 +261,12 @@ mod tests {
         const TASK: &str = "task leak";
         const PROMISE: &str = "obligation leak";
         const QUIET: &str = "quiescence";
+        const CAPS: &str = "capability use";
         let dropped = with(
             7,
             resolved(CHILD, 1, Resolution::Aborted(AbortCause::Dropped)),
         );
-        let cases: [(&str, Vec<Event>, &[&str]); 10] = [
+        let cases: [(&str, Vec<Event>, &[&str]); 13] = [
             ("the root task never completes", without(12), &[TASK]),
             (
                 "a task completes twice",
@@ -266,6 +296,24 @@ mod tests {
             ),
             ("a region never closes", without(10), &[QUIET]),
             ("a timer outlives the run", without(8), &[QUIET]),
+            (
+                "a context is made with more than its maker's",
+                followed_by(&[narrowed(CapSet::TIME, CapSet::TIME.with(CapSet::NET))]),
+                &[CAPS],
+            ),
+            (
+                "a context performs an effect that it may not",
+                followed_by(&[allowed(Capability::Net, CapSet::TIME)]),
+                &[CAPS],
+            ),
+            (
+                "a task waits through another's context",
+                followed_by(&[Event::ForeignCx {
+                    owner: ROOT,
+                    user: CHILD,
+                }]),
+                &[CAPS],
+            ),
             (
                 "a task enters a closed region",
                 followed_by(&[spawned(CHILD, R1), completed(CHILD, R1)]),
