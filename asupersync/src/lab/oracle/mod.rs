@@ -5,10 +5,12 @@
 
 mod obligation_leak;
 mod quiescence;
+mod race_drain;
 mod task_leak;
 
 pub use obligation_leak::ObligationLeak;
 pub use quiescence::Quiescence;
+pub use race_drain::RaceDrain;
 pub use task_leak::TaskLeak;
 
 use super::trace::{Trace, TraceEvent};
@@ -62,6 +64,7 @@ pub(super) struct Oracles {
     pub(super) task_leak: TaskLeak,
     pub(super) obligation_leak: ObligationLeak,
     pub(super) quiescence: Quiescence,
+    pub(super) race_drain: RaceDrain,
 }
 
 impl Oracles {
@@ -70,6 +73,7 @@ impl Oracles {
             task_leak: TaskLeak::new(),
             obligation_leak: ObligationLeak::new(strict),
             quiescence: Quiescence::new(),
+            race_drain: RaceDrain::new(),
         }
     }
 
@@ -84,14 +88,16 @@ impl Oracles {
     pub(super) fn check(&self) -> Result<(), OracleViolation> {
         self.task_leak.check()?;
         self.obligation_leak.check()?;
-        self.quiescence.check()
+        self.quiescence.check()?;
+        self.race_drain.check()
     }
 
-    fn all_mut(&mut self) -> [&mut dyn Oracle; 3] {
+    fn all_mut(&mut self) -> [&mut dyn Oracle; 4] {
         [
             &mut self.task_leak,
             &mut self.obligation_leak,
             &mut self.quiescence,
+            &mut self.race_drain,
         ]
     }
 }
@@ -236,7 +242,25 @@ mod tests {
             7,
             resolved(CHILD, 1, Resolution::Aborted(AbortCause::Dropped)),
         );
-        let cases: [(&str, Vec<Event>, &[&str]); 10] = [
+        let mut early = clean();
+        let (joined, returned) = (
+            Event::RaceJoined {
+                race: 3,
+                region: R1,
+            },
+            Event::RaceReturned { race: 3 },
+        );
+        early.splice(2..2, [joined]);
+        let mut drained = early.clone();
+        early.splice(3..3, [returned]);
+        drained.push(returned);
+        assert_eq!(fired(&drained, true), [""; 0]);
+        let cases: [(&str, Vec<Event>, &[&str]); 11] = [
+            (
+                "a race returns before its arm is closed",
+                early,
+                &["race drain"],
+            ),
             ("the root task never completes", without(12), &[TASK]),
             (
                 "a task completes twice",
