@@ -70,6 +70,7 @@ pub use time::{Missed, TimeoutError};
 pub use types::{
     budget::Budget,
     cancel::{CancelKind, CancelReason, Cancelled},
+    caps::{CapSet, Capability, CapabilityDenied},
     error::{Error, ErrorKind, Recoverability},
     id::{ObligationId, RegionId, TaskId},
     outcome::{Outcome, OutcomeError, PanicPayload, Severity, join_outcomes},

@@ -6,10 +6,12 @@
 //!
 //! | module | what it adds |
 //! |---|---|
+//! | [`caps`] | which effects it may perform |
 //! | [`interrupt`] | how waits notice a request: used by every future that takes a `Cx` |
 //! | [`scope`] | regions: opening, ending, deferring |
 //! | [`spawn`] | tasks |
 
+pub mod caps;
 pub mod interrupt;
 pub mod scope;
 pub mod spawn;
@@ -25,6 +27,7 @@ use crate::exec::task::TaskRef;
 use crate::kernel::region::RegionState;
 use crate::types::budget::Budget;
 use crate::types::cancel::{CancelKind, CancelReason, Cancelled};
+use crate::types::caps::CapSet;
 use crate::types::event::Event;
 use crate::types::id::{RegionId, TaskId};
 use crate::types::obligation::ObligationKind;
@@ -57,6 +60,8 @@ pub struct Cx {
     /// The region whose body this context was made for; `None` in a task's own context.
     scope: Option<Arc<RegionCell>>,
     view: View,
+    /// The effects it may perform. Nothing edits it: a context is made with its set.
+    caps: CapSet,
     /// The cleanup view of this context, made when first asked for.
     cleanup: OnceLock<Box<Cx>>,
 }
@@ -71,20 +76,22 @@ enum View {
 }
 
 impl Cx {
-    pub(crate) fn of_task(task: TaskRef) -> Self {
+    pub(crate) fn of_task(task: TaskRef, caps: CapSet) -> Self {
         Cx {
             task,
             scope: None,
             view: View::Work,
+            caps,
             cleanup: OnceLock::new(),
         }
     }
 
-    pub(crate) fn of_body(task: TaskRef, region: Arc<RegionCell>) -> Self {
+    pub(crate) fn of_body(task: TaskRef, region: Arc<RegionCell>, caps: CapSet) -> Self {
         Cx {
             task,
             scope: Some(region),
             view: View::Work,
+            caps,
             cleanup: OnceLock::new(),
         }
     }
@@ -262,8 +269,9 @@ impl Cx {
         F: FnOnce(Cx) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
+        let caps = self.caps;
         let finalizer: crate::exec::task::Finalizer =
-            Box::new(move |task| Box::pin(f(Cx::of_task(task.clone()).into_cleanup())));
+            Box::new(move |task| Box::pin(f(Cx::of_task(task.clone(), caps).into_cleanup())));
         self.task.defer(finalizer);
     }
 
@@ -316,6 +324,7 @@ impl Clone for Cx {
             task: self.task.clone(),
             scope: self.scope.clone(),
             view: self.view,
+            caps: self.caps,
             cleanup: OnceLock::new(),
         }
     }
@@ -327,6 +336,7 @@ impl fmt::Debug for Cx {
             .field("task", &self.task_id())
             .field("region", &self.region_id())
             .field("view", &self.view)
+            .field("caps", &self.caps)
             .finish()
     }
 }

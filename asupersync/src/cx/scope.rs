@@ -93,9 +93,10 @@ impl Scope {
         Fut: Future<Output = ()> + Send + 'static,
     {
         let region = Arc::downgrade(self.cell());
+        let caps = self.cx.caps;
         let finalizer: crate::exec::task::Finalizer = Box::new(move |runner| {
             let region = region.upgrade().unwrap_or_else(|| runner.region().clone());
-            Box::pin(f(Cx::of_body(runner.clone(), region).into_cleanup()))
+            Box::pin(f(Cx::of_body(runner.clone(), region, caps).into_cleanup()))
         });
         let mut ledger = lock(&self.cell().ledger);
         if ledger.record.state != RegionState::Closed {
@@ -247,9 +248,10 @@ where
     F: FnOnce(Scope) -> Fut,
     Fut: Future<Output = T>,
 {
+    let caps = options.caps;
     let body = |task: TaskRef| async move {
         let region = task.region().clone();
-        body(Scope::new(Cx::of_body(task, region))).await
+        body(Scope::new(Cx::of_body(task, region, caps))).await
     };
     root::run(world, options, body, drive)
 }
@@ -265,6 +267,7 @@ impl Opened {
         cx.checkpoint().map_err(RegionError::Cancelled)?;
         let task = cx.task_ref();
         let parent = cx.region_cell();
+        let caps = cx.narrowed(options.caps, task.id());
         let region =
             RegionCell::open(parent, task, cx.is_cleanup(), options).map_err(|refused| {
                 RegionError::Closed {
@@ -272,7 +275,7 @@ impl Opened {
                     state: refused.0,
                 }
             })?;
-        let scope = Scope::new(Cx::of_body(task.clone(), region.clone()));
+        let scope = Scope::new(Cx::of_body(task.clone(), region.clone(), caps));
         Ok(Opened { region, scope })
     }
 

@@ -6,6 +6,7 @@ use crate::exec::probe::{CancelProbe, Plain, Tried};
 use crate::exec::spawn::{Admission, admit};
 use crate::types::budget::Budget;
 use crate::types::cancel::Cancelled;
+use crate::types::caps::{CapSet, Capability};
 use crate::types::outcome::{Outcome, PanicPayload};
 use crate::types::policy::Name;
 use std::convert::Infallible;
@@ -74,6 +75,7 @@ impl Cx {
         TaskBuilder {
             cx: self,
             admission: Admission::default(),
+            caps: self.caps,
         }
     }
 }
@@ -96,6 +98,7 @@ impl<T, E> TaskHandle<T, E> {
 pub struct TaskBuilder<'a> {
     cx: &'a Cx,
     admission: Admission,
+    caps: CapSet,
 }
 
 impl TaskBuilder<'_> {
@@ -117,6 +120,12 @@ impl TaskBuilder<'_> {
         self
     }
 
+    /// Able to perform the effects in `caps` at most, and none that this context may not.
+    pub fn caps(mut self, caps: CapSet) -> Self {
+        self.caps = self.caps & caps;
+        self
+    }
+
     /// Starts it; see [`Cx::spawn`].
     pub fn spawn<T, F, Fut>(self, body: F) -> TaskHandle<T>
     where
@@ -130,15 +139,19 @@ impl TaskBuilder<'_> {
     /// Starts it, or says why not.
     ///
     /// # Errors
-    /// [`SpawnError`] when the region is past admitting.
+    /// [`SpawnError`] when the region is past admitting, or this context may start no tasks.
     pub fn spawn_checked<T, F, Fut>(self, body: F) -> Result<TaskHandle<T>, SpawnError>
     where
         F: FnOnce(Cx) -> Fut + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
         T: Send + 'static,
     {
-        let region = self.cx.region_cell();
-        admit::<_, _, Plain>(region, |task| body(Cx::of_task(task)), self.admission)
+        self.cx.require(Capability::Spawn)?;
+        let (cx, caps) = (self.cx, self.caps);
+        let region = cx.region_cell();
+        let body = move |task| body(Cx::of_task(task, caps));
+        admit::<_, _, Plain>(region, body, self.admission)
+            .inspect(|task| cx.hand_over(caps, task.id()))
             .map(TaskHandle::<T, Infallible>::new)
             .map_err(|refused| SpawnError::RegionClosed {
                 region: region.id,
@@ -155,9 +168,17 @@ impl TaskBuilder<'_> {
         E: CancelProbe<M> + Send,
         M: 'static,
     {
-        let region = self.cx.region_cell();
-        match admit::<_, _, Tried<M>>(region, |task| body(Cx::of_task(task)), self.admission) {
-            Ok(task) => TaskHandle::new(task),
+        if let Err(denied) = self.cx.require(Capability::Spawn) {
+            return TaskHandle::refuse(denied.into());
+        }
+        let (cx, caps) = (self.cx, self.caps);
+        let region = cx.region_cell();
+        let body = move |task| body(Cx::of_task(task, caps));
+        match admit::<_, _, Tried<M>>(region, body, self.admission) {
+            Ok(task) => {
+                cx.hand_over(caps, task.id());
+                TaskHandle::new(task)
+            }
             Err(refused) => TaskHandle::refuse(SpawnError::RegionClosed {
                 region: region.id,
                 state: refused.0,

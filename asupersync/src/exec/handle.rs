@@ -6,6 +6,7 @@ use super::task::TaskRef;
 use crate::kernel::region::RegionState;
 use crate::kernel::task::TaskPhase;
 use crate::types::cancel::{CancelKind, CancelReason};
+use crate::types::caps::CapabilityDenied;
 use crate::types::id::{RegionId, TaskId};
 use crate::types::outcome::Outcome;
 use std::convert::Infallible;
@@ -29,6 +30,9 @@ pub enum SpawnError {
         /// Where it is.
         state: RegionState,
     },
+    /// The context may start no tasks.
+    #[error(transparent)]
+    CapabilityDenied(#[from] CapabilityDenied),
 }
 
 /// The right to a task's outcome.

@@ -10,6 +10,7 @@ use crate::kernel::region::{End, Next, RegionRecord, RegionState, Role, Sweep};
 use crate::kernel::task::CleanupLimits;
 use crate::types::budget::Budget;
 use crate::types::cancel::{CancelKind, CancelReason};
+use crate::types::caps::{CapSet, Denials};
 use crate::types::event::Event;
 use crate::types::id::{RegionId, TaskId};
 use crate::types::outcome::Severity;
@@ -43,6 +44,8 @@ pub struct RegionOptions {
     pub cleanup: Option<CleanupPolicy>,
     /// What happens to code that does not react in its cleanup budget; `None` is the parent's.
     pub escalation: Option<Escalation>,
+    /// Which effects the body and everything inside may perform, met with what the opener may.
+    pub caps: CapSet,
 }
 
 impl RegionOptions {
@@ -63,6 +66,8 @@ pub(crate) struct Tree {
     fresh_tasks: AtomicU32,
     fresh_regions: AtomicU32,
     fresh_races: AtomicU64,
+    /// Effects that contexts of this run asked for and may not perform.
+    pub(crate) denials: Denials,
 }
 
 impl Tree {
@@ -74,6 +79,7 @@ impl Tree {
             fresh_tasks: AtomicU32::new(0),
             fresh_regions: AtomicU32::new(0),
             fresh_races: AtomicU64::new(0),
+            denials: Denials::default(),
         })
     }
 
