@@ -57,7 +57,9 @@ pub mod types;
 pub mod wait;
 pub mod world;
 
-pub use asupersync_macros::{join, lab_test, main, race, select, test};
+pub use asupersync_macros::{
+    join, join_all, lab_test, main, race, scope, select, spawn, test, try_join,
+};
 pub use cx::{Cx, JoinSet, Region, RegionError, Scope, SporkOptions, TaskBuilder, TryRegionError};
 pub use exec::drive::Reported;
 pub use exec::handle::{SpawnError, TaskHandle};

@@ -12,7 +12,7 @@ use crate::types::cancel::{CancelKind, CancelReason, Cancelled};
 use crate::types::id::RegionId;
 use crate::types::outcome::{OutcomeError, Severity};
 use crate::types::policy::{Limit, Name};
-use crate::types::report::RegionReport;
+use crate::types::report::{Failure, RegionReport};
 use crate::world::World;
 use std::fmt;
 use std::future::Future;
@@ -53,6 +53,24 @@ impl Scope {
     /// nothing new, and it closes once all of it has.
     pub fn cancel(&self, reason: impl Into<CancelReason>) {
         cancel::cancel_region(self.cell(), reason.into());
+    }
+
+    /// Code of this region's opener has failed, in the midst of the body: the
+    /// region is told, and everything in it is asked to cancel because of it.
+    pub(crate) fn fail_fast(&self, message: String) {
+        let cell = self.cell();
+        let task = self.cx.task_id();
+        cell.add_failure(Failure {
+            task: Some(task),
+            name: self.cx.task_ref().name(),
+            severity: Severity::Err,
+            at: self.cx.now(),
+            message,
+            reason: None,
+        });
+        let mut reason = CancelReason::new(CancelKind::FailFast);
+        reason.task = Some(task);
+        cancel::cancel_region(cell, reason);
     }
 
     /// Which region.
@@ -329,7 +347,7 @@ impl<T> Reported<T> {
     }
 
     /// Raises the body's panic again, if there was one.
-    fn resume(self) -> (Option<T>, RegionReport) {
+    pub(crate) fn resume(self) -> (Option<T>, RegionReport) {
         if let Some(panic) = self.panic {
             std::panic::resume_unwind(Box::new(panic.message().to_owned()));
         }

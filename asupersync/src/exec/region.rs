@@ -23,7 +23,7 @@ use crate::types::report::{
 use crate::types::slots::{Key, Slots};
 use crate::types::time::Time;
 use crate::world::{TimerKey, World};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
 
@@ -69,6 +69,7 @@ pub(crate) struct Tree {
     pub(crate) records: bool,
     fresh_tasks: AtomicU32,
     fresh_regions: AtomicU32,
+    fresh_races: AtomicU64,
     /// Effects that contexts of this run asked for and may not perform.
     pub(crate) denials: Denials,
 }
@@ -81,12 +82,18 @@ impl Tree {
             records,
             fresh_tasks: AtomicU32::new(0),
             fresh_regions: AtomicU32::new(0),
+            fresh_races: AtomicU64::new(0),
             denials: Denials::default(),
         })
     }
 
     pub(crate) fn fresh_task(&self) -> TaskId {
         TaskId::new(self.fresh_tasks.fetch_add(1, Ordering::Relaxed), 0)
+    }
+
+    /// A number for a race, for the record of a run.
+    pub(crate) fn fresh_race(&self) -> u64 {
+        self.fresh_races.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(crate) fn fresh_region(&self) -> RegionId {
