@@ -118,6 +118,18 @@ pub enum Event {
         /// How.
         how: Resolution,
     },
+    /// The region of an arm of a race was opened.
+    RaceJoined {
+        /// Which race.
+        race: u64,
+        /// The arm's region.
+        region: RegionId,
+    },
+    /// A race is about to return.
+    RaceReturned {
+        /// Which race.
+        race: u64,
+    },
     /// A finalizer of a region ran.
     FinalizerRan {
         /// Which region.

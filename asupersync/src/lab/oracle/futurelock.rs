@@ -230,10 +230,14 @@ mod tests {
             slot: 3,
             kind: ObligationKind::Ack,
         });
-        acts.iter().for_each(|e| drop(feed(*e)));
+        for act in acts {
+            feed(*act);
+        }
         for poll in 1..=10 * LIMIT {
             if poll == LIMIT / 2 {
-                then.iter().for_each(|e| drop(feed(*e)));
+                for event in then {
+                    feed(*event);
+                }
             }
             if feed(Event::TaskPolled { task: OTHER }) {
                 return Some(poll);
