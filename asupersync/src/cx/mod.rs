@@ -11,6 +11,7 @@
 //! | [`effect`] | effects in two phases: reserve everything, then commit everything |
 //! | [`interrupt`] | how waits notice a request: used by every future that takes a `Cx` |
 //! | [`join_set`] | tasks of one region, awaited as a group |
+//! | `macaroon` | tokens for capabilities that leave the process (feature `macaroon`) |
 //! | [`scope`] | regions: opening, ending, deferring |
 //! | [`spawn`] | tasks |
 //! | [`spork`] | a task in a region of its own |
@@ -20,6 +21,8 @@ pub mod caps;
 pub mod effect;
 pub mod interrupt;
 pub mod join_set;
+#[cfg(feature = "macaroon")]
+pub mod macaroon;
 pub mod scope;
 pub mod spawn;
 pub mod spork;
