@@ -44,6 +44,7 @@ pub mod channel;
 pub mod combine;
 pub mod cx;
 pub mod exec;
+pub mod fs;
 pub mod io;
 pub mod kernel;
 pub mod lab;
