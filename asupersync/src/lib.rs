@@ -76,6 +76,7 @@ pub use types::{
     outcome::{Outcome, OutcomeError, PanicPayload, Severity, join_outcomes},
     policy::Policy,
     report::RegionReport,
+    responsiveness::{Bound, Primitive, RESPONSIVENESS},
     time::Time,
 };
 

@@ -13,6 +13,7 @@
 //! 6. no lock is held while a waker is cloned, woken or dropped, nor while a
 //!    value is dropped.
 
+mod kind;
 pub mod mpsc;
 pub mod oneshot;
 mod outside;

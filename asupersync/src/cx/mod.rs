@@ -7,11 +7,13 @@
 //! | module | what it adds |
 //! |---|---|
 //! | [`caps`] | which effects it may perform |
+//! | `error` | how the errors of tasks and regions become [`Error`](crate::Error) |
 //! | [`interrupt`] | how waits notice a request: used by every future that takes a `Cx` |
 //! | [`scope`] | regions: opening, ending, deferring |
 //! | [`spawn`] | tasks |
 
 pub mod caps;
+mod error;
 pub mod interrupt;
 pub mod scope;
 pub mod spawn;
