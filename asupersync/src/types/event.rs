@@ -118,6 +118,18 @@ pub enum Event {
         /// How.
         how: Resolution,
     },
+    /// The region of an arm of a race was opened.
+    RaceJoined {
+        /// Which race.
+        race: u64,
+        /// The arm's region.
+        region: RegionId,
+    },
+    /// A race is about to return.
+    RaceReturned {
+        /// Which race.
+        race: u64,
+    },
     /// A finalizer of a region ran.
     FinalizerRan {
         /// Which region.
@@ -147,6 +159,8 @@ pub enum Event {
         /// Bytes, or zero.
         bytes: u64,
     },
+    /// A socket operation has to wait for the network; its task is the one being polled.
+    SocketAwaited,
     /// A value was drawn from the entropy source.
     EntropyDrawn,
     /// The program said something.

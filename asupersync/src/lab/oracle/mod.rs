@@ -4,13 +4,18 @@
 //! well as a live run. One violation is proof: the checks are exact.
 
 mod capability_use;
+mod futurelock;
 mod obligation_leak;
 mod quiescence;
+mod race_drain;
 mod task_leak;
 
 pub use capability_use::CapabilityUse;
+pub use futurelock::Futurelock;
+pub(super) use futurelock::MAX_IDLE_STEPS;
 pub use obligation_leak::ObligationLeak;
 pub use quiescence::Quiescence;
+pub use race_drain::RaceDrain;
 pub use task_leak::TaskLeak;
 
 use super::trace::{Trace, TraceEvent};
@@ -59,59 +64,55 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// The oracles of a run.
-pub(super) struct Oracles {
-    pub(super) task_leak: TaskLeak,
-    pub(super) obligation_leak: ObligationLeak,
-    pub(super) quiescence: Quiescence,
-    pub(super) capability_use: CapabilityUse,
+macro_rules! oracles {
+    ($strict:ident, $idle_steps:ident; $($name:ident: $oracle:ident = $new:expr,)*) => {
+        /// The oracles of a run.
+        pub(super) struct Oracles {
+            $(pub(super) $name: $oracle,)*
+        }
+
+        impl Oracles {
+            pub(super) fn new($strict: bool, $idle_steps: u64) -> Self {
+                Oracles { $($name: $new,)* }
+            }
+
+            pub(super) fn on(&mut self, e: &TraceEvent) {
+                $(self.$name.on(e);)*
+            }
+
+            pub(super) fn end(&mut self) {
+                $(self.$name.end();)*
+            }
+
+            pub(super) fn check(&self) -> Result<(), OracleViolation> {
+                $(self.$name.check()?;)*
+                Ok(())
+            }
+
+            /// All violations, in the order of the laws.
+            fn violations(&self) -> Vec<OracleViolation> {
+                [$(self.$name.check().err(),)*].into_iter().flatten().collect()
+            }
+        }
+    };
 }
 
-impl Oracles {
-    pub(super) fn new(strict: bool) -> Self {
-        Oracles {
-            task_leak: TaskLeak::new(),
-            obligation_leak: ObligationLeak::new(strict),
-            quiescence: Quiescence::new(),
-            capability_use: CapabilityUse::new(),
-        }
-    }
-
-    pub(super) fn on(&mut self, e: &TraceEvent) {
-        self.all_mut().into_iter().for_each(|o| o.on(e));
-    }
-
-    pub(super) fn end(&mut self) {
-        self.all_mut().into_iter().for_each(|o| o.end());
-    }
-
-    pub(super) fn check(&self) -> Result<(), OracleViolation> {
-        self.task_leak.check()?;
-        self.obligation_leak.check()?;
-        self.quiescence.check()?;
-        self.capability_use.check()
-    }
-
-    fn all_mut(&mut self) -> [&mut dyn Oracle; 4] {
-        [
-            &mut self.task_leak,
-            &mut self.obligation_leak,
-            &mut self.quiescence,
-            &mut self.capability_use,
-        ]
-    }
+// The order is that in which violations are told.
+oracles! { strict, idle_steps;
+    task_leak: TaskLeak = TaskLeak::new(),
+    obligation_leak: ObligationLeak = ObligationLeak::new(strict),
+    quiescence: Quiescence = Quiescence::new(),
+    race_drain: RaceDrain = RaceDrain::new(),
+    capability_use: CapabilityUse = CapabilityUse::new(),
+    futurelock: Futurelock = Futurelock::new(idle_steps),
 }
 
 /// Judges a recorded trace by every oracle; the violations in the order of the laws.
 pub fn judge(trace: &Trace, strict: bool) -> Vec<OracleViolation> {
-    let mut oracles = Oracles::new(strict);
+    let mut oracles = Oracles::new(strict, MAX_IDLE_STEPS);
     trace.events.iter().for_each(|e| oracles.on(e));
     oracles.end();
-    oracles
-        .all_mut()
-        .into_iter()
-        .filter_map(|o| o.check().err())
-        .collect()
+    oracles.violations()
 }
 
 #[cfg(test)]
@@ -266,7 +267,25 @@ mod tests {
             7,
             resolved(CHILD, 1, Resolution::Aborted(AbortCause::Dropped)),
         );
-        let cases: [(&str, Vec<Event>, &[&str]); 13] = [
+        let mut early = clean();
+        let (joined, returned) = (
+            Event::RaceJoined {
+                race: 3,
+                region: R1,
+            },
+            Event::RaceReturned { race: 3 },
+        );
+        early.splice(2..2, [joined]);
+        let mut drained = early.clone();
+        early.splice(3..3, [returned]);
+        drained.push(returned);
+        assert_eq!(fired(&drained, true), [""; 0]);
+        let cases: Vec<(&str, Vec<Event>, &[&str])> = vec![
+            (
+                "a race returns before its arm is closed",
+                early,
+                &["race drain"],
+            ),
             ("the root task never completes", without(12), &[TASK]),
             (
                 "a task completes twice",
