@@ -15,3 +15,5 @@
 
 pub mod mpsc;
 pub mod oneshot;
+mod outside;
+mod waiting;

@@ -84,6 +84,7 @@ impl Interrupt {
 
     #[cold]
     fn listen(&mut self, cx: &Cx, task: &mut Context<'_>) {
+        cx.task.report_foreign_use(task.waker());
         let mut waker = task.waker().clone();
         if let Some((holder, key)) = &self.listening {
             // Cloned and dropped outside of the lock: both are the waker's code.

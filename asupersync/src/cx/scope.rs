@@ -7,12 +7,12 @@ use crate::exec::lock;
 use crate::exec::region::{RegionCell, RegionOptions, signal};
 use crate::exec::root::{self, RootRef};
 use crate::exec::task::TaskRef;
-use crate::kernel::region::RegionState;
+use crate::kernel::region::{Refused, RegionState};
 use crate::types::cancel::{CancelKind, CancelReason, Cancelled};
 use crate::types::id::RegionId;
 use crate::types::outcome::{OutcomeError, Severity};
-use crate::types::policy::Name;
-use crate::types::report::RegionReport;
+use crate::types::policy::{Limit, Name};
+use crate::types::report::{Failure, RegionReport};
 use crate::world::World;
 use std::fmt;
 use std::future::Future;
@@ -35,6 +35,11 @@ impl Scope {
         Scope { cx }
     }
 
+    /// The context of the region's body alone.
+    pub(crate) fn into_cx(self) -> Cx {
+        self.cx
+    }
+
     fn cell(&self) -> &Arc<RegionCell> {
         self.cx.region_cell()
     }
@@ -48,6 +53,24 @@ impl Scope {
     /// nothing new, and it closes once all of it has.
     pub fn cancel(&self, reason: impl Into<CancelReason>) {
         cancel::cancel_region(self.cell(), reason.into());
+    }
+
+    /// Code of this region's opener has failed, in the midst of the body: the
+    /// region is told, and everything in it is asked to cancel because of it.
+    pub(crate) fn fail_fast(&self, message: String) {
+        let cell = self.cell();
+        let task = self.cx.task_id();
+        cell.add_failure(Failure {
+            task: Some(task),
+            name: self.cx.task_ref().name(),
+            severity: Severity::Err,
+            at: self.cx.now(),
+            message,
+            reason: None,
+        });
+        let mut reason = CancelReason::new(CancelKind::FailFast);
+        reason.task = Some(task);
+        cancel::cancel_region(cell, reason);
     }
 
     /// Which region.
@@ -75,9 +98,10 @@ impl Scope {
         Fut: Future<Output = ()> + Send + 'static,
     {
         let region = Arc::downgrade(self.cell());
+        let caps = self.cx.caps;
         let finalizer: crate::exec::task::Finalizer = Box::new(move |runner| {
             let region = region.upgrade().unwrap_or_else(|| runner.region().clone());
-            Box::pin(f(Cx::of_body(runner.clone(), region).into_cleanup()))
+            Box::pin(f(Cx::of_body(runner.clone(), region, caps).into_cleanup()))
         });
         let mut ledger = lock(&self.cell().ledger);
         if ledger.record.state != RegionState::Closed {
@@ -229,9 +253,10 @@ where
     F: FnOnce(Scope) -> Fut,
     Fut: Future<Output = T>,
 {
+    let caps = options.caps;
     let body = |task: TaskRef| async move {
         let region = task.region().clone();
-        body(Scope::new(Cx::of_body(task, region))).await
+        body(Scope::new(Cx::of_body(task, region, caps))).await
     };
     root::run(world, options, body, drive)
 }
@@ -247,14 +272,16 @@ impl Opened {
         cx.checkpoint().map_err(RegionError::Cancelled)?;
         let task = cx.task_ref();
         let parent = cx.region_cell();
+        let caps = cx.narrowed(options.caps, task.id());
         let region =
             RegionCell::open(parent, task, cx.is_cleanup(), options).map_err(|refused| {
-                RegionError::Closed {
-                    region: parent.id,
-                    state: refused.0,
+                let region = parent.id;
+                match refused {
+                    Refused::Past(state) => RegionError::Closed { region, state },
+                    Refused::Full(limit) => RegionError::AdmissionDenied { region, limit },
                 }
             })?;
-        let scope = Scope::new(Cx::of_body(task.clone(), region.clone()));
+        let scope = Scope::new(Cx::of_body(task.clone(), region.clone(), caps));
         Ok(Opened { region, scope })
     }
 
@@ -320,7 +347,7 @@ impl<T> Reported<T> {
     }
 
     /// Raises the body's panic again, if there was one.
-    fn resume(self) -> (Option<T>, RegionReport) {
+    pub(crate) fn resume(self) -> (Option<T>, RegionReport) {
         if let Some(panic) = self.panic {
             std::panic::resume_unwind(Box::new(panic.message().to_owned()));
         }
@@ -340,6 +367,13 @@ pub enum RegionError {
         /// Where it is.
         state: RegionState,
     },
+    /// It was not opened: the region above has as many subregions as its limits allow.
+    AdmissionDenied {
+        /// The region above.
+        region: RegionId,
+        /// Which limit.
+        limit: Limit,
+    },
     /// It is closed, and something in it went wrong: see the report.
     Ended(Box<RegionReport>),
 }
@@ -353,7 +387,9 @@ impl RegionError {
     pub fn report(&self) -> Option<&RegionReport> {
         match self {
             RegionError::Ended(report) => Some(report),
-            RegionError::Cancelled(_) | RegionError::Closed { .. } => None,
+            RegionError::Cancelled(_)
+            | RegionError::Closed { .. }
+            | RegionError::AdmissionDenied { .. } => None,
         }
     }
 
@@ -361,7 +397,7 @@ impl RegionError {
     pub fn cancel_reason(&self) -> Option<&CancelReason> {
         match self {
             RegionError::Cancelled(c) => Some(c.reason()),
-            RegionError::Closed { .. } => None,
+            RegionError::Closed { .. } | RegionError::AdmissionDenied { .. } => None,
             RegionError::Ended(report) if report.severity == Severity::Cancelled => report
                 .reason
                 .as_ref()
@@ -379,6 +415,10 @@ impl fmt::Display for RegionError {
                 f,
                 "the region was not opened: {region} is {state:?} and admits nothing new; open it through the scope of a region that is still open"
             ),
+            RegionError::AdmissionDenied { region, limit } => write!(
+                f,
+                "the region was not opened: {region} may have {limit} at a time; wait for one to close, or raise the limit in its options"
+            ),
             RegionError::Ended(report) => match &report.primary {
                 Some(primary) => write!(f, "the region ended badly: {primary}"),
                 None => write!(f, "the region ended badly: {report}"),
@@ -391,7 +431,7 @@ impl std::error::Error for RegionError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             RegionError::Cancelled(c) => Some(c),
-            RegionError::Closed { .. } => None,
+            RegionError::Closed { .. } | RegionError::AdmissionDenied { .. } => None,
             RegionError::Ended(_) => self.cancel_reason().map(|r| r as _),
         }
     }

@@ -47,6 +47,11 @@ pub(crate) fn charge_turn() -> bool {
     })
 }
 
+/// Whether this thread is polling a task.
+pub(crate) fn in_turn() -> bool {
+    TURN.get() != NO_TURN
+}
+
 /// The turn of one poll; its end brings back the turn around it, if there is one.
 struct Turn(u32);
 

@@ -280,6 +280,25 @@ impl TaskRef {
         waker.data() == self.0.as_ptr().cast_const().cast() && waker.vtable() == &WAKER
     }
 
+    /// Reports, in a world that records, that another task waits with `waker`
+    /// through a context of this one.
+    ///
+    /// The runtime's draining task does so rightfully: it finishes finalizers
+    /// that were begun by the task which opened the region.
+    pub(crate) fn report_foreign_use(&self, waker: &Waker) {
+        if !self.region().tree.records || waker.vtable() != &WAKER {
+            return;
+        }
+        // SAFETY: the vtable says that a task made the waker, which is borrowed here.
+        let user = unsafe { borrow(waker.data()) };
+        if user.0 != self.0 && user.state() & state::DRIVER == 0 {
+            self.emit(|| Event::ForeignCx {
+                owner: self.id(),
+                user: user.id(),
+            });
+        }
+    }
+
     /// A waker of this task that borrows this reference.
     pub(crate) fn borrow_waker(&self) -> BorrowedWaker<'_> {
         // SAFETY: the vtable upholds RawWaker's contract; the waker is never

@@ -125,7 +125,7 @@ pub(super) async fn resolve(cx: &Cx, target: impl ToAddrs) -> io::Result<Vec<Soc
             let what = format!("the host name `{host}`");
             let world = cx.world().clone();
             let look_up = move |_: &Cx| world.net().resolve(&host, port);
-            let looked_up = cx.spawn_blocking(look_up).join(cx).await?;
+            let looked_up = cx.within_effect().spawn_blocking(look_up).join(cx).await?;
             let addrs = match looked_up.into_result() {
                 Ok(addrs) => addrs
                     .map_err(|e| io::Error::new(e.kind(), format!("cannot look up {what}: {e}")))?,

@@ -4,6 +4,7 @@
 
 pub mod budget;
 pub mod cancel;
+pub mod caps;
 pub mod error;
 pub mod event;
 pub mod id;
