@@ -2,8 +2,8 @@
 
 use asupersync::channel::mpsc;
 use asupersync::combine::{
-    Arm, ArmsError, Backoff, MapError, RetryError, first_ok, hedge, join_all, map_reduce, quorum,
-    retry, retry_if,
+    Arm, ArmsError, Backoff, CircuitBreaker, CircuitConfig, CircuitError, CircuitState, MapError,
+    RetryError, first_ok, hedge, join_all, map_reduce, quorum, retry, retry_if,
 };
 use asupersync::lab::{Inject, Injector};
 use asupersync::{
@@ -525,6 +525,85 @@ fn macros_and_functions_give_equal_traces() {
         })
     });
     assert_eq!(by_macro, by_function);
+}
+
+#[test]
+fn a_circuit_opens_waits_probes_and_closes() {
+    in_lab(async |cx: Scope| {
+        let breaker = CircuitBreaker::new(CircuitConfig {
+            failures: 2,
+            open_for: secs(10),
+            probes: 1,
+        });
+        let call = async |result: Result<u32, &'static str>| {
+            breaker.call(&cx, async |_s: Scope| result).await
+        };
+        assert!(call(Err("down")).await.is_err());
+        assert_eq!(call(Ok(1)).await.unwrap(), 1);
+        assert!(call(Err("down")).await.is_err());
+        assert_eq!(breaker.state(), CircuitState::Closed, "not in a row");
+        assert!(call(Err("down")).await.is_err());
+        let until = cx.now() + secs(10);
+        assert_eq!(breaker.state(), CircuitState::Open { until });
+        match call(Ok(1)).await {
+            Err(e @ CircuitError::Open { .. }) => {
+                assert_eq!(
+                    e.to_string(),
+                    format!(
+                        "the circuit is open until {until}: what it leads to has failed too often"
+                    )
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+        cx.sleep(secs(10)).await.unwrap();
+        // One probe runs; a second call is refused while it does.
+        let (probe, refused) = join!(
+            breaker.call(&cx, async |s: Scope| {
+                s.sleep(secs(1)).await.unwrap();
+                Err::<(), _>("still down")
+            }),
+            call(Ok(1))
+        );
+        assert!(matches!(probe, Err(CircuitError::Failed("still down"))));
+        assert!(matches!(refused, Err(CircuitError::Open { .. })));
+        cx.sleep(secs(10)).await.unwrap();
+        assert_eq!(call(Ok(2)).await.unwrap(), 2);
+        assert_eq!(breaker.state(), CircuitState::Closed);
+        let s = breaker.statistics();
+        assert_eq!((s.succeeded, s.failed, s.refused, s.opened), (2, 4, 2, 2));
+    });
+}
+
+#[test]
+fn a_cancelled_call_says_nothing_about_the_circuit() {
+    in_lab(async |cx: Scope| {
+        let breaker = Arc::new(CircuitBreaker::new(CircuitConfig {
+            failures: 1,
+            open_for: secs(10),
+            probes: 1,
+        }));
+        let inner = breaker.clone();
+        let task = cx.spawn(async move |cx: Cx| {
+            inner
+                .call(&cx, async |s: Scope| s.sleep(secs(5)).await)
+                .await
+        });
+        cx.sleep(secs(1)).await.unwrap();
+        task.cancel(CancelKind::User);
+        let end = task.await.into_result().unwrap();
+        assert!(matches!(end, Err(CircuitError::Cancelled(_))), "{end:?}");
+        assert_eq!(breaker.state(), CircuitState::Closed);
+        // A task of the call fails although the call itself does not.
+        let end = breaker
+            .call(&cx, async |s: Scope| {
+                s.try_spawn(async |_cx: Cx| Err::<(), _>("a task's"));
+                Ok::<_, ()>(())
+            })
+            .await;
+        assert!(matches!(end, Err(CircuitError::Region(_))), "{end:?}");
+        assert!(matches!(breaker.state(), CircuitState::Open { .. }));
+    });
 }
 
 /// Futures of the combinators are `Send`, so that tasks can use them.

@@ -3,7 +3,7 @@
 use asupersync::channel::{mpsc, oneshot};
 use asupersync::{
     CancelKind, CancelReason, CapSet, Cx, Error, ErrorKind, LabConfig, LabRuntime, Recoverability,
-    RegionOptions, Runtime, Scope,
+    RegionLimits, RegionOptions, Runtime, Scope,
 };
 use std::collections::BTreeSet;
 use std::error::Error as _;
@@ -165,6 +165,30 @@ fn a_region_past_admitting_is_closed() {
             refused,
             ErrorKind::RegionClosed,
             "region R1 is Closed and admits no new task; spawn through the scope of a region that is still open",
+        );
+    });
+}
+
+#[test]
+fn a_full_region_denies_admission() {
+    lab(async |cx| {
+        let options = RegionOptions {
+            limits: RegionLimits {
+                max_tasks: 1,
+                ..RegionLimits::default()
+            },
+            ..RegionOptions::named("small")
+        };
+        let ended = cx.region_report(options, async |scope| {
+            scope.spawn(async |cx: Cx| cx.cancelled().await);
+            let refused = scope.task().spawn_checked(async |_cx| ()).unwrap_err();
+            scope.close();
+            refused
+        });
+        check(
+            ended.await.unwrap().value.unwrap(),
+            ErrorKind::AdmissionDenied,
+            "region R1 refuses the task: it may have 1 live tasks at a time; wait for one to end, or raise the limit in its options",
         );
     });
 }

@@ -12,12 +12,14 @@
 //! | [`first_ok`], [`quorum`] | bodies of tasks | with enough successes, or too few left | asked to cancel and awaited |
 //! | [`hedge()`](hedge) | bodies of tasks, one after the other | with the first success | the same |
 //! | [`map_reduce()`](map_reduce) | one task per item, a bounded number at a time | when all have, or one fails | the same |
+//! | [`CircuitBreaker`] | one body | when it has, or at once while it is known to fail | nothing is left |
 //! | [`retry()`](retry) | one body, again and again | with a success, or no attempt left | attempts never overlap |
 //!
 //! What runs in place may borrow, and never outlives the enclosing expression.
 //! In all but `select!` nothing is dropped half-way: when they return, whatever
 //! they started has ended, which a lab run checks by its oracle `race drain`.
 
+pub mod circuit_breaker;
 pub mod heat;
 pub mod hedge;
 pub mod join;
@@ -30,6 +32,9 @@ pub mod select;
 pub mod try_join;
 
 pub use crate::cx::DropSafe;
+pub use circuit_breaker::{
+    CircuitBreaker, CircuitConfig, CircuitError, CircuitState, CircuitStatistics,
+};
 pub use heat::ArmsError;
 pub use hedge::hedge;
 pub use join_all::{JoinAll, join_all};

@@ -9,6 +9,7 @@ impl From<SpawnError> for Error {
     fn from(e: SpawnError) -> Self {
         match e {
             SpawnError::RegionClosed { .. } => Error::of(ErrorKind::RegionClosed, e),
+            SpawnError::AdmissionDenied { .. } => Error::of(ErrorKind::AdmissionDenied, e),
             SpawnError::CapabilityDenied(denied) => denied.into(),
         }
     }
@@ -21,6 +22,7 @@ impl From<RegionError> for Error {
         match &e {
             RegionError::Cancelled(c) => c.clone().into(),
             RegionError::Closed { .. } => Error::of(ErrorKind::RegionClosed, e),
+            RegionError::AdmissionDenied { .. } => Error::of(ErrorKind::AdmissionDenied, e),
             RegionError::Ended(report) if report.severity == Severity::Cancelled => {
                 let abandoned = report.abandoned.first().cloned().map(Error::from);
                 let reason = || e.cancel_reason().cloned().map(Error::from);

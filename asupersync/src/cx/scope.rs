@@ -7,11 +7,11 @@ use crate::exec::lock;
 use crate::exec::region::{RegionCell, RegionOptions, signal};
 use crate::exec::root::{self, RootRef};
 use crate::exec::task::TaskRef;
-use crate::kernel::region::RegionState;
+use crate::kernel::region::{Refused, RegionState};
 use crate::types::cancel::{CancelKind, CancelReason, Cancelled};
 use crate::types::id::RegionId;
 use crate::types::outcome::{OutcomeError, Severity};
-use crate::types::policy::Name;
+use crate::types::policy::{Limit, Name};
 use crate::types::report::{Failure, RegionReport};
 use crate::world::World;
 use std::fmt;
@@ -33,6 +33,11 @@ pub struct Scope {
 impl Scope {
     pub(crate) fn new(cx: Cx) -> Self {
         Scope { cx }
+    }
+
+    /// The context of the region's body alone.
+    pub(crate) fn into_cx(self) -> Cx {
+        self.cx
     }
 
     fn cell(&self) -> &Arc<RegionCell> {
@@ -270,9 +275,10 @@ impl Opened {
         let caps = cx.narrowed(options.caps, task.id());
         let region =
             RegionCell::open(parent, task, cx.is_cleanup(), options).map_err(|refused| {
-                RegionError::Closed {
-                    region: parent.id,
-                    state: refused.0,
+                let region = parent.id;
+                match refused {
+                    Refused::Past(state) => RegionError::Closed { region, state },
+                    Refused::Full(limit) => RegionError::AdmissionDenied { region, limit },
                 }
             })?;
         let scope = Scope::new(Cx::of_body(task.clone(), region.clone(), caps));
@@ -361,6 +367,13 @@ pub enum RegionError {
         /// Where it is.
         state: RegionState,
     },
+    /// It was not opened: the region above has as many subregions as its limits allow.
+    AdmissionDenied {
+        /// The region above.
+        region: RegionId,
+        /// Which limit.
+        limit: Limit,
+    },
     /// It is closed, and something in it went wrong: see the report.
     Ended(Box<RegionReport>),
 }
@@ -374,7 +387,9 @@ impl RegionError {
     pub fn report(&self) -> Option<&RegionReport> {
         match self {
             RegionError::Ended(report) => Some(report),
-            RegionError::Cancelled(_) | RegionError::Closed { .. } => None,
+            RegionError::Cancelled(_)
+            | RegionError::Closed { .. }
+            | RegionError::AdmissionDenied { .. } => None,
         }
     }
 
@@ -382,7 +397,7 @@ impl RegionError {
     pub fn cancel_reason(&self) -> Option<&CancelReason> {
         match self {
             RegionError::Cancelled(c) => Some(c.reason()),
-            RegionError::Closed { .. } => None,
+            RegionError::Closed { .. } | RegionError::AdmissionDenied { .. } => None,
             RegionError::Ended(report) if report.severity == Severity::Cancelled => report
                 .reason
                 .as_ref()
@@ -400,6 +415,10 @@ impl fmt::Display for RegionError {
                 f,
                 "the region was not opened: {region} is {state:?} and admits nothing new; open it through the scope of a region that is still open"
             ),
+            RegionError::AdmissionDenied { region, limit } => write!(
+                f,
+                "the region was not opened: {region} may have {limit} at a time; wait for one to close, or raise the limit in its options"
+            ),
             RegionError::Ended(report) => match &report.primary {
                 Some(primary) => write!(f, "the region ended badly: {primary}"),
                 None => write!(f, "the region ended badly: {report}"),
@@ -412,7 +431,7 @@ impl std::error::Error for RegionError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             RegionError::Cancelled(c) => Some(c),
-            RegionError::Closed { .. } => None,
+            RegionError::Closed { .. } | RegionError::AdmissionDenied { .. } => None,
             RegionError::Ended(_) => self.cancel_reason().map(|r| r as _),
         }
     }

@@ -88,6 +88,30 @@ impl CancelProbe<sealed::Opaque> for () {
     }
 }
 
+/// An error, and whether its owner says that it is a cancellation.
+pub(crate) struct Probed<E> {
+    pub(crate) error: E,
+    pub(crate) is_cancel: bool,
+}
+
+/// A body whose `Err` is the outcome's error, or a cancellation if its owner says so.
+pub(crate) struct TriedWith;
+
+impl<T: 'static, E: 'static> Settle<Result<T, Probed<E>>> for TriedWith {
+    type T = T;
+    type E = E;
+
+    fn settle(
+        output: Result<T, Probed<E>>,
+        asked: impl FnOnce() -> Option<Arc<CancelReason>>,
+    ) -> Outcome<T, E> {
+        match output {
+            Ok(value) => Outcome::Ok(value),
+            Err(Probed { error, is_cancel }) => end_with(error, is_cancel, asked),
+        }
+    }
+}
+
 /// The outcome of a body that failed with `e`.
 fn end_with<T, E>(
     e: E,

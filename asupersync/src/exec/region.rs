@@ -5,8 +5,8 @@
 //! children; the cycle ends when the region closes and gives up its seat.
 
 use super::task::{Finalizer, TaskRef};
-use super::{cancel, contain, lock};
-use crate::kernel::region::{End, Next, RegionRecord, RegionState, Role, Sweep};
+use super::{cancel, contain, lock, state};
+use crate::kernel::region::{End, Next, Refused, RegionRecord, RegionState, Role, Sweep};
 use crate::kernel::task::CleanupLimits;
 use crate::types::budget::Budget;
 use crate::types::cancel::{CancelKind, CancelReason};
@@ -14,7 +14,9 @@ use crate::types::caps::{CapSet, Denials};
 use crate::types::event::Event;
 use crate::types::id::{RegionId, TaskId};
 use crate::types::outcome::Severity;
-use crate::types::policy::{Action, ChildEnd, CleanupPolicy, Escalation, Name, Policy};
+use crate::types::policy::{
+    Action, ChildEnd, CleanupPolicy, Escalation, Name, Policy, RegionLimits,
+};
 use crate::types::report::{
     Abandoned, DrainStats, Failure, LeakRecord, MAX_FAILURES, RegionReport,
 };
@@ -44,6 +46,8 @@ pub struct RegionOptions {
     pub cleanup: Option<CleanupPolicy>,
     /// What happens to code that does not react in its cleanup budget; `None` is the parent's.
     pub escalation: Option<Escalation>,
+    /// How many children it admits, met with the parent's limits.
+    pub limits: RegionLimits,
     /// Which effects the body and everything inside may perform, met with what the opener may.
     pub caps: CapSet,
 }
@@ -137,6 +141,7 @@ pub(crate) struct RegionCell {
     pub(crate) policy: Policy,
     pub(crate) cleanup: CleanupPolicy,
     escalation: Escalation,
+    limits: RegionLimits,
     pub(crate) signals: AtomicU32,
     pub(crate) ledger: Mutex<Ledger>,
 }
@@ -188,8 +193,9 @@ impl RegionCell {
             policy: options.policy,
             cleanup: options.cleanup.unwrap_or_default(),
             escalation: options.escalation.unwrap_or_default(),
+            limits: options.limits,
             signals: AtomicU32::new(0),
-            ledger: Mutex::new(Ledger::new(None)),
+            ledger: Mutex::new(Ledger::new(options.limits, None)),
         }
     }
 
@@ -203,7 +209,7 @@ impl RegionCell {
         opener: &TaskRef,
         cleanup_view: bool,
         options: RegionOptions,
-    ) -> Result<Arc<RegionCell>, crate::kernel::region::Refused> {
+    ) -> Result<Arc<RegionCell>, Refused> {
         let tree = parent.tree.clone();
         let asked = opener.peek_control(|c| {
             (
@@ -238,6 +244,7 @@ impl RegionCell {
                 .budget
                 .deadline
                 .filter(|at| !shielded && budget.deadline == Some(*at));
+            let limits = parent.limits.meet(options.limits);
             let cell = Arc::new(RegionCell {
                 id,
                 name: options.name,
@@ -250,8 +257,9 @@ impl RegionCell {
                 policy: options.policy,
                 cleanup: options.cleanup.unwrap_or(parent.cleanup),
                 escalation: options.escalation.unwrap_or(parent.escalation),
+                limits,
                 signals: AtomicU32::new(0),
-                ledger: Mutex::new(Ledger::new(inherited)),
+                ledger: Mutex::new(Ledger::new(limits, inherited)),
             });
             let seat = ledger.children.insert(Child::Region(cell.clone()));
             // Nobody else knows the new ledger yet, so this lock is free: the one
@@ -324,41 +332,78 @@ impl RegionCell {
 
     /// A child task has its outcome.
     pub(crate) fn task_ended(self: &Arc<Self>, task: &TaskRef, severity: Severity, end: End) {
-        if matches!(end, End::Failed(_)) {
-            let at = self.tree.world.now();
+        let head = task.head();
+        let blocking = task.state() & state::PINNED != 0;
+        let heard = self.policy.hears_of(severity) && !matches!(end, End::Stopped);
+        let failure = match &end {
+            End::Failed(f) if heard => Some(f.clone()),
+            _ => None,
+        };
+        let left = |ledger: &mut Ledger| {
+            let seat = ledger.children.remove(head.seat);
+            ledger.free_tasks.extend(task.id().successor());
+            let next = if blocking {
+                ledger.record.blocking_left(head.role)
+            } else {
+                ledger.record.task_left(head.role)
+            };
+            (next, seat)
+        };
+        let (next, seat) = if heard {
+            // Counted before the policy is asked, so that what follows is seen to
+            // follow; the seat is given up after, so that the region is still there.
+            lock(&self.ledger).record.count(end);
             let end = ChildEnd {
                 task: task.id(),
+                region: self.id,
                 severity,
-                at,
+                at: self.tree.world.now(),
             };
-            // Before the seat is given up, so that the region cannot close in between.
+            self.react(&end, failure);
+            left(&mut lock(&self.ledger))
+        } else {
+            let mut ledger = lock(&self.ledger);
+            ledger.record.count(end);
+            left(&mut ledger)
+        };
+        drop(seat);
+        self.carry_out(next);
+    }
+
+    /// Does what the policy says about an end. An escalated failure counts in
+    /// the region above, which cannot close before this one, and so on up.
+    pub(crate) fn react(self: &Arc<Self>, end: &ChildEnd, failure: Option<Failure>) {
+        let mut region = self;
+        loop {
             // A policy may be user code: one that panics fails its region.
-            let action = contain(|| self.policy.on_child(&end)).unwrap_or_else(|panic| {
-                self.add_failure(Failure {
+            let action = contain(|| region.policy.on_child(end)).unwrap_or_else(|panic| {
+                let message = format!("in the region's policy: {panic}");
+                region.add_failure(Failure {
                     task: None,
-                    name: self.name.clone(),
+                    name: region.name.clone(),
                     severity: Severity::Panicked,
-                    at,
-                    message: format!("in the region's policy: {panic}"),
+                    at: end.at,
+                    message,
                     reason: None,
                 });
                 Action::CancelSiblings
             });
-            if action == Action::CancelSiblings {
-                let mut reason = CancelReason::new(CancelKind::FailFast);
-                reason.task = Some(task.id());
-                cancel::cancel_region(self, reason);
+            if action == Action::Continue {
+                return;
             }
+            let kind = match end.severity {
+                Severity::Ok => CancelKind::RaceLost,
+                Severity::Err | Severity::Cancelled | Severity::Panicked => CancelKind::FailFast,
+            };
+            let mut reason = CancelReason::new(kind);
+            reason.task = Some(end.task);
+            cancel::cancel_region(region, reason);
+            let (Action::Escalate, Some(above)) = (action, &region.parent) else {
+                return;
+            };
+            failure.iter().for_each(|f| above.add_failure(f.clone()));
+            region = above;
         }
-        let head = task.head();
-        let (next, seat) = {
-            let mut ledger = lock(&self.ledger);
-            let seat = ledger.children.remove(head.seat);
-            ledger.free_tasks.extend(task.id().successor());
-            (ledger.record.task_ended(head.role, end), seat)
-        };
-        drop(seat);
-        self.carry_out(next);
     }
 
     /// The runtime's own draining task ended.
@@ -533,15 +578,15 @@ impl RegionCell {
         };
         report.drain.escalations = ledger.escalations;
         drop(ledger);
-        report.failures.sort_by_key(|f| (f.at, f.task));
+        report.failures.sort_by_key(Failure::place);
         report
     }
 }
 
 impl Ledger {
-    fn new(inherited_deadline: Option<Time>) -> Self {
+    fn new(limits: RegionLimits, inherited_deadline: Option<Time>) -> Self {
         Ledger {
-            record: RegionRecord::new(),
+            record: RegionRecord::with_limits(limits),
             children: Slots::new(),
             seat: None,
             opened: None,

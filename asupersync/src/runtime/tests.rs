@@ -2,7 +2,7 @@
 
 use super::Runtime;
 use super::injector::Injector;
-use super::shared::{Flavour, QUEUE, Shared};
+use super::shared::{Flavour, Remote, Shared};
 use crate::kernel::task::TaskPhase;
 use crate::types::budget::Budget;
 use crate::types::cancel::CancelKind;
@@ -234,12 +234,8 @@ fn queues_lose_and_double_nothing() {
         (log.dropped.load(Ordering::Relaxed), shared.discard_tasks()),
         (0, 0)
     );
-    assert!(
-        shared
-            .workers
-            .iter()
-            .all(|w| w.queue.is_empty() && w.queue.capacity() == QUEUE)
-    );
+    let empty = |w: &Remote| w.queue.is_empty() && w.lifo.is_empty();
+    assert!(shared.workers.iter().all(empty));
 }
 
 #[test]

@@ -69,6 +69,15 @@ pub struct DrainStats {
     pub escalations: u64,
 }
 
+impl Failure {
+    /// Its place among the failures of a region: by time, and at one instant
+    /// tasks by id before bodies and finalizers, which often only pass on what a
+    /// task has told them.
+    pub(crate) fn place(&self) -> (Time, bool, Option<TaskId>) {
+        (self.at, self.task.is_none(), self.task)
+    }
+}
+
 impl DrainStats {
     /// Time from the request to quiescence.
     pub fn took(&self) -> Option<Duration> {
