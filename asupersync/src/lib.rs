@@ -61,7 +61,10 @@ pub mod world;
 pub use asupersync_macros::{
     join, join_all, lab_test, main, race, scope, select, spawn, test, try_join,
 };
-pub use cx::{Cx, JoinSet, Region, RegionError, Scope, SporkOptions, TaskBuilder, TryRegionError};
+pub use cx::{
+    Cx, Effect, JoinSet, Region, RegionError, Reserved, Scope, SporkOptions, Stage, Staged,
+    TaskBuilder, TryRegionError,
+};
 pub use exec::drive::Reported;
 pub use exec::handle::{SpawnError, TaskHandle};
 pub use exec::region::RegionOptions;
@@ -77,6 +80,7 @@ pub use types::{
     outcome::{Outcome, OutcomeError, PanicPayload, Severity, join_outcomes},
     policy::{Policy, RegionLimits},
     report::RegionReport,
+    responsiveness::{Bound, Primitive, RESPONSIVENESS},
     time::Time,
 };
 
