@@ -4,6 +4,7 @@
 
 pub mod budget;
 pub mod cancel;
+pub mod cancel_class;
 pub mod caps;
 pub mod error;
 pub mod event;
@@ -12,5 +13,6 @@ pub mod obligation;
 pub mod outcome;
 pub mod policy;
 pub mod report;
+pub mod responsiveness;
 pub mod slots;
 pub mod time;
