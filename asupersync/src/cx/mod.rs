@@ -12,6 +12,7 @@
 //! | `error` | how the errors of tasks and regions become [`Error`](crate::Error) |
 //! | [`interrupt`] | how waits notice a request: used by every future that takes a `Cx` |
 //! | [`join_set`] | tasks of one region, awaited as a group |
+//! | `macaroon` | tokens for capabilities that leave the process (feature `macaroon`) |
 //! | [`scope`] | regions: opening, ending, deferring |
 //! | [`spawn`] | tasks |
 //! | [`spork`] | a task in a region of its own |
@@ -22,6 +23,8 @@ pub mod effect;
 mod error;
 pub mod interrupt;
 pub mod join_set;
+#[cfg(feature = "macaroon")]
+pub mod macaroon;
 pub mod scope;
 pub mod spawn;
 pub mod spork;
