@@ -60,7 +60,10 @@ pub mod world;
 pub use asupersync_macros::{
     join, join_all, lab_test, main, race, scope, select, spawn, test, try_join,
 };
-pub use cx::{Cx, JoinSet, Region, RegionError, Scope, SporkOptions, TaskBuilder, TryRegionError};
+pub use cx::{
+    Cx, Effect, JoinSet, Region, RegionError, Reserved, Scope, SporkOptions, Stage, Staged,
+    TaskBuilder, TryRegionError,
+};
 pub use exec::drive::Reported;
 pub use exec::handle::{SpawnError, TaskHandle};
 pub use exec::region::RegionOptions;

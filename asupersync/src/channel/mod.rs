@@ -13,7 +13,14 @@
 //! 6. no lock is held while a waker is cloned, woken or dropped, nor while a
 //!    value is dropped.
 
+pub mod broadcast;
+#[cfg(test)]
+mod counted;
+mod crowd;
+mod error;
+mod jar;
 pub mod mpsc;
 pub mod oneshot;
 mod outside;
 mod waiting;
+pub mod watch;

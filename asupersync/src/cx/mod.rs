@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`bracket`] | a resource that is released however its use ends |
 //! | [`caps`] | which effects it may perform |
+//! | [`effect`] | effects in two phases: reserve everything, then commit everything |
 //! | [`interrupt`] | how waits notice a request: used by every future that takes a `Cx` |
 //! | [`join_set`] | tasks of one region, awaited as a group |
 //! | [`scope`] | regions: opening, ending, deferring |
@@ -16,12 +17,14 @@
 
 pub mod bracket;
 pub mod caps;
+pub mod effect;
 pub mod interrupt;
 pub mod join_set;
 pub mod scope;
 pub mod spawn;
 pub mod spork;
 
+pub use effect::{Effect, Reserved, Stage, Staged};
 pub use interrupt::{Cancellable, DropSafe, Interrupt, WaitCancelled, YieldNow};
 pub use join_set::{JoinNext, JoinSet};
 pub(crate) use scope::run_root;

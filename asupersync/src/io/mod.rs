@@ -22,6 +22,7 @@ mod read_buffered;
 mod split;
 mod write;
 
+pub use crate::types::cancel_class::CancelClass;
 pub use buffered::{BufReader, BufWriter};
 pub use copy::copy;
 pub use futures_io::{AsyncBufRead, AsyncRead, AsyncWrite};
@@ -32,17 +33,6 @@ pub use split::{ReadHalf, ReuniteError, WriteHalf, split};
 pub use write::{Flush, Shutdown, Write, WriteAll, WriteExt, WriteNumber};
 
 pub(crate) use operation::Operation;
-
-/// What is lost when an operation is cancelled or its future is dropped.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CancelClass {
-    /// Nothing: it had no effect, or the whole effect was delivered.
-    Safe,
-    /// Nothing: progress is kept in an object, and calling again continues.
-    Resumable,
-    /// The caller cannot tell how far it got.
-    Lossy,
-}
 
 /// The cancel class of every operation of this module and of `net`.
 pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[

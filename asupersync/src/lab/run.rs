@@ -221,6 +221,11 @@ impl LabRuntime {
         self.world.view(|v| v.oracles.capability_use.check())
     }
 
+    /// Whether no task sat on a promise while nothing was due that would wake it.
+    pub fn futurelock_oracle(&self) -> Result<(), OracleViolation> {
+        self.world.view(|v| v.oracles.futurelock.check())
+    }
+
     /// The account of the last run.
     pub fn report(&self) -> LabReport {
         let (region, failure) = {

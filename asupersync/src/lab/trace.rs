@@ -180,6 +180,7 @@ fn canonical(event: &Event) -> ([u64; WORDS], usize) {
         Event::RaceJoined { race, region } => form(&[40, race, of_region(region)]),
         Event::RaceReturned { race } => form(&[41, race]),
         Event::Note { task, note } => form(&[23, of_task(task), rng::hash(note.as_bytes())]),
+        Event::SocketAwaited => form(&[45]),
         Event::User { task, event } => {
             let name = rng::hash(event.name.as_bytes());
             form(&[40, of_task(task), name, event.value])

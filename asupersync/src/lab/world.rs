@@ -124,7 +124,7 @@ impl LabWorld {
                     ..Trace::default()
                 },
                 failed: None,
-                oracles: Oracles::new(config.strict),
+                oracles: Oracles::new(config.strict, config.futurelock_max_idle_steps),
                 violation: None,
             }),
             now: AtomicU64::new(0),
@@ -281,6 +281,7 @@ impl Core {
         mut out: Out,
         f: impl FnOnce(&mut NetState, &mut Draw<'_>, &mut Out) -> R,
     ) -> R {
+        let may_wait = out.caller.is_some();
         let result = {
             let mut state = self.lock();
             let State {
@@ -297,6 +298,10 @@ impl Core {
             };
             let result = f(net, &mut draw, &mut out);
             out.events.drain(..).for_each(|e| state.record(e));
+            if may_wait && out.caller.is_none() {
+                // The network has kept the waker.
+                state.record(Event::SocketAwaited);
+            }
             result
         };
         let Out {

@@ -27,11 +27,9 @@ pub(super) struct Context {
     outer: OnceCell<Rc<Context>>,
 }
 
-/// A worker's queues that no other thread sees.
+/// What no other thread sees of a worker.
 pub(super) struct Local {
     pub(super) index: usize,
-    /// The task made ready last; its data is in this core's cache.
-    pub(super) lifo: Cell<Option<Runnable>>,
     /// The ready lane of a current-thread runtime, where nobody steals.
     pub(super) ready: RefCell<VecDeque<Runnable>>,
     /// Whether wake-ups come in a batch: then they queue up in order and peers
@@ -43,7 +41,6 @@ impl Local {
     pub(super) fn new(index: usize) -> Self {
         Local {
             index,
-            lifo: Cell::new(None),
             ready: RefCell::new(VecDeque::new()),
             batching: Cell::new(false),
         }

@@ -5,9 +5,11 @@
 //! | [`builder`] | configuration and start |
 //! | [`shared`] | what all threads share; the world's ports |
 //! | [`worker`] | the loop of one worker: run, look around, search, sleep |
+//! | [`ring`] | the ready tasks of one worker |
 //! | [`injector`] | ready tasks that belong to no worker |
 //! | [`idle`] | who sleeps, who searches, whom to wake |
-//! | [`park`] | how a thread sleeps and is woken |
+//! | [`watch`] | looking after workers that are kept busy by one task |
+//! | [`park`], [`slack`] | how a thread sleeps and is woken, and how exactly |
 //! | [`context`] | what the calling thread is to a runtime |
 //! | [`clock`] | timers, one shard per worker |
 //! | [`reactor`], [`sockets`] | readiness of sockets, and the network over it |
@@ -31,8 +33,11 @@ mod idle;
 mod injector;
 mod park;
 mod reactor;
+mod ring;
 mod shared;
+mod slack;
 mod sockets;
+mod watch;
 mod worker;
 
 #[cfg(test)]
@@ -276,6 +281,14 @@ impl fmt::Debug for Runtime {
             .field("workers", &self.shared.workers.len())
             .finish_non_exhaustive()
     }
+}
+
+/// What the run queue and the parking of threads are made of, by a name that
+/// `tests/loom` can give to those of its models.
+mod primitives {
+    pub(super) use std::sync::Mutex;
+    pub(super) use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+    pub(super) use std::thread::{Thread, current, park, park_timeout};
 }
 
 /// Locks a leaf lock. Nothing that can panic runs under one, so poisoning says nothing.

@@ -167,6 +167,8 @@ pub enum Event {
         /// Bytes, or zero.
         bytes: u64,
     },
+    /// A socket operation has to wait for the network; its task is the one being polled.
+    SocketAwaited,
     /// A value was drawn from the entropy source.
     EntropyDrawn,
     /// The program said something.

@@ -4,6 +4,7 @@
 
 pub mod budget;
 pub mod cancel;
+pub mod cancel_class;
 pub mod caps;
 pub mod error;
 pub mod event;

@@ -1,6 +1,6 @@
 //! The bounded channel: handles, permits and futures over the rules in `state`.
 
-use super::error::{
+use super::super::error::{
     RecvError, ReserveError, SendError, TryRecvError, TryReserveError, TrySendError,
 };
 use super::shared::{Line, Receiving, Shared, Watch};

@@ -16,15 +16,16 @@
 //! ```
 
 mod bounded;
-mod error;
 mod shared;
 mod state;
 mod unbounded;
 
+pub use super::error::{
+    RecvError, ReserveError, SendError, TryRecvError, TryReserveError, TrySendError,
+};
 pub use bounded::{
     Closed, OwnedPermit, Permit, Receiver, Recv, Reserve, SendValue, Sender, Statistics, channel,
 };
-pub use error::{RecvError, ReserveError, SendError, TryRecvError, TryReserveError, TrySendError};
 pub use unbounded::{UnboundedReceiver, UnboundedRecv, UnboundedSender, unbounded_channel};
 
 #[cfg(test)]

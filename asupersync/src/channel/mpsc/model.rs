@@ -4,45 +4,12 @@
 //! waker must have been woken exactly as often as the model says: one wake too
 //! few is a lost wake, one too many wakes somebody who cannot go on.
 
+use super::super::counted::Counted;
 use super::state::{Popped, Refusal, State, Waited};
 use crate::wait::{After, Ticket};
 use proptest::prelude::*;
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Wake, Waker};
-
-#[derive(Default)]
-struct Count(AtomicUsize);
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-/// A waker and how often it should have been woken.
-struct Counted {
-    count: Arc<Count>,
-    waker: Waker,
-    expected: usize,
-}
-
-impl Counted {
-    fn new() -> Self {
-        let count = Arc::<Count>::default();
-        Counted {
-            waker: count.clone().into(),
-            count,
-            expected: 0,
-        }
-    }
-
-    fn check(&self) {
-        let woken = self.count.0.load(Ordering::Relaxed);
-        assert_eq!(woken, self.expected, "woken, expected");
-    }
-}
+use std::task::Waker;
 
 /// One step; numbers choose among what is alive, modulo its count.
 #[derive(Clone, Debug)]

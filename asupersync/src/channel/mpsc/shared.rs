@@ -2,7 +2,7 @@
 //!
 //! Invariant: wakers and values are dropped, woken and cloned outside the lock.
 
-use super::error::RecvError;
+use super::super::error::RecvError;
 use super::state::{Popped, State, Waited};
 use crate::cx::{Cx, Interrupt};
 use crate::wait::{After, Ticket};

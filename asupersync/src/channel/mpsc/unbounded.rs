@@ -1,7 +1,7 @@
 //! A channel without a bound, for the few places where a sender cannot wait and the rate is
 //! bounded by something else: it takes a sentence that says by what.
 
-use super::error::{RecvError, SendError, TryRecvError};
+use super::super::error::{RecvError, SendError, TryRecvError};
 use super::shared::{Receiving, Shared};
 use super::state::Popped;
 use crate::cx::{Cx, DropSafe};

@@ -4,12 +4,15 @@
 //! well as a live run. One violation is proof: the checks are exact.
 
 mod capability_use;
+mod futurelock;
 mod obligation_leak;
 mod quiescence;
 mod race_drain;
 mod task_leak;
 
 pub use capability_use::CapabilityUse;
+pub use futurelock::Futurelock;
+pub(super) use futurelock::MAX_IDLE_STEPS;
 pub use obligation_leak::ObligationLeak;
 pub use quiescence::Quiescence;
 pub use race_drain::RaceDrain;
@@ -62,14 +65,14 @@ impl fmt::Display for Place<'_> {
 }
 
 macro_rules! oracles {
-    ($strict:ident; $($name:ident: $oracle:ident = $new:expr,)*) => {
+    ($strict:ident, $idle_steps:ident; $($name:ident: $oracle:ident = $new:expr,)*) => {
         /// The oracles of a run.
         pub(super) struct Oracles {
             $(pub(super) $name: $oracle,)*
         }
 
         impl Oracles {
-            pub(super) fn new($strict: bool) -> Self {
+            pub(super) fn new($strict: bool, $idle_steps: u64) -> Self {
                 Oracles { $($name: $new,)* }
             }
 
@@ -95,17 +98,18 @@ macro_rules! oracles {
 }
 
 // The order is that in which violations are told.
-oracles! { strict;
+oracles! { strict, idle_steps;
     task_leak: TaskLeak = TaskLeak::new(),
     obligation_leak: ObligationLeak = ObligationLeak::new(strict),
     quiescence: Quiescence = Quiescence::new(),
     race_drain: RaceDrain = RaceDrain::new(),
     capability_use: CapabilityUse = CapabilityUse::new(),
+    futurelock: Futurelock = Futurelock::new(idle_steps),
 }
 
 /// Judges a recorded trace by every oracle; the violations in the order of the laws.
 pub fn judge(trace: &Trace, strict: bool) -> Vec<OracleViolation> {
-    let mut oracles = Oracles::new(strict);
+    let mut oracles = Oracles::new(strict, MAX_IDLE_STEPS);
     trace.events.iter().for_each(|e| oracles.on(e));
     oracles.end();
     oracles.violations()

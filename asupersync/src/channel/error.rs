@@ -1,4 +1,4 @@
-//! The errors of many-to-one channels: the other end is gone, or the caller was asked to cancel.
+//! The errors that several channels share: the other end is gone, or the caller was asked to cancel.
 //!
 //! An error about a value hands the value back. An error that stems from
 //! cancellation has the [`Cancelled`] as its `source()`, so that a task that
