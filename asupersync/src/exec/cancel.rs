@@ -386,7 +386,7 @@ pub(crate) fn region_alarm(region: &Arc<RegionCell>) {
     }
     // What may not be dropped is named at once; what was to be dropped, when it
     // turns out that it does not get that far.
-    let told = |first: Option<bool>, dropped| again || (first == Some(true) && !dropped);
+    let told = |first: Option<bool>, dropped: bool| again || (first == Some(true) && !dropped);
     for task in overdue.iter().filter(|t| !t.is_complete()) {
         if told(children, drops && !task.is_pinned()) && !task.is_driver() {
             region.tell_stuck(&stuck_task(task, now));

@@ -241,7 +241,7 @@ fn abandon(task: &TaskRef, reason: &CancelReason) {
             last_checkpoint: c.record.note,
             after: now.since(requested),
             overdue: now.since(c.record.limits.deadline),
-            seen: c.record.phase >= TaskPhase::Cancelling,
+            seen: c.record.seen,
             held,
         }
     });
@@ -377,16 +377,20 @@ where
 
 fn end_of<O, C: Settle<O>>(task: &TaskRef, outcome: &Outcome<C::T, C::E>) -> End {
     let severity = outcome.severity();
+    let seen = || {
+        let reason = task.peek_control(|c| c.record.reason.clone().filter(|_| c.record.seen));
+        reason.flatten().map(|r| CancelReason::clone(&r))
+    };
     let (message, reason) = match outcome {
         Outcome::Ok(_) => return End::Ok,
         Outcome::Cancelled(r) if is_stop(r) => return End::Stopped,
         // The error's own words are its owner's code.
         Outcome::Err(e) => match contain(|| C::describe(e)) {
-            Ok(message) => (message, None),
-            Err(panic) => (format!("an error whose text panicked: {panic}"), None),
+            Ok(message) => (message, seen()),
+            Err(panic) => (format!("an error whose text panicked: {panic}"), seen()),
         },
         Outcome::Cancelled(r) => (r.to_string(), Some(r.clone())),
-        Outcome::Panicked(p) => (p.message().to_owned(), None),
+        Outcome::Panicked(p) => (p.message().to_owned(), seen()),
     };
     End::Failed(failure_of(task, severity, message, reason))
 }

@@ -7,6 +7,7 @@
 use super::cell::Settle;
 use crate::types::cancel::{CancelReason, reason_in};
 use crate::types::outcome::Outcome;
+use crate::types::report::FailureValue;
 use std::convert::Infallible;
 use std::error::Error;
 use std::sync::Arc;
@@ -36,11 +37,20 @@ mod sealed {
 pub trait CancelProbe<M>: 'static {
     /// The reason inside, if this is or wraps a cancellation.
     fn cancel_reason(&self) -> Option<&CancelReason>;
+
+    /// What a report says about it.
+    fn message(&self) -> String {
+        "returned an error".to_owned()
+    }
 }
 
 impl<E: Error + 'static> CancelProbe<sealed::StdError> for E {
     fn cancel_reason(&self) -> Option<&CancelReason> {
         reason_in(self)
+    }
+
+    fn message(&self) -> String {
+        self.to_string()
     }
 }
 
@@ -48,17 +58,29 @@ impl CancelProbe<sealed::Boxed> for Box<dyn Error + Send + Sync> {
     fn cancel_reason(&self) -> Option<&CancelReason> {
         reason_in(&**self)
     }
+
+    fn message(&self) -> String {
+        self.to_string()
+    }
 }
 
 impl CancelProbe<sealed::Opaque> for String {
     fn cancel_reason(&self) -> Option<&CancelReason> {
         None
     }
+
+    fn message(&self) -> String {
+        (*self).to_string()
+    }
 }
 
 impl CancelProbe<sealed::Opaque> for &'static str {
     fn cancel_reason(&self) -> Option<&CancelReason> {
         None
+    }
+
+    fn message(&self) -> String {
+        (*self).to_string()
     }
 }
 
@@ -83,7 +105,7 @@ impl<T: 'static> Settle<T> for Plain {
 /// A body whose `Err` is the outcome's error, or a cancellation.
 pub(crate) struct Tried<M>(std::marker::PhantomData<fn(M)>);
 
-impl<T: 'static, E: CancelProbe<M>, M: 'static> Settle<Result<T, E>> for Tried<M> {
+impl<T: 'static, E: CancelProbe<M> + Send, M: 'static> Settle<Result<T, E>> for Tried<M> {
     type T = T;
     type E = E;
 
@@ -100,5 +122,13 @@ impl<T: 'static, E: CancelProbe<M>, M: 'static> Settle<Result<T, E>> for Tried<M
             Some(asked) => Outcome::Cancelled(CancelReason::clone(&asked)),
             None => Outcome::Err(e),
         }
+    }
+
+    fn describe(e: &E) -> String {
+        e.message()
+    }
+
+    fn keep(e: E) -> Option<FailureValue> {
+        Some(FailureValue::new(e))
     }
 }

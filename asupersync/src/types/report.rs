@@ -58,7 +58,8 @@ pub struct Failure {
     pub at: Time,
     /// What it said.
     pub message: String,
-    /// Why it was cancelled, when that is how it ended.
+    /// The request to cancel that it ended with, or had seen before it ended badly
+    /// in another way: it may follow from what caused the request.
     pub reason: Option<CancelReason>,
     /// The task's error, when no handle was left to take it.
     pub value: Option<FailureValue>,
