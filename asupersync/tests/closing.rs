@@ -57,9 +57,11 @@ fn a_region_that_does_not_close_in_time_is_reported_and_drains_under_its_parent(
             let text = error.to_string();
             assert!(text.starts_with("RegionCloseTimeout: "), "{text}");
             assert!(text.contains("is not quiescent"), "{text}");
-            let RegionError::CloseTimeout(report) = error else {
+            let RegionError::CloseTimeout(report) = error.clone() else {
                 panic!("{error:?}");
             };
+            let kind = asupersync::Error::from(error).kind();
+            assert_eq!(kind, asupersync::ErrorKind::RegionCloseTimeout);
             assert!(!report.quiescent && !report.is_ok());
             assert_eq!(report.drain.label, DrainLabel::Stuck);
             assert_eq!(report.drain.took(), Some(S * 2));

@@ -75,12 +75,20 @@ impl CancelProbe<sealed::Boxed> for Box<dyn Error + Send> {
     fn cancel_reason(&self) -> Option<&CancelReason> {
         reason_in(&**self)
     }
+
+    fn message(&self) -> String {
+        self.to_string()
+    }
 }
 
 #[cfg(feature = "anyhow")]
 impl CancelProbe<sealed::Anyhow> for anyhow::Error {
     fn cancel_reason(&self) -> Option<&CancelReason> {
         reason_in(&**self)
+    }
+
+    fn message(&self) -> String {
+        self.to_string()
     }
 }
 
@@ -119,7 +127,7 @@ pub(crate) struct Probed<E> {
 /// A body whose `Err` is the outcome's error, or a cancellation if its owner says so.
 pub(crate) struct TriedWith;
 
-impl<T: 'static, E: 'static> Settle<Result<T, Probed<E>>> for TriedWith {
+impl<T: 'static, E: Send + 'static> Settle<Result<T, Probed<E>>> for TriedWith {
     type T = T;
     type E = E;
 
@@ -131,6 +139,10 @@ impl<T: 'static, E: 'static> Settle<Result<T, Probed<E>>> for TriedWith {
             Ok(value) => Outcome::Ok(value),
             Err(Probed { error, is_cancel }) => end_with(error, is_cancel, asked),
         }
+    }
+
+    fn keep(e: E) -> Option<FailureValue> {
+        Some(FailureValue::new(e))
     }
 }
 
