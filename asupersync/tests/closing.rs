@@ -203,14 +203,17 @@ fn deaf_code_is_dropped_at_the_end_of_its_budget_and_named() {
         assert_eq!(deaf.last_checkpoint, Some("before the deafness"));
         assert_eq!(deaf.held, [ObligationKind::SendPermit]);
         // Two seconds for what a cancelled region asks of its tasks.
-        assert_eq!((deaf.after, deaf.overdue, deaf.seen), (S * 2, S * 0, false));
+        assert_eq!(
+            (deaf.after, deaf.overdue, deaf.seen),
+            (S * 2, Duration::ZERO, false)
+        );
         assert_eq!(cx.now().since(start), S * 3);
     });
 }
 
 #[test]
 fn what_may_not_be_dropped_is_named_every_ten_seconds() {
-    for (budget, told) in [(S * 25, 3), (S * 1, 0)] {
+    for (budget, told) in [(S * 25, 3), (S, 0)] {
         let lab = LabRuntime::new(LabConfig::default());
         lab.run(async |cx| {
             let options = RegionOptions {
