@@ -53,6 +53,7 @@ pub mod net;
 pub mod runtime;
 pub mod sched;
 pub mod signal;
+pub mod stream;
 pub mod time;
 pub mod types;
 pub mod wait;

@@ -218,6 +218,11 @@ impl Shared {
         }
     }
 
+    /// Whether an outside thread's work waits to be taken.
+    pub(super) fn has_arrivals(&self) -> bool {
+        !self.injector.is_empty() || !self.outside.looks_empty()
+    }
+
     pub(super) fn unpark(&self, worker: usize) {
         self.workers[worker].parker.unpark(&self.reactor);
     }
