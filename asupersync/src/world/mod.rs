@@ -91,6 +91,14 @@ pub trait World: Send + Sync + 'static {
     /// Records an event.
     fn emit(&self, event: Event);
 
+    /// Tells whoever operates the program about code that keeps a region from
+    /// closing: on the error stream, unless the world records events.
+    fn warn(&self, what: &dyn std::fmt::Display) {
+        if !self.records() {
+            eprintln!("asupersync: {what}");
+        }
+    }
+
     /// Whether dropping an unresolved obligation of a running task is a violation,
     /// and a leak a panic.
     fn strict(&self) -> bool;
