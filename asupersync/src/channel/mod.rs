@@ -13,6 +13,7 @@
 //! 6. no lock is held while a waker is cloned, woken or dropped, nor while a
 //!    value is dropped.
 
+pub mod ack_queue;
 pub mod broadcast;
 #[cfg(test)]
 mod counted;
@@ -22,5 +23,7 @@ mod jar;
 pub mod mpsc;
 pub mod oneshot;
 mod outside;
+mod places;
+mod sending;
 mod waiting;
 pub mod watch;
