@@ -44,6 +44,7 @@ pub mod channel;
 pub mod combine;
 pub mod cx;
 pub mod exec;
+pub mod fs;
 pub mod io;
 pub mod kernel;
 pub mod lab;
@@ -79,6 +80,7 @@ pub use types::{
     outcome::{Outcome, OutcomeError, PanicPayload, Severity, join_outcomes},
     policy::{Policy, RegionLimits},
     report::RegionReport,
+    responsiveness::{Bound, Primitive, RESPONSIVENESS},
     time::Time,
 };
 

@@ -20,6 +20,7 @@ mod counted;
 mod crowd;
 mod error;
 mod jar;
+mod kind;
 pub mod mpsc;
 pub mod oneshot;
 mod outside;

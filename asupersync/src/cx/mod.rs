@@ -9,8 +9,10 @@
 //! | [`bracket`] | a resource that is released however its use ends |
 //! | [`caps`] | which effects it may perform |
 //! | [`effect`] | effects in two phases: reserve everything, then commit everything |
+//! | `error` | how the errors of tasks and regions become [`Error`](crate::Error) |
 //! | [`interrupt`] | how waits notice a request: used by every future that takes a `Cx` |
 //! | [`join_set`] | tasks of one region, awaited as a group |
+//! | `macaroon` | tokens for capabilities that leave the process (feature `macaroon`) |
 //! | [`scope`] | regions: opening, ending, deferring |
 //! | [`spawn`] | tasks |
 //! | [`spork`] | a task in a region of its own |
@@ -18,8 +20,11 @@
 pub mod bracket;
 pub mod caps;
 pub mod effect;
+mod error;
 pub mod interrupt;
 pub mod join_set;
+#[cfg(feature = "macaroon")]
+pub mod macaroon;
 pub mod scope;
 pub mod spawn;
 pub mod spork;

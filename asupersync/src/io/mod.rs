@@ -16,6 +16,7 @@
 mod buffered;
 mod copy;
 mod lines;
+pub(crate) mod offload;
 mod operation;
 mod read;
 mod read_buffered;
@@ -25,7 +26,7 @@ mod write;
 pub use crate::types::cancel_class::CancelClass;
 pub use buffered::{BufReader, BufWriter};
 pub use copy::copy;
-pub use futures_io::{AsyncBufRead, AsyncRead, AsyncWrite};
+pub use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 pub use lines::{Lines, NextLine};
 pub use read::{Read, ReadBuf, ReadExact, ReadExt, ReadNumber, ReadToEnd, ReadToString};
 pub use read_buffered::{BufReadExt, ReadLine, ReadUntil};

@@ -283,10 +283,12 @@ impl fmt::Debug for Runtime {
     }
 }
 
-/// What the run queue is made of, by a name that `tests/loom.rs` can give to
-/// the atomics of its models.
-mod atomic {
-    pub(super) use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+/// What the run queue and the parking of threads are made of, by a name that
+/// `tests/loom` can give to those of its models.
+mod primitives {
+    pub(super) use std::sync::Mutex;
+    pub(super) use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+    pub(super) use std::thread::{Thread, current, park, park_timeout};
 }
 
 /// Locks a leaf lock. Nothing that can panic runs under one, so poisoning says nothing.

@@ -13,5 +13,6 @@ pub mod obligation;
 pub mod outcome;
 pub mod policy;
 pub mod report;
+pub mod responsiveness;
 pub mod slots;
 pub mod time;
