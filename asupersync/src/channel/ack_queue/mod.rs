@@ -53,6 +53,7 @@ pub use sender::{Closed, Permit, Reserve, SendValue, Sender};
 use super::places::{Places, Refusal, Room};
 use super::sending::Queue;
 use crate::exec::lock;
+use crate::types::cancel_class::CancelClass;
 use crate::wait::After;
 use state::{Effects, State};
 use std::collections::VecDeque;
@@ -60,6 +61,14 @@ use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
+
+/// What happens to each operation that is cancelled or dropped half-way.
+pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
+    ("Sender::reserve", CancelClass::Safe),
+    ("Sender::send", CancelClass::Lossy),
+    ("Sender::closed", CancelClass::Safe),
+    ("Receiver::recv", CancelClass::Safe),
+];
 
 /// When a message that was handed back is delivered again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

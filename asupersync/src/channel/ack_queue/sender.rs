@@ -58,7 +58,7 @@ impl<T> Sender<T> {
     /// Waits for a place and sends.
     ///
     /// # Cancellation
-    /// Asked to cancel, it hands the value back in the error. Dropped half-way,
+    /// Lossy: asked to cancel, it hands the value back in the error. Dropped half-way,
     /// it drops the value: in a `select!` reserve first and send then.
     ///
     /// # Errors

@@ -32,8 +32,20 @@ pub use receiver::{Receiver, Recv, RecvMany};
 pub use sender::{Closed, SendValue, Sender, WeakSender};
 pub use unbounded::{UnboundedReceiver, UnboundedSender, WeakUnboundedSender};
 
+use crate::types::cancel_class::CancelClass;
 use shared::Shared;
 use std::fmt;
+
+/// What happens to each operation that is cancelled or dropped half-way.
+pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
+    ("Sender::reserve", CancelClass::Safe),
+    ("Sender::reserve_owned", CancelClass::Lossy),
+    ("Sender::send", CancelClass::Lossy),
+    ("Sender::closed", CancelClass::Safe),
+    ("UnboundedSender::closed", CancelClass::Safe),
+    ("Receiver::recv", CancelClass::Safe),
+    ("Receiver::recv_many", CancelClass::Safe),
+];
 
 /// A channel with room for `capacity` values.
 ///

@@ -40,7 +40,7 @@ impl<T> Sender<T> {
     /// this sender, and gives it back when it is used.
     ///
     /// # Cancellation
-    /// No place is lost, but the sender is: clone it before if it is still needed.
+    /// Lossy: no place is lost, but the sender is. Clone it before if it is still needed.
     ///
     /// # Errors
     /// As [`Sender::reserve`].
@@ -62,7 +62,7 @@ impl<T> Sender<T> {
     /// Waits for room and sends.
     ///
     /// # Cancellation
-    /// Asked to cancel, it hands the value back in the error. Dropped half-way,
+    /// Lossy: asked to cancel, it hands the value back in the error. Dropped half-way,
     /// it drops the value: in a `select!` reserve first and send then.
     ///
     /// # Errors
