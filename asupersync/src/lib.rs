@@ -44,6 +44,7 @@ pub mod channel;
 pub mod combine;
 pub mod cx;
 pub mod exec;
+pub mod fs;
 pub mod io;
 pub mod kernel;
 pub mod lab;
@@ -52,27 +53,36 @@ pub mod net;
 pub mod runtime;
 pub mod sched;
 pub mod signal;
+pub mod stream;
 pub mod time;
 pub mod types;
 pub mod wait;
 pub mod world;
 
-pub use asupersync_macros::{join, lab_test, main, race, select, test};
-pub use cx::{Cx, Region, RegionError, Scope, TaskBuilder, TryRegionError};
+pub use asupersync_macros::{
+    join, join_all, lab_test, main, race, scope, select, spawn, test, try_join,
+};
+pub use cx::{
+    Cx, Effect, JoinSet, Region, RegionError, Reserved, Scope, SporkOptions, Stage, Staged,
+    TaskBuilder, TryRegionError,
+};
 pub use exec::drive::Reported;
 pub use exec::handle::{SpawnError, TaskHandle};
 pub use exec::region::RegionOptions;
 pub use lab::{LabConfig, LabRuntime};
+pub use math::det::{DetHashMap, DetHashSet};
 pub use runtime::Runtime;
 pub use time::{Missed, TimeoutError};
 pub use types::{
     budget::Budget,
     cancel::{CancelKind, CancelReason, Cancelled},
+    caps::{CapSet, Capability, CapabilityDenied},
     error::{Error, ErrorKind, Recoverability},
     id::{ObligationId, RegionId, TaskId},
     outcome::{Outcome, OutcomeError, PanicPayload, Severity, join_outcomes},
-    policy::Policy,
+    policy::{Policy, RegionLimits},
     report::RegionReport,
+    responsiveness::{Bound, Primitive, RESPONSIVENESS},
     time::Time,
 };
 

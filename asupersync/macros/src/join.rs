@@ -13,6 +13,13 @@ pub(crate) fn expand(input: TokenStream) -> TokenStream {
     }
 }
 
+pub(crate) fn expand_all(input: TokenStream) -> TokenStream {
+    match syn::parse2::<Expr>(input) {
+        Ok(futures) => quote!(::asupersync::combine::join_all(#futures).await),
+        Err(e) => e.into_compile_error(),
+    }
+}
+
 fn emit(futures: &[Expr]) -> TokenStream {
     let site = Span::mixed_site();
     let slots: Vec<_> = (0..futures.len())

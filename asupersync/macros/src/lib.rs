@@ -9,10 +9,13 @@
 //! 3. everything they name is named by an absolute path.
 #![forbid(unsafe_code)]
 
+mod arms;
 mod entry;
 mod join;
 mod race;
+mod scope;
 mod select;
+mod try_join;
 
 use proc_macro::TokenStream;
 
@@ -114,4 +117,65 @@ pub fn race(input: TokenStream) -> TokenStream {
 #[proc_macro]
 pub fn join(input: TokenStream) -> TokenStream {
     join::expand(input.into()).into()
+}
+
+/// Polls every future of an iterator at once, in place, and returns all their outputs in order.
+///
+/// ```ignore
+/// let pages = join_all!(urls.iter().map(|url| fetch(cx, url)));
+/// ```
+///
+/// Short for `asupersync::combine::join_all(futures).await`.
+#[proc_macro]
+pub fn join_all(input: TokenStream) -> TokenStream {
+    join::expand_all(input.into()).into()
+}
+
+/// Runs several fallible bodies at once in one child region, and returns all
+/// their values, or the error of the first that failed.
+///
+/// ```ignore
+/// let (user, cart) = try_join!(cx, |s| user(s, id), |s| cart(s, id)).await?;
+/// ```
+///
+/// The first to fail asks the others, and every task that was spawned through
+/// `s`, to cancel with `FailFast`. All are **awaited**: nothing is dropped
+/// half-way. Bodies run in place, so they may borrow; they return `Result`s with
+/// one error type. The result is `Result<(A, B, …), TryRegionError<E>>`.
+///
+/// *Panics.* With the panic of an arm, once all have ended.
+#[proc_macro]
+pub fn try_join(input: TokenStream) -> TokenStream {
+    try_join::expand(input.into()).into()
+}
+
+/// Opens a region with a name: its body is given the `&Scope`.
+///
+/// ```ignore
+/// let sum = scope!(cx, "adding up", |scope| {
+///     let a = spawn!(scope, "a", |cx| first(cx));
+///     let b = spawn!(scope, "b", async { 2 });
+///     a.await.into_result().unwrap() + b.await.into_result().unwrap()
+/// })
+/// .await?;
+/// ```
+///
+/// Short for `asupersync::Region::open`. The body is async and runs in place, so
+/// it may borrow.
+#[proc_macro]
+pub fn scope(input: TokenStream) -> TokenStream {
+    scope::expand_scope(input.into()).into()
+}
+
+/// Spawns a task with a name into a scope's region: a future, or a body that is
+/// given the task's `&Cx`.
+///
+/// ```ignore
+/// spawn!(scope, "writer", |cx| write_all(cx, file));
+/// ```
+///
+/// What the body names moves into the task.
+#[proc_macro]
+pub fn spawn(input: TokenStream) -> TokenStream {
+    scope::expand_spawn(input.into()).into()
 }

@@ -20,6 +20,7 @@ use crate::exec::handle::TaskHandle;
 use crate::exec::lock;
 use crate::exec::region::RegionOptions;
 use crate::types::cancel::{CancelKind, CancelReason, Cancelled};
+use crate::types::event::Event;
 use crate::types::outcome::{Outcome, PanicPayload};
 use crate::types::report::RegionReport;
 use std::fmt;
@@ -95,13 +96,15 @@ impl Cx {
             Ok(opened) => opened,
             Err(e) => return Err(refusal(e)),
         };
+        let course = Course::begin(self);
         let body = async move |scope: Scope| {
-            let handles = arms.map(|arm| enter(&scope, arm)).collect();
+            let handles = arms.map(|arm| enter(&scope, &course, arm)).collect();
             let mut tasks = Tasks { handles };
             let mut tally = Tally::new(tasks.handles.len());
             std::future::poll_fn(|task| tally.poll_field(&scope, task, &mut tasks)).await
         };
         let reported = opened.run(body, |_| None).await;
+        course.end(self);
         if let Some(panic) = &reported.panic {
             raise(panic);
         }
@@ -192,7 +195,9 @@ impl<T> Tally<T> {
         task: &mut Context<'_>,
         arms: &mut [Lane<'_, T>],
     ) -> Poll<Result<Winner<T>, Cancelled>> {
-        self.poll_field(lanes.cx, task, &mut InPlace { lanes, arms })
+        let won = ready!(self.poll_field(lanes.cx, task, &mut InPlace { lanes, arms }));
+        lanes.course.end(lanes.cx);
+        Poll::Ready(won)
     }
 
     fn poll_field(
@@ -275,7 +280,7 @@ impl<T> Tally<T> {
 }
 
 /// Raises a panic that was caught in an arm.
-fn raise(panic: &PanicPayload) -> ! {
+pub(super) fn raise(panic: &PanicPayload) -> ! {
     std::panic::resume_unwind(Box::new(panic.message().to_owned()))
 }
 
@@ -291,7 +296,7 @@ fn cut_short<'a>(cx: &Cx, reports: impl IntoIterator<Item = &'a RegionReport>) -
 }
 
 /// A region that could not be opened.
-fn refusal(e: RegionError) -> Cancelled {
+pub(super) fn refusal(e: RegionError) -> Cancelled {
     match e {
         RegionError::Cancelled(cancelled) => cancelled,
         e => {
@@ -301,10 +306,41 @@ fn refusal(e: RegionError) -> Cancelled {
     }
 }
 
+/// Names a race in the record of a run, so that an oracle can see that it
+/// returns only when all who joined it are gone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Course(Option<u64>);
+
+impl Course {
+    pub(super) fn begin(cx: &Cx) -> Self {
+        let tree = &cx.region_cell().tree;
+        Course(tree.records.then(|| tree.fresh_race()))
+    }
+
+    /// An arm's region was opened.
+    fn joined(self, arm: &Cx) {
+        if let Some(race) = self.0 {
+            let arm = arm.region_cell();
+            arm.emit(|| Event::RaceJoined {
+                race,
+                region: arm.id,
+            });
+        }
+    }
+
+    /// The race is about to return.
+    pub(super) fn end(self, cx: &Cx) {
+        if let Some(race) = self.0 {
+            cx.region_cell().emit(|| Event::RaceReturned { race });
+        }
+    }
+}
+
 /// Where the arms of a `race!` run, and how they are asked to cancel.
 #[doc(hidden)]
 pub struct Lanes<'a> {
     cx: &'a Cx,
+    course: Course,
     /// The scopes of the arms that have begun.
     scopes: Mutex<Vec<Option<Scope>>>,
 }
@@ -314,6 +350,7 @@ impl<'a> Lanes<'a> {
     pub fn new(cx: &'a Cx, arms: usize) -> Self {
         Lanes {
             cx,
+            course: Course::begin(cx),
             scopes: Mutex::new((0..arms).map(|_| None).collect()),
         }
     }
@@ -328,6 +365,7 @@ impl<'a> Lanes<'a> {
             Ok(opened) => opened,
             Err(e) => return Ended::Refused(refusal(e)),
         };
+        self.course.joined(opened.scope());
         lock(&self.scopes)[index] = Some(opened.scope().clone());
         let reported = opened.run(body, |_| None).await;
         lock(&self.scopes)[index] = None;
@@ -389,11 +427,17 @@ impl<T> Field<T> for Tasks<T> {
 }
 
 /// Starts an arm as a task that opens a region of its own.
-fn enter<T: Send + 'static>(scope: &Scope, arm: Arm<T>) -> TaskHandle<Ended<T>> {
+pub(super) fn enter<T: Send + 'static>(
+    scope: &Scope,
+    course: &Course,
+    arm: Arm<T>,
+) -> TaskHandle<Ended<T>> {
+    let course = *course;
     scope.task().name("race arm").spawn(async move |cx: Cx| {
         match Opened::new(&cx, RegionOptions::named("race arm")) {
             Err(e) => Ended::Refused(refusal(e)),
             Ok(opened) => {
+                course.joined(opened.scope());
                 let body = |scope: Scope| (arm.body)(Cx::clone(&scope));
                 Ended::Closed(opened.run(body, |_| None).await)
             }

@@ -6,18 +6,38 @@
 //!
 //! | module | what it adds |
 //! |---|---|
+//! | [`bracket`] | a resource that is released however its use ends |
+//! | [`caps`] | which effects it may perform |
+//! | [`effect`] | effects in two phases: reserve everything, then commit everything |
+//! | `error` | how the errors of tasks and regions become [`Error`](crate::Error) |
 //! | [`interrupt`] | how waits notice a request: used by every future that takes a `Cx` |
+//! | [`join_set`] | tasks of one region, awaited as a group |
+//! | `macaroon` | tokens for capabilities that leave the process (feature `macaroon`) |
+//! | [`rng`] | random words, from a stream per task |
 //! | [`scope`] | regions: opening, ending, deferring |
 //! | [`spawn`] | tasks |
+//! | [`spork`] | a task in a region of its own |
 
+pub mod bracket;
+pub mod caps;
+pub mod effect;
+mod error;
 pub mod interrupt;
+pub mod join_set;
+#[cfg(feature = "macaroon")]
+pub mod macaroon;
+pub mod rng;
 pub mod scope;
 pub mod spawn;
+pub mod spork;
 
+pub use effect::{Effect, Reserved, Stage, Staged};
 pub use interrupt::{Cancellable, DropSafe, Interrupt, WaitCancelled, YieldNow};
+pub use join_set::{JoinNext, JoinSet};
 pub(crate) use scope::run_root;
 pub use scope::{Region, RegionError, Scope, TryRegionError};
 pub use spawn::TaskBuilder;
+pub use spork::SporkOptions;
 
 use crate::exec::obligation::Obligation;
 use crate::exec::region::{RegionCell, signal};
@@ -25,6 +45,7 @@ use crate::exec::task::TaskRef;
 use crate::kernel::region::RegionState;
 use crate::types::budget::Budget;
 use crate::types::cancel::{CancelKind, CancelReason, Cancelled};
+use crate::types::caps::CapSet;
 use crate::types::event::Event;
 use crate::types::id::{RegionId, TaskId};
 use crate::types::obligation::ObligationKind;
@@ -57,6 +78,8 @@ pub struct Cx {
     /// The region whose body this context was made for; `None` in a task's own context.
     scope: Option<Arc<RegionCell>>,
     view: View,
+    /// The effects it may perform. Nothing edits it: a context is made with its set.
+    caps: CapSet,
     /// The cleanup view of this context, made when first asked for.
     cleanup: OnceLock<Box<Cx>>,
 }
@@ -71,20 +94,22 @@ enum View {
 }
 
 impl Cx {
-    pub(crate) fn of_task(task: TaskRef) -> Self {
+    pub(crate) fn of_task(task: TaskRef, caps: CapSet) -> Self {
         Cx {
             task,
             scope: None,
             view: View::Work,
+            caps,
             cleanup: OnceLock::new(),
         }
     }
 
-    pub(crate) fn of_body(task: TaskRef, region: Arc<RegionCell>) -> Self {
+    pub(crate) fn of_body(task: TaskRef, region: Arc<RegionCell>, caps: CapSet) -> Self {
         Cx {
             task,
             scope: Some(region),
             view: View::Work,
+            caps,
             cleanup: OnceLock::new(),
         }
     }
@@ -262,8 +287,9 @@ impl Cx {
         F: FnOnce(Cx) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
+        let caps = self.caps;
         let finalizer: crate::exec::task::Finalizer =
-            Box::new(move |task| Box::pin(f(Cx::of_task(task.clone()).into_cleanup())));
+            Box::new(move |task| Box::pin(f(Cx::of_task(task.clone(), caps).into_cleanup())));
         self.task.defer(finalizer);
     }
 
@@ -282,15 +308,6 @@ impl Cx {
     /// The current instant of the world's clock; virtual in the lab.
     pub fn now(&self) -> Time {
         self.world().now()
-    }
-
-    /// 64 uniformly distributed bits; from the seed in the lab. Not for secrets.
-    pub fn random_u64(&self) -> u64 {
-        let world = self.world();
-        if self.region_cell().tree.records {
-            world.emit(Event::EntropyDrawn);
-        }
-        world.entropy()
     }
 
     /// The effective budget of this context: the task's, met with the region's.
@@ -316,6 +333,7 @@ impl Clone for Cx {
             task: self.task.clone(),
             scope: self.scope.clone(),
             view: self.view,
+            caps: self.caps,
             cleanup: OnceLock::new(),
         }
     }
@@ -327,6 +345,7 @@ impl fmt::Debug for Cx {
             .field("task", &self.task_id())
             .field("region", &self.region_id())
             .field("view", &self.view)
+            .field("caps", &self.caps)
             .finish()
     }
 }

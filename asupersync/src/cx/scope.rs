@@ -7,12 +7,12 @@ use crate::exec::lock;
 use crate::exec::region::{RegionCell, RegionOptions, signal};
 use crate::exec::root::{self, RootRef};
 use crate::exec::task::TaskRef;
-use crate::kernel::region::RegionState;
+use crate::kernel::region::{Refused, RegionState};
 use crate::types::cancel::{CancelKind, CancelReason, Cancelled};
 use crate::types::id::RegionId;
 use crate::types::outcome::{OutcomeError, Severity};
-use crate::types::policy::Name;
-use crate::types::report::RegionReport;
+use crate::types::policy::{Limit, Name};
+use crate::types::report::{DrainStats, Failure, RegionReport};
 use crate::world::World;
 use std::fmt;
 use std::future::Future;
@@ -35,6 +35,11 @@ impl Scope {
         Scope { cx }
     }
 
+    /// The context of the region's body alone.
+    pub(crate) fn into_cx(self) -> Cx {
+        self.cx
+    }
+
     fn cell(&self) -> &Arc<RegionCell> {
         self.cx.region_cell()
     }
@@ -50,6 +55,25 @@ impl Scope {
         cancel::cancel_region(self.cell(), reason.into());
     }
 
+    /// Code of this region's opener has failed, in the midst of the body: the
+    /// region is told, and everything in it is asked to cancel because of it.
+    pub(crate) fn fail_fast(&self, message: String) {
+        let cell = self.cell();
+        let task = self.cx.task_id();
+        cell.add_failure(Failure {
+            task: Some(task),
+            name: self.cx.task_ref().name(),
+            severity: Severity::Err,
+            at: self.cx.now(),
+            message,
+            reason: None,
+            value: None,
+        });
+        let mut reason = CancelReason::new(CancelKind::FailFast);
+        reason.task = Some(task);
+        cancel::cancel_region(cell, reason);
+    }
+
     /// Which region.
     pub fn id(&self) -> RegionId {
         self.cell().id
@@ -58,6 +82,15 @@ impl Scope {
     /// Where it is in its life.
     pub fn state(&self) -> RegionState {
         self.cell().state()
+    }
+
+    /// How the region's drain goes; before it is asked to end, a drain in which
+    /// everything is left.
+    ///
+    /// The label compares what is left here and below with an earlier call: so
+    /// ask again, a second or so apart.
+    pub fn drain_stats(&self) -> DrainStats {
+        self.cell().drain_stats()
     }
 
     /// Defers `fut` to the end of the region: it runs once nothing else is
@@ -75,9 +108,10 @@ impl Scope {
         Fut: Future<Output = ()> + Send + 'static,
     {
         let region = Arc::downgrade(self.cell());
+        let caps = self.cx.caps;
         let finalizer: crate::exec::task::Finalizer = Box::new(move |runner| {
             let region = region.upgrade().unwrap_or_else(|| runner.region().clone());
-            Box::pin(f(Cx::of_body(runner.clone(), region).into_cleanup()))
+            Box::pin(f(Cx::of_body(runner.clone(), region, caps).into_cleanup()))
         });
         let mut ledger = lock(&self.cell().ledger);
         if ledger.record.state != RegionState::Closed {
@@ -194,9 +228,9 @@ impl Cx {
             })
             .await;
         match reported.resume() {
-            (Some(Err(e)), _) => Err(TryRegionError::Body(e)),
+            (Some(Err(e)), report) if report.quiescent => Err(TryRegionError::Body(e)),
             (Some(Ok(v)), report) if report.is_ok() => Ok(v),
-            (_, report) => Err(TryRegionError::Region(RegionError::ended(report))),
+            (_, report) => Err(TryRegionError::Region(RegionError::of(report))),
         }
     }
 
@@ -229,9 +263,10 @@ where
     F: FnOnce(Scope) -> Fut,
     Fut: Future<Output = T>,
 {
+    let caps = options.caps;
     let body = |task: TaskRef| async move {
         let region = task.region().clone();
-        body(Scope::new(Cx::of_body(task, region))).await
+        body(Scope::new(Cx::of_body(task, region, caps))).await
     };
     root::run(world, options, body, drive)
 }
@@ -247,14 +282,16 @@ impl Opened {
         cx.checkpoint().map_err(RegionError::Cancelled)?;
         let task = cx.task_ref();
         let parent = cx.region_cell();
+        let caps = cx.narrowed(options.caps, task.id());
         let region =
             RegionCell::open(parent, task, cx.is_cleanup(), options).map_err(|refused| {
-                RegionError::Closed {
-                    region: parent.id,
-                    state: refused.0,
+                let region = parent.id;
+                match refused {
+                    Refused::Past(state) => RegionError::Closed { region, state },
+                    Refused::Full(limit) => RegionError::AdmissionDenied { region, limit },
                 }
             })?;
-        let scope = Scope::new(Cx::of_body(task.clone(), region.clone()));
+        let scope = Scope::new(Cx::of_body(task.clone(), region.clone(), caps));
         Ok(Opened { region, scope })
     }
 
@@ -315,12 +352,12 @@ impl<T> Reported<T> {
     pub fn into_result(self) -> Result<T, RegionError> {
         match self.resume() {
             (Some(value), report) if report.is_ok() => Ok(value),
-            (_, report) => Err(RegionError::ended(report)),
+            (_, report) => Err(RegionError::of(report)),
         }
     }
 
     /// Raises the body's panic again, if there was one.
-    fn resume(self) -> (Option<T>, RegionReport) {
+    pub(crate) fn resume(self) -> (Option<T>, RegionReport) {
         if let Some(panic) = self.panic {
             std::panic::resume_unwind(Box::new(panic.message().to_owned()));
         }
@@ -340,20 +377,39 @@ pub enum RegionError {
         /// Where it is.
         state: RegionState,
     },
+    /// It was not opened: the region above has as many subregions as its limits allow.
+    AdmissionDenied {
+        /// The region above.
+        region: RegionId,
+        /// Which limit.
+        limit: Limit,
+    },
     /// It is closed, and something in it went wrong: see the report.
     Ended(Box<RegionReport>),
+    /// It is **not** closed: it took longer than its
+    /// [`close_timeout`](RegionOptions::close_timeout), and goes on draining under
+    /// the region above. The report names who keeps it.
+    CloseTimeout(Box<RegionReport>),
 }
 
 impl RegionError {
-    pub(crate) fn ended(report: RegionReport) -> Self {
-        RegionError::Ended(Box::new(report))
+    /// Of a region that left this report, which is not all well.
+    pub(crate) fn of(report: RegionReport) -> Self {
+        let report = Box::new(report);
+        if report.quiescent {
+            RegionError::Ended(report)
+        } else {
+            RegionError::CloseTimeout(report)
+        }
     }
 
-    /// The report of a region that ended badly.
+    /// The report of a region that ended badly, or not yet.
     pub fn report(&self) -> Option<&RegionReport> {
         match self {
-            RegionError::Ended(report) => Some(report),
-            RegionError::Cancelled(_) | RegionError::Closed { .. } => None,
+            RegionError::Ended(report) | RegionError::CloseTimeout(report) => Some(report),
+            RegionError::Cancelled(_)
+            | RegionError::Closed { .. }
+            | RegionError::AdmissionDenied { .. } => None,
         }
     }
 
@@ -361,7 +417,9 @@ impl RegionError {
     pub fn cancel_reason(&self) -> Option<&CancelReason> {
         match self {
             RegionError::Cancelled(c) => Some(c.reason()),
-            RegionError::Closed { .. } => None,
+            RegionError::Closed { .. }
+            | RegionError::AdmissionDenied { .. }
+            | RegionError::CloseTimeout(_) => None,
             RegionError::Ended(report) if report.severity == Severity::Cancelled => report
                 .reason
                 .as_ref()
@@ -379,6 +437,14 @@ impl fmt::Display for RegionError {
                 f,
                 "the region was not opened: {region} is {state:?} and admits nothing new; open it through the scope of a region that is still open"
             ),
+            RegionError::AdmissionDenied { region, limit } => write!(
+                f,
+                "the region was not opened: {region} may have {limit} at a time; wait for one to close, or raise the limit in its options"
+            ),
+            RegionError::CloseTimeout(report) => write!(
+                f,
+                "RegionCloseTimeout: the region is not quiescent and goes on draining under the one above; let what is named here react to cancellation, or give it more time: {report}"
+            ),
             RegionError::Ended(report) => match &report.primary {
                 Some(primary) => write!(f, "the region ended badly: {primary}"),
                 None => write!(f, "the region ended badly: {report}"),
@@ -391,7 +457,9 @@ impl std::error::Error for RegionError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             RegionError::Cancelled(c) => Some(c),
-            RegionError::Closed { .. } => None,
+            RegionError::Closed { .. }
+            | RegionError::AdmissionDenied { .. }
+            | RegionError::CloseTimeout(_) => None,
             RegionError::Ended(_) => self.cancel_reason().map(|r| r as _),
         }
     }

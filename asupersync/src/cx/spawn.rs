@@ -1,14 +1,16 @@
 //! Starting tasks. Every task belongs to a region from birth to death: there is no detach.
 
 use super::Cx;
+use crate::exec::cell::Settle;
 use crate::exec::handle::{SpawnError, TaskHandle};
-use crate::exec::probe::{CancelProbe, Plain, Tried};
+use crate::exec::probe::{CancelProbe, Plain, Probed, Tried, TriedWith};
 use crate::exec::spawn::{Admission, admit};
+use crate::exec::task::TaskRef;
 use crate::types::budget::Budget;
 use crate::types::cancel::Cancelled;
+use crate::types::caps::{CapSet, Capability};
 use crate::types::outcome::{Outcome, PanicPayload};
 use crate::types::policy::Name;
-use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -18,8 +20,8 @@ impl Cx {
     /// Starts a task in the region that owns the calling task, or, on a scope, in the scope's region.
     ///
     /// The task ends `Ok` with whatever the body returns. If the region is past
-    /// admitting, the body is dropped unrun and the handle resolves to
-    /// `Cancelled`; [`TaskHandle::refused`] tells why.
+    /// admitting, or has as many tasks as its limits allow, the body is dropped
+    /// unrun and the handle is `Cancelled` already; [`TaskHandle::refused`] tells why.
     ///
     /// *Cancellation.* A task that is asked to cancel before its first poll ends
     /// without running.
@@ -44,6 +46,42 @@ impl Cx {
         M: 'static,
     {
         self.task().try_spawn(body)
+    }
+
+    /// As [`Cx::try_spawn`], for an error type that cannot be looked into: the
+    /// second function tells which cancellation an error is or wraps, if any.
+    ///
+    /// ```
+    /// use asupersync::{Cancelled, Cx, TaskHandle};
+    ///
+    /// enum Failure {
+    ///     Stopped(Cancelled),
+    ///     Empty,
+    /// }
+    ///
+    /// impl Failure {
+    ///     fn as_cancelled(&self) -> Option<&Cancelled> {
+    ///         match self {
+    ///             Failure::Stopped(c) => Some(c),
+    ///             Failure::Empty => None,
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// fn start(cx: &Cx) -> TaskHandle<(), Failure> {
+    ///     let body = async |cx: Cx| cx.checkpoint().map_err(Failure::Stopped);
+    ///     cx.try_spawn_with(body, Failure::as_cancelled)
+    /// }
+    /// ```
+    pub fn try_spawn_with<T, E, F, Fut, P>(&self, body: F, probe: P) -> TaskHandle<T, E>
+    where
+        F: FnOnce(Cx) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+        P: FnOnce(&E) -> Option<&Cancelled> + Send + 'static,
+    {
+        self.task().try_spawn_with(body, probe)
     }
 
     /// As [`Cx::spawn`], for a task that does not keep its region open: it is
@@ -74,6 +112,7 @@ impl Cx {
         TaskBuilder {
             cx: self,
             admission: Admission::default(),
+            caps: self.caps,
         }
     }
 }
@@ -96,6 +135,7 @@ impl<T, E> TaskHandle<T, E> {
 pub struct TaskBuilder<'a> {
     cx: &'a Cx,
     admission: Admission,
+    caps: CapSet,
 }
 
 impl TaskBuilder<'_> {
@@ -117,6 +157,12 @@ impl TaskBuilder<'_> {
         self
     }
 
+    /// Able to perform the effects in `caps` at most, and none that this context may not.
+    pub fn caps(mut self, caps: CapSet) -> Self {
+        self.caps = self.caps & caps;
+        self
+    }
+
     /// Starts it; see [`Cx::spawn`].
     pub fn spawn<T, F, Fut>(self, body: F) -> TaskHandle<T>
     where
@@ -130,20 +176,14 @@ impl TaskBuilder<'_> {
     /// Starts it, or says why not.
     ///
     /// # Errors
-    /// [`SpawnError`] when the region is past admitting.
+    /// [`SpawnError`] when the region is past admitting, or full, or this context may start no tasks.
     pub fn spawn_checked<T, F, Fut>(self, body: F) -> Result<TaskHandle<T>, SpawnError>
     where
         F: FnOnce(Cx) -> Fut + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
         T: Send + 'static,
     {
-        let region = self.cx.region_cell();
-        admit::<_, _, Plain>(region, |task| body(Cx::of_task(task)), self.admission)
-            .map(TaskHandle::<T, Infallible>::new)
-            .map_err(|refused| SpawnError::RegionClosed {
-                region: region.id,
-                state: refused.0,
-            })
+        self.start::<Plain, _, _>(body).map(TaskHandle::new)
     }
 
     /// Starts it; see [`Cx::try_spawn`].
@@ -155,14 +195,51 @@ impl TaskBuilder<'_> {
         E: CancelProbe<M> + Send,
         M: 'static,
     {
-        let region = self.cx.region_cell();
-        match admit::<_, _, Tried<M>>(region, |task| body(Cx::of_task(task)), self.admission) {
+        match self.start::<Tried<M>, _, _>(body) {
             Ok(task) => TaskHandle::new(task),
-            Err(refused) => TaskHandle::refuse(SpawnError::RegionClosed {
-                region: region.id,
-                state: refused.0,
-            }),
+            Err(refused) => TaskHandle::refuse(refused),
         }
+    }
+
+    /// Starts it; see [`Cx::try_spawn_with`].
+    pub fn try_spawn_with<T, E, F, Fut, P>(self, body: F, probe: P) -> TaskHandle<T, E>
+    where
+        F: FnOnce(Cx) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+        P: FnOnce(&E) -> Option<&Cancelled> + Send + 'static,
+    {
+        let probed = move |cx| {
+            let running = body(cx);
+            async move {
+                running.await.map_err(|error| Probed {
+                    is_cancel: probe(&error).is_some(),
+                    error,
+                })
+            }
+        };
+        match self.start::<TriedWith, _, _>(probed) {
+            Ok(task) => TaskHandle::new(task),
+            Err(refused) => TaskHandle::refuse(refused),
+        }
+    }
+
+    /// Admits a task whose output `C` settles.
+    pub(super) fn start<C, F, Fut>(self, body: F) -> Result<TaskRef, SpawnError>
+    where
+        C: Settle<Fut::Output>,
+        F: FnOnce(Cx) -> Fut + Send + 'static,
+        Fut: Future + Send + 'static,
+    {
+        self.cx.require(Capability::Spawn)?;
+        let (cx, caps) = (self.cx, self.caps);
+        let region = cx.region_cell();
+        let body = move |task| body(Cx::of_task(task, caps));
+        let task = admit::<_, _, C>(region, body, self.admission)
+            .map_err(|refused| SpawnError::of(region.id, refused))?;
+        cx.hand_over(caps, task.id());
+        Ok(task)
     }
 
     /// Starts it; see [`Cx::spawn_blocking`].

@@ -3,11 +3,13 @@
 use super::cancel;
 use super::spawn::release_handle;
 use super::task::TaskRef;
-use crate::kernel::region::RegionState;
+use crate::kernel::region::{Refused, RegionState};
 use crate::kernel::task::TaskPhase;
 use crate::types::cancel::{CancelKind, CancelReason};
+use crate::types::caps::CapabilityDenied;
 use crate::types::id::{RegionId, TaskId};
 use crate::types::outcome::Outcome;
+use crate::types::policy::Limit;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
@@ -29,6 +31,29 @@ pub enum SpawnError {
         /// Where it is.
         state: RegionState,
     },
+    /// The region has as many children as its [`RegionLimits`](crate::RegionLimits) allow.
+    #[error(
+        "region {region} refuses the task: it may have {limit} at a time; wait for one to end, or raise the limit in its options"
+    )]
+    AdmissionDenied {
+        /// Which region.
+        region: RegionId,
+        /// Which limit.
+        limit: Limit,
+    },
+    /// The context may start no tasks.
+    #[error(transparent)]
+    CapabilityDenied(#[from] CapabilityDenied),
+}
+
+impl SpawnError {
+    /// Of a task that `region` refused.
+    pub(crate) fn of(region: RegionId, refused: Refused) -> Self {
+        match refused {
+            Refused::Past(state) => SpawnError::RegionClosed { region, state },
+            Refused::Full(limit) => SpawnError::AdmissionDenied { region, limit },
+        }
+    }
 }
 
 /// The right to a task's outcome.

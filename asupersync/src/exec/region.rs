@@ -6,23 +6,26 @@
 
 use super::task::{Finalizer, TaskRef};
 use super::{cancel, contain, lock};
-use crate::kernel::region::{End, Next, RegionRecord, RegionState, Role, Sweep};
+use crate::kernel::drain::Look;
+use crate::kernel::region::{End, Next, Refused, RegionRecord, RegionState, Role, Sweep};
 use crate::kernel::task::CleanupLimits;
 use crate::types::budget::Budget;
 use crate::types::cancel::{CancelKind, CancelReason};
+use crate::types::caps::{CapSet, Denials};
 use crate::types::event::Event;
 use crate::types::id::{RegionId, TaskId};
 use crate::types::outcome::Severity;
-use crate::types::policy::{Action, ChildEnd, CleanupPolicy, Escalation, Name, Policy};
-use crate::types::report::{
-    Abandoned, DrainStats, Failure, LeakRecord, MAX_FAILURES, RegionReport,
+use crate::types::policy::{
+    Action, ChildEnd, CleanupPolicy, Escalation, Name, Policy, RegionLimits,
 };
+use crate::types::report::{Abandoned, Failure, LeakRecord};
 use crate::types::slots::{Key, Slots};
 use crate::types::time::Time;
 use crate::world::{TimerKey, World};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
+use std::time::Duration;
 
 /// How to open a region.
 ///
@@ -43,6 +46,19 @@ pub struct RegionOptions {
     pub cleanup: Option<CleanupPolicy>,
     /// What happens to code that does not react in its cleanup budget; `None` is the parent's.
     pub escalation: Option<Escalation>,
+    /// How many children it admits, met with the parent's limits.
+    pub limits: RegionLimits,
+    /// How long it may take to close, from the moment it admits nothing more.
+    ///
+    /// What happens then is the one exception to quiescence: whoever awaits the
+    /// region gets the error `RegionCloseTimeout`, which says that it is *not*
+    /// quiescent and who keeps it. A body that is still running is dropped, since
+    /// it cannot outlive whoever awaits it. The region goes on draining under its
+    /// parent, which cannot close before. The root of a run has no parent and
+    /// ignores this: shut the runtime down with a timeout instead.
+    pub close_timeout: Option<Duration>,
+    /// Which effects the body and everything inside may perform, met with what the opener may.
+    pub caps: CapSet,
 }
 
 impl RegionOptions {
@@ -62,6 +78,9 @@ pub(crate) struct Tree {
     pub(crate) records: bool,
     fresh_tasks: AtomicU32,
     fresh_regions: AtomicU32,
+    fresh_races: AtomicU64,
+    /// Effects that contexts of this run asked for and may not perform.
+    pub(crate) denials: Denials,
 }
 
 impl Tree {
@@ -72,11 +91,18 @@ impl Tree {
             records,
             fresh_tasks: AtomicU32::new(0),
             fresh_regions: AtomicU32::new(0),
+            fresh_races: AtomicU64::new(0),
+            denials: Denials::default(),
         })
     }
 
     pub(crate) fn fresh_task(&self) -> TaskId {
         TaskId::new(self.fresh_tasks.fetch_add(1, Ordering::Relaxed), 0)
+    }
+
+    /// A number for a race, for the record of a run.
+    pub(crate) fn fresh_race(&self) -> u64 {
+        self.fresh_races.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(crate) fn fresh_region(&self) -> RegionId {
@@ -124,6 +150,8 @@ pub(crate) struct RegionCell {
     pub(crate) policy: Policy,
     pub(crate) cleanup: CleanupPolicy,
     escalation: Escalation,
+    limits: RegionLimits,
+    pub(crate) close_timeout: Option<Duration>,
     pub(crate) signals: AtomicU32,
     pub(crate) ledger: Mutex<Ledger>,
 }
@@ -150,9 +178,15 @@ pub(crate) struct Ledger {
     pub(crate) escalated_until: Time,
     /// A deadline that an ancestor's alarm already covers.
     pub(crate) inherited_deadline: Option<Time>,
-    leaks: Vec<LeakRecord>,
-    abandoned: Vec<Abandoned>,
-    escalations: u64,
+    /// When to tell again who does not react.
+    pub(crate) remind: Option<Time>,
+    /// What is left for the finalizers, once they run.
+    pub(crate) finalizing: CleanupLimits,
+    /// What the last two looks at the drain saw, the newer last.
+    pub(crate) looked: [Option<Look>; 2],
+    pub(crate) leaks: Vec<LeakRecord>,
+    pub(crate) abandoned: Vec<Abandoned>,
+    pub(crate) escalations: u64,
 }
 
 impl RegionCell {
@@ -175,8 +209,10 @@ impl RegionCell {
             policy: options.policy,
             cleanup: options.cleanup.unwrap_or_default(),
             escalation: options.escalation.unwrap_or_default(),
+            limits: options.limits,
+            close_timeout: None,
             signals: AtomicU32::new(0),
-            ledger: Mutex::new(Ledger::new(None)),
+            ledger: Mutex::new(Ledger::new(options.limits, None)),
         }
     }
 
@@ -190,23 +226,23 @@ impl RegionCell {
         opener: &TaskRef,
         cleanup_view: bool,
         options: RegionOptions,
-    ) -> Result<Arc<RegionCell>, crate::kernel::region::Refused> {
+    ) -> Result<Arc<RegionCell>, Refused> {
         let tree = parent.tree.clone();
-        let asked = opener.peek_control(|c| {
-            (
-                c.record.is_masked(),
-                c.record.reason.is_some(),
-                c.record.limits,
-            )
-        });
-        let (masked, asked, limits) = asked.unwrap_or((false, false, CleanupLimits::NONE));
+        let seen = opener.peek_control(|c| (c.record.is_masked(), c.record.limits));
+        let (masked, mut left) = seen.unwrap_or((false, CleanupLimits::NONE));
         let shielded = cleanup_view || masked;
         let mut budget = parent.budget.meet(options.budget);
-        if shielded && asked {
-            // What is left for the opener's cleanup binds what its cleanup opens.
-            budget = options.budget.meet(Budget::new());
-            if limits.deadline != Time::MAX {
-                budget = budget.meet(Budget::new().with_deadline(limits.deadline));
+        if shielded {
+            // A finalizer of the region above has what is left for all of them.
+            left = left.meet(lock(&parent.ledger).finalizing);
+            // What is left for the opener's cleanup binds what its cleanup opens;
+            // a deadline above is a request, which does not reach it.
+            budget = Budget {
+                deadline: options.budget.deadline,
+                ..budget
+            };
+            if left.deadline != Time::MAX {
+                budget = budget.meet(Budget::new().with_deadline(left.deadline));
             }
         }
         let role = if opener.region().id == parent.id && !opener.is_root() {
@@ -225,6 +261,7 @@ impl RegionCell {
                 .budget
                 .deadline
                 .filter(|at| !shielded && budget.deadline == Some(*at));
+            let limits = parent.limits.meet(options.limits);
             let cell = Arc::new(RegionCell {
                 id,
                 name: options.name,
@@ -237,8 +274,10 @@ impl RegionCell {
                 policy: options.policy,
                 cleanup: options.cleanup.unwrap_or(parent.cleanup),
                 escalation: options.escalation.unwrap_or(parent.escalation),
+                limits,
+                close_timeout: options.close_timeout,
                 signals: AtomicU32::new(0),
-                ledger: Mutex::new(Ledger::new(inherited)),
+                ledger: Mutex::new(Ledger::new(limits, inherited)),
             });
             let seat = ledger.children.insert(Child::Region(cell.clone()));
             // Nobody else knows the new ledger yet, so this lock is free: the one
@@ -251,19 +290,19 @@ impl RegionCell {
             parent: Some(parent.id),
             opener: opener.id(),
         });
-        let (key, asked) = opener.with_control(|c| {
+        let (key, asked, limits) = opener.with_control(|c| {
             let key = c.opened.insert(cell.clone());
-            (
-                key,
-                c.record.reason.clone().filter(|_| !c.record.is_masked()),
-            )
+            (key, c.record.reason.clone(), c.record.limits)
         });
         lock(&cell.ledger).opened = Some(key);
-        if let Some(reason) = asked.filter(|_| !shielded) {
-            let below = CancelReason::new(CancelKind::ParentCancelled).caused_by(reason);
-            cancel::cancel_region(&cell, below);
-        } else if budget.deadline.is_some() {
-            cancel::arm_region(&cell);
+        match asked {
+            _ if shielded => cancel::bind_shielded(&cell, limits.meet(left)),
+            Some(reason) => {
+                let below = CancelReason::new(CancelKind::ParentCancelled).caused_by(reason);
+                cancel::cancel_region(&cell, below);
+            }
+            None if budget.deadline.is_some() => cancel::arm_region(&cell),
+            None => {}
         }
         Ok(cell)
     }
@@ -311,41 +350,79 @@ impl RegionCell {
 
     /// A child task has its outcome.
     pub(crate) fn task_ended(self: &Arc<Self>, task: &TaskRef, severity: Severity, end: End) {
-        if matches!(end, End::Failed(_)) {
-            let at = self.tree.world.now();
-            let end = ChildEnd {
-                task: task.id(),
-                severity,
-                at,
-            };
-            // Before the seat is given up, so that the region cannot close in between.
-            // A policy may be user code: one that panics fails its region.
-            let action = contain(|| self.policy.on_child(&end)).unwrap_or_else(|panic| {
-                self.add_failure(Failure {
-                    task: None,
-                    name: self.name.clone(),
-                    severity: Severity::Panicked,
-                    at,
-                    message: format!("in the region's policy: {panic}"),
-                    reason: None,
-                });
-                Action::CancelSiblings
-            });
-            if action == Action::CancelSiblings {
-                let mut reason = CancelReason::new(CancelKind::FailFast);
-                reason.task = Some(task.id());
-                cancel::cancel_region(self, reason);
-            }
-        }
         let head = task.head();
-        let (next, seat) = {
-            let mut ledger = lock(&self.ledger);
+        let blocking = task.is_pinned();
+        let heard = self.policy.hears_of(severity) && !matches!(end, End::Stopped);
+        let failure = match &end {
+            End::Failed(f) if heard => Some(f.clone()),
+            _ => None,
+        };
+        let left = |ledger: &mut Ledger| {
             let seat = ledger.children.remove(head.seat);
             ledger.free_tasks.extend(task.id().successor());
-            (ledger.record.task_ended(head.role, end), seat)
+            let next = if blocking {
+                ledger.record.blocking_left(head.role)
+            } else {
+                ledger.record.task_left(head.role)
+            };
+            (next, seat)
+        };
+        let (next, seat) = if heard {
+            // Counted before the policy is asked, so that what follows is seen to
+            // follow; the seat is given up after, so that the region is still there.
+            lock(&self.ledger).record.count(end);
+            let end = ChildEnd {
+                task: task.id(),
+                region: self.id,
+                severity,
+                at: self.tree.world.now(),
+            };
+            self.react(&end, failure);
+            left(&mut lock(&self.ledger))
+        } else {
+            let mut ledger = lock(&self.ledger);
+            ledger.record.count(end);
+            left(&mut ledger)
         };
         drop(seat);
         self.carry_out(next);
+    }
+
+    /// Does what the policy says about an end. An escalated failure counts in
+    /// the region above, which cannot close before this one, and so on up.
+    pub(crate) fn react(self: &Arc<Self>, end: &ChildEnd, failure: Option<Failure>) {
+        let mut region = self;
+        loop {
+            // A policy may be user code: one that panics fails its region.
+            let action = contain(|| region.policy.on_child(end)).unwrap_or_else(|panic| {
+                let message = format!("in the region's policy: {panic}");
+                region.add_failure(Failure {
+                    task: None,
+                    name: region.name.clone(),
+                    severity: Severity::Panicked,
+                    at: end.at,
+                    message,
+                    reason: None,
+                    value: None,
+                });
+                Action::CancelSiblings
+            });
+            if action == Action::Continue {
+                return;
+            }
+            let kind = match end.severity {
+                Severity::Ok => CancelKind::RaceLost,
+                Severity::Err | Severity::Cancelled | Severity::Panicked => CancelKind::FailFast,
+            };
+            let mut reason = CancelReason::new(kind);
+            reason.task = Some(end.task);
+            cancel::cancel_region(region, reason);
+            let (Action::Escalate, Some(above)) = (action, &region.parent) else {
+                return;
+            };
+            failure.iter().for_each(|f| above.add_failure(f.clone()));
+            region = above;
+        }
     }
 
     /// The runtime's own draining task ended.
@@ -433,25 +510,6 @@ impl RegionCell {
         }
     }
 
-    pub(crate) fn add_failure(&self, f: Failure) {
-        lock(&self.ledger).record.fail(f);
-    }
-
-    pub(crate) fn add_abandoned(&self, a: Abandoned) {
-        let mut ledger = lock(&self.ledger);
-        ledger.escalations += 1;
-        if ledger.abandoned.len() < MAX_FAILURES {
-            ledger.abandoned.push(a);
-        }
-    }
-
-    pub(crate) fn add_leak(&self, l: LeakRecord) {
-        let mut ledger = lock(&self.ledger);
-        if ledger.leaks.len() < MAX_FAILURES {
-            ledger.leaks.push(l);
-        }
-    }
-
     /// Carries out what a rule returned; no lock is held.
     pub(crate) fn carry_out(self: &Arc<Self>, next: Next) {
         match next.sweep {
@@ -478,57 +536,12 @@ impl RegionCell {
         let waker = lock(&self.ledger).driver.take();
         waker.into_iter().for_each(super::wake);
     }
-
-    /// Live tasks in and below this region, counted by walking the tree.
-    pub(crate) fn count_live(self: &Arc<Self>) -> usize {
-        let mut live = 0;
-        let mut regions = vec![self.clone()];
-        while let Some(region) = regions.pop() {
-            for child in lock(&region.ledger).children.iter() {
-                match child {
-                    Child::Task(task) => live += usize::from(!task.is_complete()),
-                    Child::Region(sub) => regions.push(sub.clone()),
-                }
-            }
-        }
-        live
-    }
-
-    /// The account of the region as it stands.
-    pub(crate) fn report(&self) -> RegionReport {
-        let now = self.tree.world.now();
-        let mut ledger = lock(&self.ledger);
-        let record = &mut ledger.record;
-        let primary = record.primary().cloned();
-        let mut report = RegionReport {
-            region: self.id,
-            name: self.name.clone(),
-            severity: record.severity(),
-            primary,
-            failures: std::mem::take(&mut record.failures),
-            counts: record.counts,
-            stopped: record.stopped,
-            reason: record.reason.as_deref().cloned(),
-            drain: DrainStats {
-                requested: record.requested,
-                closed: now,
-                alive: record.alive_at_request,
-                escalations: 0,
-            },
-            leaks: std::mem::take(&mut ledger.leaks),
-            abandoned: std::mem::take(&mut ledger.abandoned),
-        };
-        report.drain.escalations = ledger.escalations;
-        drop(ledger);
-        report.failures.sort_by_key(|f| (f.at, f.task));
-        report
-    }
 }
 
 impl Ledger {
-    fn new(inherited_deadline: Option<Time>) -> Self {
+    fn new(limits: RegionLimits, inherited_deadline: Option<Time>) -> Self {
         Ledger {
-            record: RegionRecord::new(),
+            record: RegionRecord::with_limits(limits),
             children: Slots::new(),
             seat: None,
             opened: None,
@@ -541,6 +554,9 @@ impl Ledger {
             child_limits: CleanupLimits::NONE,
             escalated_until: Time::ZERO,
             inherited_deadline,
+            remind: None,
+            finalizing: CleanupLimits::NONE,
+            looked: [None; 2],
             leaks: Vec::new(),
             abandoned: Vec::new(),
             escalations: 0,

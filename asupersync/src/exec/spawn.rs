@@ -106,6 +106,8 @@ where
         let admitted = if driver {
             ledger.record.admit_driver();
             Ok(())
+        } else if admission.pinned {
+            ledger.record.admit_blocking(role)
         } else {
             ledger.record.admit_task(role)
         };

@@ -124,6 +124,16 @@ impl TaskRef {
         self.state() & state::COMPLETE != 0
     }
 
+    /// Whether the task's future guards code that cannot be dropped.
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.state() & state::PINNED != 0
+    }
+
+    /// Whether the task is the runtime's own and drains a region.
+    pub(crate) fn is_driver(&self) -> bool {
+        self.state() & state::DRIVER != 0
+    }
+
     /// Whether a checkpoint has anything to say: the task was asked to cancel,
     /// or has ended. One load.
     #[inline]
@@ -278,6 +288,25 @@ impl TaskRef {
     #[inline]
     pub(crate) fn is_own_waker(&self, waker: &Waker) -> bool {
         waker.data() == self.0.as_ptr().cast_const().cast() && waker.vtable() == &WAKER
+    }
+
+    /// Reports, in a world that records, that another task waits with `waker`
+    /// through a context of this one.
+    ///
+    /// The runtime's draining task does so rightfully: it finishes finalizers
+    /// that were begun by the task which opened the region.
+    pub(crate) fn report_foreign_use(&self, waker: &Waker) {
+        if !self.region().tree.records || waker.vtable() != &WAKER {
+            return;
+        }
+        // SAFETY: the vtable says that a task made the waker, which is borrowed here.
+        let user = unsafe { borrow(waker.data()) };
+        if user.0 != self.0 && user.state() & state::DRIVER == 0 {
+            self.emit(|| Event::ForeignCx {
+                owner: self.id(),
+                user: user.id(),
+            });
+        }
     }
 
     /// A waker of this task that borrows this reference.

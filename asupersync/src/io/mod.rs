@@ -15,16 +15,19 @@
 
 mod buffered;
 mod copy;
+pub mod framing;
 mod lines;
+pub(crate) mod offload;
 mod operation;
 mod read;
 mod read_buffered;
 mod split;
 mod write;
 
+pub use crate::types::cancel_class::CancelClass;
 pub use buffered::{BufReader, BufWriter};
 pub use copy::copy;
-pub use futures_io::{AsyncBufRead, AsyncRead, AsyncWrite};
+pub use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 pub use lines::{Lines, NextLine};
 pub use read::{Read, ReadBuf, ReadExact, ReadExt, ReadNumber, ReadToEnd, ReadToString};
 pub use read_buffered::{BufReadExt, ReadLine, ReadUntil};
@@ -32,17 +35,6 @@ pub use split::{ReadHalf, ReuniteError, WriteHalf, split};
 pub use write::{Flush, Shutdown, Write, WriteAll, WriteExt, WriteNumber};
 
 pub(crate) use operation::Operation;
-
-/// What is lost when an operation is cancelled or its future is dropped.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum CancelClass {
-    /// Nothing: it had no effect, or the whole effect was delivered.
-    Safe,
-    /// Nothing: progress is kept in an object, and calling again continues.
-    Resumable,
-    /// The caller cannot tell how far it got.
-    Lossy,
-}
 
 /// The cancel class of every operation of this module and of `net`.
 pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
@@ -57,6 +49,11 @@ pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
     ("flush", CancelClass::Resumable),
     ("shutdown", CancelClass::Resumable),
     ("next_line", CancelClass::Safe),
+    ("Framed::next", CancelClass::Safe),
+    ("Framed::feed", CancelClass::Lossy),
+    ("Framed::send", CancelClass::Lossy),
+    ("Framed::flush", CancelClass::Resumable),
+    ("Framed::shutdown", CancelClass::Resumable),
     ("read_until", CancelClass::Resumable),
     ("read_to_end", CancelClass::Resumable),
     ("connect", CancelClass::Lossy),

@@ -19,6 +19,7 @@
 use crate::types::cancel::{CancelKind, CancelReason};
 use crate::types::id::TaskId;
 use crate::types::outcome::Severity;
+use crate::types::policy::{Limit, RegionLimits};
 use crate::types::report::{Failure, MAX_FAILURES};
 use crate::types::time::Time;
 use std::sync::Arc;
@@ -63,10 +64,12 @@ pub struct RegionRecord {
     /// Bad ends, in the order they came, at most [`MAX_FAILURES`].
     pub failures: Vec<Failure>,
     severity: Severity,
+    limits: RegionLimits,
     body_live: bool,
     foreground: u32,
     daemons: u32,
     subregions: u32,
+    blocking: u32,
 }
 
 /// Whom the shell has to ask to cancel.
@@ -102,13 +105,23 @@ pub enum End {
     Failed(Failure),
 }
 
-/// Refusal of a child: the region is past admitting.
+/// Why a child is not admitted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Refused(pub RegionState);
+pub enum Refused {
+    /// The region is past admitting.
+    Past(RegionState),
+    /// It has as many children as it may have.
+    Full(Limit),
+}
 
 impl RegionRecord {
     /// An open region whose body is about to run.
     pub fn new() -> Self {
+        Self::with_limits(RegionLimits::NONE)
+    }
+
+    /// As [`RegionRecord::new`], for a region that admits so many children.
+    pub fn with_limits(limits: RegionLimits) -> Self {
         RegionRecord {
             state: RegionState::Open,
             reason: None,
@@ -118,19 +131,36 @@ impl RegionRecord {
             stopped: 0,
             failures: Vec::new(),
             severity: Severity::Ok,
+            limits,
             body_live: true,
             foreground: 0,
             daemons: 0,
             subregions: 0,
+            blocking: 0,
         }
     }
 
     /// A task wants in.
     pub fn admit_task(&mut self, role: Role) -> Result<(), Refused> {
         if self.state != RegionState::Open {
-            return Err(Refused(self.state));
+            return Err(Refused::Past(self.state));
+        }
+        let max = self.limits.max_tasks;
+        if self.tasks() >= u64::from(max) {
+            return Err(Refused::Full(Limit::Tasks(max)));
         }
         *self.count_of(role) += 1;
+        Ok(())
+    }
+
+    /// A task wants in whose code runs on the blocking pool.
+    pub fn admit_blocking(&mut self, role: Role) -> Result<(), Refused> {
+        let max = self.limits.max_blocking;
+        if self.state == RegionState::Open && self.blocking >= max {
+            return Err(Refused::Full(Limit::Blocking(max)));
+        }
+        self.admit_task(role)?;
+        self.blocking += 1;
         Ok(())
     }
 
@@ -142,7 +172,11 @@ impl RegionRecord {
             RegionState::Closed => false,
         };
         if !admitted {
-            return Err(Refused(self.state));
+            return Err(Refused::Past(self.state));
+        }
+        let max = self.limits.max_regions;
+        if !shielded && self.subregions >= max {
+            return Err(Refused::Full(Limit::Regions(max)));
         }
         self.subregions += 1;
         *self.count_of(role) += 1;
@@ -166,9 +200,15 @@ impl RegionRecord {
         self.settle()
     }
 
-    /// A child task ended.
+    /// A child task ended, and gives up its place.
     pub fn task_ended(&mut self, role: Role, end: End) -> Next {
-        *self.count_of(role) -= 1;
+        self.count(end);
+        self.task_left(role)
+    }
+
+    /// A child task ended. It keeps its place, so the region cannot close yet:
+    /// a policy decides first what the end means for the siblings.
+    pub fn count(&mut self, end: End) {
         match end {
             End::Ok => self.counts[0] += 1,
             End::Stopped => self.stopped += 1,
@@ -177,7 +217,18 @@ impl RegionRecord {
                 self.fail(f);
             }
         }
+    }
+
+    /// A child task whose end was counted gives up its place.
+    pub fn task_left(&mut self, role: Role) -> Next {
+        *self.count_of(role) -= 1;
         self.settle()
+    }
+
+    /// As [`RegionRecord::task_left`], for a task on the blocking pool.
+    pub fn blocking_left(&mut self, role: Role) -> Next {
+        self.blocking -= 1;
+        self.task_left(role)
     }
 
     /// A subregion closed.
@@ -187,12 +238,22 @@ impl RegionRecord {
         self.settle()
     }
 
-    /// A failure that is not a child's: of the body, of a finalizer, or of a
-    /// region that was handed over.
+    /// A failure that is not a child's: of the body, of a finalizer, of a
+    /// region that was handed over, or one that was escalated from below.
     pub fn fail(&mut self, f: Failure) {
         self.severity = self.severity.max(f.severity);
         if self.failures.len() < MAX_FAILURES {
             self.failures.push(f);
+            return;
+        }
+        // Kept are those that followed from nothing, the earliest first: however
+        // many siblings end because one failed, the cause is not what is lost.
+        let place = |f: &Failure| (self.follows(f), f.place());
+        let last = (0..MAX_FAILURES).max_by_key(|i| place(&self.failures[*i]));
+        if let Some(last) = last
+            && place(&f) < place(&self.failures[last])
+        {
+            self.failures[last] = f;
         }
     }
 
@@ -258,6 +319,16 @@ impl RegionRecord {
         self.alive() - u64::from(self.subregions)
     }
 
+    /// Whether the region is quiescent, for good.
+    pub fn is_closed(&self) -> bool {
+        self.state == RegionState::Closed
+    }
+
+    /// Whether the body has not ended yet.
+    pub fn body_is_live(&self) -> bool {
+        self.body_live
+    }
+
     /// The worst end so far.
     pub fn severity(&self) -> Severity {
         self.severity
@@ -266,18 +337,19 @@ impl RegionRecord {
     /// The failure that caused the others: the earliest that does not follow
     /// from another failed end of this region.
     pub fn primary(&self) -> Option<&Failure> {
-        let failed = |id: TaskId| self.failures.iter().any(|f| f.task == Some(id));
-        let follows = |f: &Failure| {
-            let root = f.reason.as_ref().map(CancelReason::root_cause);
-            root.is_some_and(|r| r.task.is_some_and(|t| Some(t) != f.task && failed(t)))
-        };
-        let earliest = |a: &&Failure, b: &&Failure| (a.at, a.task).cmp(&(b.at, b.task));
         let origin = self
             .failures
             .iter()
-            .filter(|f| !follows(f))
-            .min_by(earliest);
-        origin.or_else(|| self.failures.iter().min_by(earliest))
+            .filter(|f| !self.follows(f))
+            .min_by_key(|f| f.place());
+        origin.or_else(|| self.failures.iter().min_by_key(|f| f.place()))
+    }
+
+    /// Whether an end is the consequence of another failed end of this region.
+    fn follows(&self, f: &Failure) -> bool {
+        let root = f.reason.as_ref().map(CancelReason::root_cause);
+        let cause: Option<TaskId> = root.and_then(|r| r.task);
+        cause.is_some_and(|t| Some(t) != f.task && self.failures.iter().any(|g| g.task == Some(t)))
     }
 
     fn count_of(&mut self, role: Role) -> &mut u32 {
@@ -294,6 +366,8 @@ impl RegionRecord {
             self.state = RegionState::Draining;
             if self.daemons > 0 {
                 next.sweep = Sweep::End;
+                // The driver keeps the time from here on.
+                next.notify_driver = true;
             }
         }
         if self.state == RegionState::Draining && !self.body_live && self.alive() == 0 {
@@ -339,6 +413,7 @@ mod tests {
             at: Time::from_nanos(at),
             message: String::new(),
             reason,
+            value: None,
         }
     }
 
@@ -385,6 +460,60 @@ mod tests {
         );
         assert_eq!(r.primary().unwrap().task, Some(TaskId::new(2, 0)));
         assert_eq!(r.severity(), Severity::Cancelled);
+    }
+
+    #[test]
+    fn a_full_region_refuses_until_a_child_has_left() {
+        let mut r = RegionRecord::with_limits(RegionLimits {
+            max_tasks: 2,
+            max_regions: 1,
+            max_blocking: 1,
+        });
+        assert_eq!(r.admit_blocking(Role::Foreground), Ok(()));
+        let full = |limit| Err(Refused::Full(limit));
+        assert_eq!(r.admit_blocking(Role::Daemon), full(Limit::Blocking(1)));
+        assert_eq!(r.admit_task(Role::Daemon), Ok(()));
+        assert_eq!(r.admit_task(Role::Foreground), full(Limit::Tasks(2)));
+        assert_eq!(r.admit_region(Role::Foreground, false), Ok(()));
+        let refused = r.admit_region(Role::Foreground, false);
+        assert_eq!(refused, full(Limit::Regions(1)));
+        assert_eq!(r.admit_region(Role::Foreground, true), Ok(()));
+        r.count(End::Ok);
+        assert_eq!(r.blocking_left(Role::Foreground), Next::default());
+        assert_eq!(r.admit_blocking(Role::Foreground), Ok(()));
+        let _ = r.cancel(reason(CancelKind::User), Time::ZERO);
+        let past = Err(Refused::Past(RegionState::Draining));
+        assert_eq!(
+            r.admit_blocking(Role::Foreground),
+            past,
+            "not for being full"
+        );
+    }
+
+    #[test]
+    fn an_origin_is_kept_although_its_followers_have_filled_the_list() {
+        let mut r = RegionRecord::new();
+        let mut followed = CancelReason::new(CancelKind::FailFast);
+        followed.task = Some(TaskId::new(1_000, 0));
+        r.fail(failure(1_000, Severity::Err, 5, None));
+        for task in 0..100 {
+            r.fail(failure(
+                task,
+                Severity::Cancelled,
+                7,
+                Some(followed.clone()),
+            ));
+        }
+        assert_eq!(r.failures.len(), MAX_FAILURES);
+        assert_eq!(r.primary().unwrap().task, followed.task);
+        // Failures of their own, the last one at the instant of the first.
+        for task in (2_000..2_100).rev() {
+            r.fail(failure(task, Severity::Err, 9, None));
+        }
+        r.fail(failure(999, Severity::Panicked, 5, None));
+        assert_eq!(r.failures.len(), MAX_FAILURES);
+        assert_eq!(r.primary().unwrap().task, Some(TaskId::new(999, 0)));
+        assert_eq!(r.severity(), Severity::Panicked);
     }
 
     #[derive(Clone, Debug)]

@@ -1,6 +1,7 @@
 //! What a lab run is made from; equal configurations give equal runs.
 
 use super::net::NetModel;
+use super::oracle::MAX_IDLE_STEPS;
 use super::pick::Pick;
 use crate::math::rng;
 
@@ -22,6 +23,7 @@ pub struct LabConfig {
     pub(super) seed: u64,
     pub(super) max_steps: u64,
     pub(super) strict: bool,
+    pub(super) futurelock_max_idle_steps: u64,
     pub(super) auto_advance: bool,
     pub(super) network: NetModel,
     pub(super) pick: Pick,
@@ -33,6 +35,7 @@ impl Default for LabConfig {
             seed: 0,
             max_steps: MAX_STEPS,
             strict: true,
+            futurelock_max_idle_steps: MAX_IDLE_STEPS,
             auto_advance: true,
             network: NetModel::default(),
             pick: Pick::Random,
@@ -62,6 +65,15 @@ impl LabConfig {
     #[must_use]
     pub fn strict(mut self, on: bool) -> Self {
         self.strict = on;
+        self
+    }
+
+    /// Steps for which a task that holds a promise may go without a poll, while
+    /// it waits for neither the clock nor a socket; 1,000 by default. Beyond it
+    /// is a [`Futurelock`](super::oracle::Futurelock).
+    #[must_use]
+    pub fn futurelock_max_idle_steps(mut self, steps: u64) -> Self {
+        self.futurelock_max_idle_steps = steps;
         self
     }
 
@@ -103,11 +115,13 @@ impl LabConfig {
             seed: _,
             max_steps,
             strict,
+            futurelock_max_idle_steps,
             auto_advance,
             network,
             pick: _,
         } = self;
-        let text = format!("{max_steps} {strict} {auto_advance} {network:?}");
+        let text =
+            format!("{max_steps} {strict} {futurelock_max_idle_steps} {auto_advance} {network:?}");
         rng::hash(text.as_bytes())
     }
 }

@@ -216,6 +216,16 @@ impl LabRuntime {
         self.world.view(|v| v.oracles.quiescence.check())
     }
 
+    /// Whether no effect happened without its capability, and every task waited through its own `Cx`.
+    pub fn capability_use_oracle(&self) -> Result<(), OracleViolation> {
+        self.world.view(|v| v.oracles.capability_use.check())
+    }
+
+    /// Whether no task sat on a promise while nothing was due that would wake it.
+    pub fn futurelock_oracle(&self) -> Result<(), OracleViolation> {
+        self.world.view(|v| v.oracles.futurelock.check())
+    }
+
     /// The account of the last run.
     pub fn report(&self) -> LabReport {
         let (region, failure) = {

@@ -169,12 +169,36 @@ fn canonical(event: &Event) -> ([u64; WORDS], usize) {
             form(&[16, of_task(task), u64::from(slot), what])
         }
         Event::FinalizerRan { region } => form(&[17, of_region(region)]),
+        Event::StillRunning { region, task } => {
+            form(&[30, of_region(region), task.map_or(u64::MAX, of_task)])
+        }
         Event::TimerSet { due } => form(&[18, due.as_nanos()]),
         Event::TimerFired { due } => form(&[19, due.as_nanos()]),
         Event::TimerCancelled { due } => form(&[20, due.as_nanos()]),
         Event::Net { conn, what, bytes } => form(&[21, conn, u64::from(what), bytes]),
         Event::EntropyDrawn => form(&[22]),
+        Event::RaceJoined { race, region } => form(&[40, race, of_region(region)]),
+        Event::RaceReturned { race } => form(&[41, race]),
         Event::Note { task, note } => form(&[23, of_task(task), rng::hash(note.as_bytes())]),
+        Event::SocketAwaited => form(&[45]),
+        Event::User { task, event } => {
+            let name = rng::hash(event.name.as_bytes());
+            form(&[40, of_task(task), name, event.value])
+        }
+        Event::CapsNarrowed { task, from, to } => {
+            let sets = u64::from(from.bits()) << 8 | u64::from(to.bits());
+            form(&[41, of_task(task), sets])
+        }
+        Event::EffectAllowed {
+            task,
+            capability,
+            held,
+        } => {
+            let what = (capability as u64) << 8 | u64::from(held.bits());
+            form(&[42, of_task(task), what])
+        }
+        Event::EffectDenied { task, capability } => form(&[43, of_task(task), capability as u64]),
+        Event::ForeignCx { owner, user } => form(&[44, of_task(owner), of_task(user)]),
     }
 }
 

@@ -90,7 +90,7 @@ impl Future for Connect<'_> {
                         Ok(stream) => attempts.push((addr, stream)),
                         Err(e) => *last_error = Some(refused(addr, &e)),
                     }
-                    *stagger = (!untried.is_empty()).then(|| cx.sleep(STAGGER));
+                    *stagger = (!untried.is_empty()).then(|| cx.pause(STAGGER));
                     continue;
                 }
                 if attempts.is_empty() && untried.is_empty() {

@@ -5,6 +5,7 @@ use super::stream::TcpStream;
 use crate::cx::{Cx, DropSafe};
 use crate::io::Operation;
 use crate::time::Sleep;
+use crate::types::caps::Capability;
 use crate::world::Listener;
 use std::fmt;
 use std::future::Future;
@@ -53,9 +54,11 @@ impl TcpListener {
     /// *Cancellation.* Safe while a host name is looked up; the rest does not wait.
     ///
     /// # Errors
-    /// The last address's, which it names; or one that wraps [`Cancelled`](crate::Cancelled).
+    /// The last address's, which it names; one that wraps [`Cancelled`](crate::Cancelled);
+    /// `PermissionDenied` from a context without [`Capability::Net`].
     pub async fn bind(cx: &Cx, addr: impl ToAddrs) -> io::Result<Self> {
         cx.checkpoint()?;
+        cx.require(Capability::Net)?;
         let mut last = None;
         for addr in resolve(cx, addr).await? {
             match cx.world().net().tcp_listen(addr) {
@@ -141,7 +144,7 @@ impl Future for Accept<'_> {
                 match ready!(listener.inner.poll_accept(task)) {
                     Ok((stream, peer)) => return Poll::Ready(Ok((TcpStream::new(stream), peer))),
                     Err(e) if out_of_resources(&e) => {
-                        *pause = Some(cx.sleep(*delay));
+                        *pause = Some(cx.pause(*delay));
                         *delay = (*delay * 2).min(*BACK_OFF.end());
                     }
                     Err(e) if gone(&e) => {

@@ -3,6 +3,7 @@
 use super::addrs::{ToAddrs, resolve};
 use super::connect::Connect;
 use crate::cx::Cx;
+use crate::types::caps::Capability;
 use crate::world::Stream;
 use futures_io::{AsyncRead, AsyncWrite};
 use std::fmt;
@@ -33,9 +34,11 @@ impl TcpStream {
     /// *Cancellation.* The attempts are closed.
     ///
     /// # Errors
-    /// The last address's, which it names; or one that wraps [`Cancelled`](crate::Cancelled).
+    /// The last address's, which it names; one that wraps [`Cancelled`](crate::Cancelled);
+    /// `PermissionDenied` from a context without [`Capability::Net`].
     pub async fn connect(cx: &Cx, addr: impl ToAddrs) -> io::Result<Self> {
         cx.checkpoint()?;
+        cx.require(Capability::Net)?;
         let addrs = resolve(cx, addr).await?;
         Connect::new(cx, addrs).await.map(TcpStream::new)
     }

@@ -1,4 +1,4 @@
-//! Which workers sleep, how many search, and whom to wake.
+//! Which workers sleep, how many search, whom to wake, and who keeps watch.
 //!
 //! A producer wakes a worker only if nobody searches: a searcher will find the
 //! work, and when the last searcher finds some and sees more, it wakes the next.
@@ -9,21 +9,36 @@
 //! 2. worker: publish the counts (asleep, no longer searching), then look for
 //!    work once more, then sleep, or run what it found;
 //!
-//! and all four accesses are sequentially consistent.
+//! and a sequentially consistent fence stands between the two steps of each.
+//!
+//! **The watch.** A task may keep its worker from everything else: from its
+//! timers, and from returning to the reactor. So while some worker is awake and
+//! some sleep, at least one of those that sleep *watches*: it gets up every
+//! [`super::watch::PERIOD`] and looks after the workers that are awake. Whoever
+//! gets up to run something and sees that nobody watches wakes a sleeper, which
+//! then does. If nobody has run anything during a whole period, the watch ends:
+//! an idle runtime makes no system call.
 
 use super::lock;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use super::primitives::{AtomicU64, Mutex, Ordering};
 
 const SEARCHER: u64 = 1;
+const WATCHER: u64 = 1 << 16;
 const SLEEPER: u64 = 1 << 32;
+const FIELD: u64 = WATCHER - 1;
+
+/// Sleepers that watch at the most. With two of them, one may get up to run
+/// something without waking another to take its place.
+const WATCHERS: u64 = 2;
 
 pub(super) struct Idle {
     workers: usize,
-    /// Searching workers below, sleeping workers above.
+    /// From below: workers that search, sleepers that watch, sleepers.
     counts: AtomicU64,
-    /// Indices of the sleeping workers, the most recent last: its cache is the warmest.
+    /// The sleeping workers, the most recent last: its cache is the warmest.
     sleepers: Mutex<Vec<Sleeper>>,
+    /// How often a worker got up from its sleep to run something.
+    rises: AtomicU64,
 }
 
 #[derive(Clone, Copy)]
@@ -31,52 +46,101 @@ struct Sleeper {
     worker: usize,
     /// Waking it costs a system call more and leaves the reactor without a driver.
     drives: bool,
+    watches: bool,
+}
+
+impl Sleeper {
+    fn weight(self) -> u64 {
+        SLEEPER + if self.watches { WATCHER } else { 0 }
+    }
+
+    /// Whom to leave asleep for as long as there is somebody else.
+    fn rank(self) -> (bool, bool) {
+        (self.drives, self.watches)
+    }
 }
 
 fn searching(counts: u64) -> u64 {
-    counts & (SLEEPER - 1)
+    counts & FIELD
+}
+
+fn watching(counts: u64) -> u64 {
+    (counts / WATCHER) & FIELD
 }
 
 fn sleeping(counts: u64) -> u64 {
-    counts >> 32
+    counts / SLEEPER
 }
 
 impl Idle {
+    /// For at most 2^16 - 1 workers, which the counts have room for.
     pub(super) fn new(workers: usize) -> Self {
         let sleepers = Mutex::new(Vec::with_capacity(workers));
         Idle {
             workers,
             counts: AtomicU64::new(0),
             sleepers,
+            rises: AtomicU64::new(0),
         }
     }
 
     /// A sleeping worker to wake for work just published; it starts as a searcher.
     pub(super) fn pick(&self) -> Option<usize> {
-        let due = |counts| searching(counts) == 0 && sleeping(counts) > 0;
+        self.pick_if(|counts| searching(counts) == 0 && sleeping(counts) > 0)
+    }
+
+    /// A sleeping worker to wake for the watch, unless somebody keeps it. A
+    /// searcher is as good: it ends up asleep, and then watches, or gets up.
+    pub(super) fn pick_watcher(&self) -> Option<usize> {
+        self.pick_if(|counts| counts & (SLEEPER - 1) == 0 && sleeping(counts) > 0)
+    }
+
+    fn pick_if(&self, due: impl Fn(u64) -> bool) -> Option<usize> {
         if !due(self.counts.load(Ordering::SeqCst)) {
             return None;
         }
         let mut sleepers = lock(&self.sleepers);
-        // Another producer may have picked meanwhile; counts change under this lock.
+        // Another thread may have picked meanwhile; sleepers change under this lock.
         if !due(self.counts.load(Ordering::SeqCst)) {
             return None;
         }
-        let place = sleepers
-            .iter()
-            .rposition(|s| !s.drives)
-            .unwrap_or(sleepers.len() - 1);
+        let last_best = |best: usize, place: usize| {
+            if sleepers[place].rank() <= sleepers[best].rank() {
+                place
+            } else {
+                best
+            }
+        };
+        let place = (1..sleepers.len()).fold(0, last_best);
         let sleeper = sleepers.remove(place);
-        self.counts.fetch_sub(SLEEPER - SEARCHER, Ordering::SeqCst);
+        let change = sleeper.weight() - SEARCHER;
+        self.counts.fetch_sub(change, Ordering::SeqCst);
         Some(sleeper.worker)
     }
 
-    /// Announces that a worker sleeps, and whether it drives the reactor.
-    pub(super) fn announce(&self, worker: usize, was_searching: bool, drives: bool) {
+    /// Announces that a worker sleeps, and whether it drives the reactor; `true`
+    /// when it must keep watch. `seen` is [`Idle::rises`] at its last sleep.
+    #[must_use]
+    pub(super) fn announce(
+        &self,
+        worker: usize,
+        was_searching: bool,
+        drives: bool,
+        seen: u64,
+    ) -> bool {
         let mut sleepers = lock(&self.sleepers);
-        sleepers.push(Sleeper { worker, drives });
-        let change = SLEEPER - if was_searching { SEARCHER } else { 0 };
+        let alone = sleepers.len() + 1 == self.workers;
+        let quiet = alone && self.rises() == seen;
+        let watches = !quiet && watching(self.counts.load(Ordering::SeqCst)) < WATCHERS;
+        let sleeper = Sleeper {
+            worker,
+            drives,
+            watches,
+        };
+        sleepers.push(sleeper);
+        let change = sleeper.weight() - if was_searching { SEARCHER } else { 0 };
         self.counts.fetch_add(change, Ordering::SeqCst);
+        watches
     }
 
     /// Ends a sleep; `true` when a producer picked the worker, which hence searches.
@@ -85,9 +149,18 @@ impl Idle {
         let Some(place) = sleepers.iter().position(|s| s.worker == worker) else {
             return true;
         };
-        sleepers.swap_remove(place);
-        self.counts.fetch_sub(SLEEPER, Ordering::SeqCst);
+        let sleeper = sleepers.swap_remove(place);
+        self.counts.fetch_sub(sleeper.weight(), Ordering::SeqCst);
         false
+    }
+
+    /// Notes that a worker got up to run something.
+    pub(super) fn rise(&self) {
+        self.rises.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn rises(&self) -> u64 {
+        self.rises.load(Ordering::Relaxed)
     }
 
     /// Makes a worker a searcher, unless enough search already.
@@ -104,36 +177,5 @@ impl Idle {
     #[must_use]
     pub(super) fn end_search(&self) -> bool {
         searching(self.counts.fetch_sub(SEARCHER, Ordering::SeqCst)) == 1
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_searcher_at_a_time_is_woken() {
-        let idle = Idle::new(4);
-        assert_eq!(idle.pick(), None, "nobody sleeps");
-        idle.announce(0, false, true);
-        idle.announce(1, false, false);
-        assert_eq!(idle.pick(), Some(1), "the driver is spared");
-        assert_eq!(idle.pick(), None, "one searches already");
-        assert!(idle.retract(1), "it was picked");
-        assert!(idle.end_search(), "it was the last searcher");
-        assert_eq!(idle.pick(), Some(0));
-        assert!(idle.retract(0));
-        assert!(idle.begin_search(), "one of four searches");
-        assert!(!idle.begin_search(), "half of four search");
-        assert!(!idle.end_search());
-        assert!(idle.end_search());
-    }
-
-    #[test]
-    fn a_sleeper_that_wakes_by_itself_is_not_picked() {
-        let idle = Idle::new(1);
-        idle.announce(0, false, false);
-        assert!(!idle.retract(0));
-        assert_eq!(idle.pick(), None);
     }
 }

@@ -16,14 +16,16 @@ use super::injector::Injector;
 use super::lock;
 use super::park::Parker;
 use super::reactor::Reactor;
+use super::ring::{Ring, Slot, Word};
 use super::sockets::Sockets;
 use crate::sched::Urgent;
 use crate::types::event::Event;
+use crate::types::id::TaskId;
 use crate::types::time::Time;
 use crate::world::{Chain, Hint, Job, Lane, Net, Runnable, Shutdown, TimerKey, World};
-use crossbeam_queue::ArrayQueue;
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, Weak};
 use std::task::Waker;
@@ -58,6 +60,8 @@ pub(super) struct Shared {
     pub(super) waits_until: AtomicU64,
     /// When the reactor was last asked.
     pub(super) last_drive: AtomicU64,
+    /// When a worker last looked after the others.
+    pub(super) last_watch: AtomicU64,
 }
 
 /// Who runs tasks.
@@ -73,9 +77,25 @@ pub(super) enum Flavour {
 /// cache line, nor a pair of lines fetched together.
 #[repr(align(128))]
 pub(super) struct Remote {
-    pub(super) queue: ArrayQueue<Runnable>,
+    pub(super) queue: Ring<Runnable, QUEUE>,
+    /// The task made ready last; its data is in the worker's cache.
+    pub(super) lifo: Slot<Runnable>,
     pub(super) urgent: Lanes,
+    /// Whether it sleeps, or is about to, or has just been woken.
+    pub(super) asleep: AtomicBool,
     pub(super) parker: Parker,
+}
+
+// SAFETY: the word is the pointer of the one Runnable of a task.
+unsafe impl Word for Runnable {
+    fn into_word(self) -> NonNull<()> {
+        self.into_raw().cast()
+    }
+
+    unsafe fn from_word(word: NonNull<()>) -> Self {
+        // SAFETY: `into_word` gave up the Runnable's reference, which is taken back once.
+        unsafe { Runnable::from_raw(word.cast()) }
+    }
 }
 
 /// Cancel and timed lanes behind a small lock; looking at empty ones is one load.
@@ -161,15 +181,11 @@ impl Shared {
         blocking: Arc<Blocking>,
     ) -> std::io::Result<Arc<Self>> {
         let reactor = Reactor::new()?;
-        // Nobody steals from a current-thread runtime, whose ready lane is local.
-        let capacity = if flavour == Flavour::MultiThread {
-            QUEUE
-        } else {
-            1
-        };
         let remote = |_| Remote {
-            queue: ArrayQueue::new(capacity),
+            queue: Ring::new(),
+            lifo: Slot::new(),
             urgent: Lanes::new(),
+            asleep: AtomicBool::new(false),
             parker: Parker::new(),
         };
         Ok(Arc::new_cyclic(|me| Shared {
@@ -190,19 +206,31 @@ impl Shared {
             driven: AtomicBool::new(false),
             waits_until: AtomicU64::new(0),
             last_drive: AtomicU64::new(0),
+            last_watch: AtomicU64::new(0),
         }))
     }
 
     /// Wakes a sleeping worker for work just published, if that helps.
     pub(super) fn notify(&self) {
+        // Orders the work before the counts are read; see `idle`.
+        fence(Ordering::SeqCst);
         if let Some(worker) = self.idle.pick() {
-            self.workers[worker].parker.unpark(&self.reactor);
+            self.unpark(worker);
         }
+    }
+
+    /// Whether an outside thread's work waits to be taken.
+    pub(super) fn has_arrivals(&self) -> bool {
+        !self.injector.is_empty() || !self.outside.looks_empty()
+    }
+
+    pub(super) fn unpark(&self, worker: usize) {
+        self.workers[worker].parker.unpark(&self.reactor);
     }
 
     /// Wakes whoever runs the tasks of a current-thread runtime.
     fn notify_single(&self) {
-        self.workers[0].parker.unpark(&self.reactor);
+        self.unpark(0);
     }
 
     /// The calling thread may hold the world through this very task only, and
@@ -216,11 +244,7 @@ impl Shared {
         }
         match self.flavour {
             Flavour::CurrentThread => self.notify_single(),
-            Flavour::MultiThread => {
-                // Orders the push before the counts are read; see `idle`.
-                fence(Ordering::SeqCst);
-                self.notify();
-            }
+            Flavour::MultiThread => self.notify(),
         }
     }
 
@@ -256,14 +280,16 @@ impl Shared {
         let queued = match remote.urgent.push(task, lane) {
             None => None,
             Some(task) if hint == Hint::Yielded || local.batching.get() => Some(task),
-            Some(task) => match local.lifo.replace(Some(task)) {
+            // SAFETY: the calling thread is the worker that owns the slot.
+            Some(task) => match unsafe { remote.lifo.put(task) } {
                 // Work for this worker alone: it will be run next, here.
                 None => return,
                 former => former,
             },
         };
         if let Some(task) = queued {
-            self.push_ready(remote, task);
+            // SAFETY: the calling thread is the worker that owns the queue.
+            unsafe { self.push_ready(remote, task) };
         }
         if !local.batching.get() {
             self.notify();
@@ -271,17 +297,16 @@ impl Shared {
     }
 
     /// Adds a task to a worker's queue, half of which goes to the injector when it is full.
-    pub(super) fn push_ready(&self, remote: &Remote, task: Runnable) {
-        let Err(task) = remote.queue.push(task) else {
+    ///
+    /// # Safety
+    /// The calling thread is that worker.
+    pub(super) unsafe fn push_ready(&self, remote: &Remote, task: Runnable) {
+        // SAFETY: as the caller promises.
+        let Err(task) = (unsafe { remote.queue.push(task) }) else {
             return;
         };
         let mut half = Chain::new();
-        for _ in 0..QUEUE / 2 {
-            match remote.queue.pop() {
-                Some(task) => half.push(task),
-                None => break,
-            }
-        }
+        remote.queue.take_half(|task| half.push(task));
         half.push(task);
         self.injector.push_chain(half);
     }
@@ -339,7 +364,8 @@ impl Shared {
     pub(super) fn discard_tasks(&self) -> usize {
         let mut discarded = 0;
         loop {
-            let queues = self.workers.iter().find_map(|w| w.queue.pop());
+            let pop = |w: &Remote| w.lifo.take().or_else(|| w.queue.pop());
+            let queues = self.workers.iter().find_map(pop);
             let urgent = || {
                 let mut shards = self
                     .workers
@@ -357,27 +383,32 @@ impl Shared {
     }
 }
 
+/// 64 bits from a generator per thread, seeded by the system.
+pub(super) fn random_word() -> u64 {
+    thread_local! {
+        // Seeded per thread with keys that the standard library takes from the system.
+        static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one(0x5eed_u64));
+    }
+    let step = |state: &Cell<u64>| {
+        // splitmix64: every state is visited once in a period of 2^64.
+        let next = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        state.set(next);
+        let z = (next ^ (next >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    STATE
+        .try_with(step)
+        .unwrap_or_else(|_| RandomState::new().hash_one(0x5eed_u64))
+}
+
 impl World for Shared {
     fn now(&self) -> Time {
         Time::from_nanos(u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
 
-    fn entropy(&self) -> u64 {
-        thread_local! {
-            // Seeded per thread with keys that the standard library takes from the system.
-            static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one(0x5eed_u64));
-        }
-        let step = |state: &Cell<u64>| {
-            // splitmix64: every state is visited once in a period of 2^64.
-            let next = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-            state.set(next);
-            let z = (next ^ (next >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            z ^ (z >> 31)
-        };
-        STATE
-            .try_with(step)
-            .unwrap_or_else(|_| RandomState::new().hash_one(0x5eed_u64))
+    fn entropy(&self, _task: TaskId) -> u64 {
+        random_word()
     }
 
     fn enqueue(&self, task: Runnable, hint: Hint) {

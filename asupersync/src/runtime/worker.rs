@@ -10,18 +10,22 @@
 //! Bounds: at most [`LIFO_STREAK`] tasks in a row from the LIFO slot; the
 //! injector is looked at every [`INJECTOR_TURNS`] turns, timers every
 //! [`CLOCK_TURNS`] turns, the reactor at one of those turns if it was not asked
-//! for [`DRIVE_NS`].
+//! for [`DRIVE_NS`], the other workers (see [`super::watch`]) every
+//! [`WATCH_TURNS`] turns if nobody did for a while.
 
 use super::context::{Context, Local};
 use super::park::Place;
-use super::shared::{Flavour, QUEUE, Remote, Shared};
+use super::patience::{Patience, SPIN};
+use super::shared::{Flavour, QUEUE, Remote, Shared, random_word};
+use super::slack::ExactTimers;
+use super::watch;
 use crate::sched::{Fairness, Pick, Waiting};
 use crate::types::time::Time;
 use crate::world::runnable::Chain;
 use crate::world::{Runnable, World};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -31,19 +35,26 @@ const LIFO_STREAK: u8 = 3;
 const INJECTOR_TURNS: u32 = 64;
 /// Turns between two looks at the clock.
 const CLOCK_TURNS: u32 = 16;
+/// Turns between two looks at whether a look at the other workers is due.
+const WATCH_TURNS: u32 = 64;
 /// How long busy workers may leave the reactor unasked.
 const DRIVE_NS: u64 = 50_000;
 /// Tasks taken from the injector at once.
 const INJECTOR_BATCH: usize = QUEUE / 2;
 
 pub(super) struct Worker<'a> {
-    shared: &'a Arc<Shared>,
+    pub(super) shared: &'a Arc<Shared>,
     context: Rc<Context>,
-    index: usize,
+    pub(super) index: usize,
     turn: u32,
     lifo_streak: u8,
     fairness: Fairness,
     searching: bool,
+    /// Whether it has slept since it last ran something.
+    rested: bool,
+    /// What the count of rises was at its last sleep.
+    rises: u64,
+    patience: Patience,
     wakers: Vec<Waker>,
     /// Whether this thread's timers are exact; set before the first timed sleep.
     exact: Option<ExactTimers>,
@@ -66,6 +77,9 @@ impl<'a> Worker<'a> {
             lifo_streak: 0,
             fairness: Fairness::new(),
             searching: false,
+            rested: false,
+            rises: 0,
+            patience: Patience::default(),
             wakers: Vec::new(),
             exact: None,
         }
@@ -79,12 +93,12 @@ impl<'a> Worker<'a> {
                 self.look_around();
             }
             if let Some(task) = self.next_task() {
-                self.stop_searching();
+                self.get_up();
                 task.run();
             } else if let Some(task) = self.search() {
-                self.stop_searching();
+                self.get_up();
                 task.run();
-            } else {
+            } else if !self.linger(&done) {
                 self.sleep(&done);
             }
         }
@@ -98,16 +112,19 @@ impl<'a> Worker<'a> {
             .expect("a worker has a local part")
     }
 
-    fn remote(&self) -> &'a Remote {
+    pub(super) fn remote(&self) -> &'a Remote {
         &self.shared.workers[self.index]
     }
 
-    fn single(&self) -> bool {
+    pub(super) fn single(&self) -> bool {
         self.shared.flavour == Flavour::CurrentThread
     }
 
     /// Fires timers and asks the reactor, in between tasks.
     fn look_around(&mut self) {
+        if self.turn.is_multiple_of(WATCH_TURNS) && !self.single() {
+            self.watch_if_due();
+        }
         let (shared, clock) = (self.shared, &self.shared.clock);
         let due = clock
             .next_due(self.index)
@@ -170,12 +187,10 @@ impl<'a> Worker<'a> {
     }
 
     fn has_ready(&self) -> bool {
-        let local = self.local();
-        let kept = local.lifo.take();
-        let lifo = kept.is_some();
-        local.lifo.set(kept);
-        lifo || !self.remote().queue.is_empty()
-            || !local.ready.borrow().is_empty()
+        let remote = self.remote();
+        !remote.lifo.is_empty()
+            || !remote.queue.is_empty()
+            || !self.local().ready.borrow().is_empty()
             || !self.shared.injector.is_empty()
     }
 
@@ -190,13 +205,13 @@ impl<'a> Worker<'a> {
             return task.or_else(|| self.take_injected());
         }
         let remote = self.remote();
-        if let Some(task) = self.local().lifo.take() {
+        if let Some(task) = remote.lifo.take() {
             if self.lifo_streak < LIFO_STREAK {
                 self.lifo_streak += 1;
                 return Some(task);
             }
             // Two tasks that wake each other would keep everybody else waiting.
-            self.shared.push_ready(remote, task);
+            self.keep(task);
         }
         self.lifo_streak = 0;
         remote.queue.pop().or_else(|| self.take_injected())
@@ -217,13 +232,10 @@ impl<'a> Worker<'a> {
                 .injector
                 .take(workers, INJECTOR_BATCH, overflow_first, keep);
         }
-        let remote = self.remote();
         // Only this worker adds to its queue, so the room stays.
-        let room = remote.queue.capacity() - remote.queue.len();
-        let keep = |task| shared.push_ready(remote, task);
-        shared
-            .injector
-            .take(workers, room.min(INJECTOR_BATCH), overflow_first, keep)
+        let room = (QUEUE - self.remote().queue.len()).min(INJECTOR_BATCH);
+        let keep = |task| self.keep(task);
+        shared.injector.take(workers, room, overflow_first, keep)
     }
 
     /// Looks for work that other threads have, unless enough workers do.
@@ -233,7 +245,7 @@ impl<'a> Worker<'a> {
         }
         self.searching = true;
         let workers = &self.shared.workers;
-        let start = self.shared.entropy() as usize % workers.len();
+        let start = random_word() as usize % workers.len();
         let (before, after) = workers.split_at(start);
         for peer in after.iter().chain(before) {
             if std::ptr::eq(peer, self.remote()) {
@@ -242,21 +254,33 @@ impl<'a> Worker<'a> {
             if !peer.urgent.is_empty() && self.remote().urgent.take_from(&peer.urgent, false) {
                 return self.next_task();
             }
-            if let Some(task) = self.steal(peer) {
-                return Some(task);
+            // SAFETY: this thread is the worker that owns its queue.
+            let stolen = unsafe { self.remote().queue.steal_from(&peer.queue) };
+            if stolen.is_some() {
+                return stolen;
             }
         }
         self.take_injected()
     }
 
-    /// Takes half of a peer's queue, and the first of it to run.
-    fn steal(&self, peer: &Remote) -> Option<Runnable> {
-        let first = peer.queue.pop()?;
-        for _ in 0..peer.queue.len() / 2 {
-            let Some(task) = peer.queue.pop() else { break };
-            self.shared.push_ready(self.remote(), task);
+    /// Adds a task to this worker's queue.
+    pub(super) fn keep(&self, task: Runnable) {
+        // SAFETY: this thread is the worker that owns the queue.
+        unsafe { self.shared.push_ready(self.remote(), task) };
+    }
+
+    /// Stops searching, and sees to it that somebody watches, before a task is run.
+    fn get_up(&mut self) {
+        if !self.searching && !self.rested {
+            return;
         }
-        Some(first)
+        self.stop_searching();
+        if std::mem::take(&mut self.rested) {
+            self.shared.idle.rise();
+        }
+        if let Some(watcher) = self.shared.idle.pick_watcher() {
+            self.shared.unpark(watcher);
+        }
     }
 
     fn stop_searching(&mut self) {
@@ -267,9 +291,22 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// Spins for a moment, if outside threads keep sending work that soon;
+    /// `true` when there is a reason to look again. As long as it is a
+    /// searcher, nobody is woken for what it will find.
+    fn linger(&mut self, done: &impl Fn() -> bool) -> bool {
+        let shared = self.shared;
+        let arrived = || {
+            let peers = || shared.workers.iter().any(|w| !w.queue.is_empty());
+            shared.has_arrivals() || peers() || done()
+        };
+        self.searching && self.patience.spin(arrived)
+    }
+
     /// Announces a sleep, looks once more, and sleeps: in the reactor if nobody else does.
     fn sleep(&mut self, done: &impl Fn() -> bool) {
         let shared = self.shared;
+        let start = shared.now();
         let mut driver = shared.reactor.take_driver();
         let place = if driver.is_some() {
             Place::Reactor
@@ -277,17 +314,19 @@ impl<'a> Worker<'a> {
             Place::Lot
         };
         let searched = std::mem::take(&mut self.searching);
-        if !self.single() {
-            shared.idle.announce(self.index, searched, driver.is_some());
-        }
+        let watches = !self.single() && {
+            self.remote().asleep.store(true, Ordering::Relaxed);
+            let seen = std::mem::replace(&mut self.rises, shared.idle.rises());
+            let drives = driver.is_some();
+            shared.idle.announce(self.index, searched, drives, seen)
+        };
         let parker = &self.remote().parker;
         if parker.prepare(place) {
             if !done() && !self.has_work() {
                 match &mut driver {
-                    Some(driver) => self.wait_in_reactor(driver),
+                    Some(driver) => self.wait_in_reactor(driver, watches),
                     None => {
-                        let due = shared.clock.next_due(self.index);
-                        let timeout = self.until(due);
+                        let timeout = self.until(self.next_due(watches), watches);
                         parker.sleep(timeout);
                     }
                 }
@@ -297,24 +336,32 @@ impl<'a> Worker<'a> {
         if let Some(driver) = driver {
             shared.reactor.return_driver(driver);
         }
-        self.searching = !self.single() && shared.idle.retract(self.index);
+        if !self.single() {
+            self.searching = shared.idle.retract(self.index);
+            self.remote().asleep.store(false, Ordering::Relaxed);
+            self.rested = true;
+            // Work of other workers is no reason to spin: it comes with a
+            // searcher awake, and spinning beside a busy worker saves nothing.
+            let arrived = self.searching && shared.has_arrivals();
+            self.patience.slept(arrived && shared.now() < start + SPIN);
+        }
         self.wake_all();
         self.fire_due_timers();
+        if watches {
+            self.watch();
+        }
     }
 
-    fn wait_in_reactor(&mut self, driver: &mut super::reactor::Driver) {
-        let shared = self.shared;
-        let clock = &shared.clock;
-        let due = clock
-            .next_due(self.index)
-            .min(clock.next_due(clock.outside()));
+    fn wait_in_reactor(&mut self, driver: &mut super::reactor::Driver, watches: bool) {
+        let (shared, clock) = (self.shared, &self.shared.clock);
+        let due = self.next_due(true);
         // 0 stands for nobody waiting, so a wait until the epoch says 1.
         shared
             .waits_until
             .store(due.as_nanos().max(1), Ordering::SeqCst);
         // A timer set between the look and the store has not seen the store.
         let due = due.min(clock.next_due(clock.outside()));
-        let timeout = self.until(due);
+        let timeout = self.until(due, watches);
         let waited = shared.reactor.wait(driver, timeout, &mut self.wakers);
         shared.waits_until.store(0, Ordering::SeqCst);
         shared
@@ -323,13 +370,31 @@ impl<'a> Worker<'a> {
         waited.expect("the system's poller waits");
     }
 
-    /// How long until `due`; `None` for ever.
-    fn until(&mut self, due: Time) -> Option<Duration> {
+    /// When a sleep has to end: for this worker's timers, and with `all` also for
+    /// those that nobody else is sure to fire: of outside threads and of workers
+    /// that are awake. Who sleeps sees to its own.
+    fn next_due(&self, all: bool) -> Time {
+        let clock = &self.shared.clock;
+        let own = clock.next_due(self.index);
+        if !all {
+            return own;
+        }
+        let awake = self.peers_awake().map(|peer| clock.next_due(peer));
+        awake.fold(own.min(clock.next_due(clock.outside())), Time::min)
+    }
+
+    /// How long until `due`, or the end of a watch; `None` for ever.
+    fn until(&mut self, due: Time, watches: bool) -> Option<Duration> {
         if due == Time::MAX {
-            return None;
+            return watches.then_some(watch::PERIOD);
         }
         self.exact.get_or_insert_with(ExactTimers::on);
-        Some(due.since(self.shared.now()))
+        let left = due.since(self.shared.now());
+        Some(if watches {
+            left.min(watch::PERIOD)
+        } else {
+            left
+        })
     }
 
     fn fire_due_timers(&mut self) {
@@ -346,12 +411,15 @@ impl<'a> Worker<'a> {
     }
 
     fn fire_timers(&mut self, now: Time) {
+        self.fire_shard(self.index, now);
+        self.fire_shard(self.shared.clock.outside(), now);
+    }
+
+    pub(super) fn fire_shard(&mut self, shard: usize, now: Time) {
         let clock = &self.shared.clock;
-        for shard in [self.index, clock.outside()] {
-            while clock.next_due(shard) <= now {
-                clock.fire(shard, now, &mut self.wakers);
-                self.wake_all();
-            }
+        while clock.next_due(shard) <= now {
+            clock.fire(shard, now, &mut self.wakers);
+            self.wake_all();
         }
     }
 
@@ -373,6 +441,8 @@ impl<'a> Worker<'a> {
     /// Whether anything is left to run, here or at a peer.
     fn has_work(&self) -> bool {
         let shared = self.shared;
+        // Orders the counts before the queues are read; see `idle`.
+        fence(Ordering::SeqCst);
         let seated = self
             .context
             .seat
@@ -392,7 +462,7 @@ impl Drop for Worker<'_> {
     /// Hands everything local on; only a current-thread runtime leaves anything.
     fn drop(&mut self) {
         let local = self.local();
-        let lifo = local.lifo.take();
+        let lifo = self.remote().lifo.take();
         let ready = std::mem::take(&mut *local.ready.borrow_mut());
         let mut left = Chain::new();
         for task in lifo.into_iter().chain(ready) {
@@ -402,39 +472,5 @@ impl Drop for Worker<'_> {
             }
         }
         self.shared.injector.push_chain(left);
-    }
-}
-
-/// The thread's timer slack, cut to a nanosecond and put back on drop.
-///
-/// Linux may round a sleep up by 50 us to save power, which is 50 times what
-/// the rest of a wake-up takes.
-struct ExactTimers {
-    #[cfg(target_os = "linux")]
-    former: Option<u64>,
-}
-
-impl ExactTimers {
-    #[cfg(target_os = "linux")]
-    fn on() -> Self {
-        use rustix::thread::{current_timer_slack, set_current_timer_slack};
-        let former = current_timer_slack().ok();
-        // Refused, sleeps are a little longer.
-        let _ = set_current_timer_slack(Some(std::num::NonZeroU64::MIN));
-        ExactTimers { former }
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn on() -> Self {
-        ExactTimers {}
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for ExactTimers {
-    fn drop(&mut self) {
-        if let Some(former) = self.former.and_then(std::num::NonZeroU64::new) {
-            let _ = rustix::thread::set_current_timer_slack(Some(former));
-        }
     }
 }

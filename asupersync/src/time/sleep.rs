@@ -2,6 +2,7 @@
 
 use crate::cx::{Cx, DropSafe, Interrupt};
 use crate::types::cancel::Cancelled;
+use crate::types::caps::Capability;
 use crate::types::time::Time;
 use crate::world::TimerKey;
 use std::future::Future;
@@ -15,7 +16,8 @@ impl Cx {
     /// *Cancellation.* Ends early; the timer is removed.
     ///
     /// # Errors
-    /// [`Cancelled`].
+    /// [`Cancelled`]; at once, and with [`Cancelled::denied`], when this context
+    /// lacks [`Capability::Time`].
     pub fn sleep(&self, d: Duration) -> Sleep<'_> {
         self.sleep_until(self.now() + d)
     }
@@ -25,14 +27,14 @@ impl Cx {
     /// *Cancellation.* Ends early; the timer is removed.
     ///
     /// # Errors
-    /// [`Cancelled`].
+    /// As [`Cx::sleep`].
     pub fn sleep_until(&self, due: Time) -> Sleep<'_> {
-        Sleep {
-            cx: self,
-            due,
-            timer: None,
-            interrupt: Interrupt::default(),
-        }
+        Sleep::new(self, due, true)
+    }
+
+    /// A sleep that is part of another effect, and needs no capability of its own.
+    pub(crate) fn pause(&self, d: Duration) -> Sleep<'_> {
+        Sleep::new(self, self.now() + d, false)
     }
 }
 
@@ -43,7 +45,21 @@ pub struct Sleep<'a> {
     cx: &'a Cx,
     due: Time,
     timer: Option<TimerKey>,
+    /// Whether it is an effect of its own.
+    gated: bool,
     interrupt: Interrupt,
+}
+
+impl<'a> Sleep<'a> {
+    fn new(cx: &'a Cx, due: Time, gated: bool) -> Self {
+        Sleep {
+            cx,
+            due,
+            timer: None,
+            gated,
+            interrupt: Interrupt::default(),
+        }
+    }
 }
 
 impl Sleep<'_> {
@@ -75,6 +91,9 @@ impl Future for Sleep<'_> {
             return Poll::Ready(Err(cancelled));
         }
         let world = this.cx.world();
+        if this.timer.is_none() && this.gated {
+            this.cx.require(Capability::Time)?;
+        }
         if let Some(timer) = this.timer {
             if world.timer_update(timer, task.waker()) {
                 return Poll::Pending;

@@ -6,6 +6,8 @@ use crate::exec::region::RegionOptions;
 use crate::time::Sleep;
 use crate::types::budget::Budget;
 use crate::types::cancel::Cancelled;
+use crate::types::caps::{Capability, CapabilityDenied};
+use crate::types::error::{Error, ErrorKind};
 use pin_project::pin_project;
 use std::future::Future;
 use std::pin::Pin;
@@ -21,6 +23,9 @@ pub enum TimeoutError {
     /// The waiter itself was asked to cancel.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+    /// The context may not wait for the clock.
+    #[error(transparent)]
+    Denied(#[from] CapabilityDenied),
     /// Something else in the operation's region went wrong.
     #[error(transparent)]
     Region(RegionError),
@@ -30,7 +35,19 @@ impl From<TimeoutError> for std::io::Error {
     fn from(e: TimeoutError) -> Self {
         match e {
             TimeoutError::Elapsed => std::io::Error::new(std::io::ErrorKind::TimedOut, e),
+            TimeoutError::Denied(denied) => denied.into(),
             other => std::io::Error::other(other),
+        }
+    }
+}
+
+impl From<TimeoutError> for Error {
+    fn from(e: TimeoutError) -> Self {
+        match e {
+            TimeoutError::Elapsed => Error::new(ErrorKind::DeadlineExceeded, e.to_string()),
+            TimeoutError::Cancelled(c) => c.into(),
+            TimeoutError::Denied(denied) => denied.into(),
+            TimeoutError::Region(e) => e.into(),
         }
     }
 }
@@ -50,6 +67,7 @@ impl Cx {
         F: FnOnce(Scope) -> Fut,
         Fut: Future<Output = T>,
     {
+        self.require(Capability::Time)?;
         let options = RegionOptions {
             budget: Budget::new().with_timeout(self.now(), d),
             ..RegionOptions::named("timeout")
@@ -73,7 +91,7 @@ impl Cx {
     /// it for futures that are safe to drop, and [`Cx::timeout`] for others.
     ///
     /// # Errors
-    /// [`TimeoutError::Elapsed`] or [`TimeoutError::Cancelled`].
+    /// [`TimeoutError::Elapsed`], [`TimeoutError::Cancelled`] or [`TimeoutError::Denied`].
     pub fn timeout_drop<F: Future>(&self, d: Duration, fut: F) -> TimeoutDrop<'_, F> {
         TimeoutDrop {
             fut,
@@ -102,7 +120,10 @@ impl<F: Future> Future for TimeoutDrop<'_, F> {
         }
         match std::task::ready!(Pin::new(this.sleep).poll(task)) {
             Ok(()) => Poll::Ready(Err(TimeoutError::Elapsed)),
-            Err(cancelled) => Poll::Ready(Err(TimeoutError::Cancelled(cancelled))),
+            Err(cancelled) => Poll::Ready(Err(match cancelled.denied() {
+                Some(denied) => TimeoutError::Denied(denied),
+                None => TimeoutError::Cancelled(cancelled),
+            })),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Reasons form a join semilattice under [`CancelReason::strengthen`]: a later,
 //! stronger request wins, a weaker one changes nothing.
 
+use super::caps::{Capability, CapabilityDenied};
 use super::id::{RegionId, TaskId};
 use super::time::Time;
 use std::cmp::Ordering;
@@ -70,6 +71,8 @@ pub struct CancelReason {
     pub cause: Option<Arc<CancelReason>>,
     /// Whether a message or the chain was cut.
     pub truncated: bool,
+    /// The wait ended because its context may not perform this effect; nobody asked anything.
+    pub denied: Option<CapabilityDenied>,
 }
 
 impl CancelReason {
@@ -83,6 +86,7 @@ impl CancelReason {
             message: None,
             cause: None,
             truncated: false,
+            denied: None,
         }
     }
 
@@ -151,6 +155,11 @@ impl CancelReason {
         self.chain().any(|r| r.kind == kind)
     }
 
+    /// The denial as something with an order.
+    fn denied_bits(&self) -> Option<(Capability, u8)> {
+        self.denied.map(|d| (d.capability, d.held.bits()))
+    }
+
     /// Greater means stronger.
     fn precedence(&self, o: &Self) -> Ordering {
         let mut a = self.chain();
@@ -166,7 +175,8 @@ impl CancelReason {
                     .then_with(|| b.region.cmp(&a.region))
                     .then_with(|| b.task.cmp(&a.task))
                     .then_with(|| b.message.cmp(&a.message))
-                    .then_with(|| b.truncated.cmp(&a.truncated)),
+                    .then_with(|| b.truncated.cmp(&a.truncated))
+                    .then_with(|| b.denied_bits().cmp(&a.denied_bits())),
             };
             if order != Ordering::Equal {
                 return order;
@@ -233,6 +243,12 @@ impl Cancelled {
         &self.0
     }
 
+    /// The effect that the context of the wait may not perform, if that is what
+    /// ended it: then nobody has asked the task to cancel.
+    pub fn denied(&self) -> Option<CapabilityDenied> {
+        self.0.denied
+    }
+
     /// Why, shared.
     pub fn into_reason(self) -> Arc<CancelReason> {
         self.0
@@ -241,13 +257,25 @@ impl Cancelled {
 
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cancelled: {}", self.0)
+        match &self.0.denied {
+            Some(denied) => denied.fmt(f),
+            None => write!(f, "cancelled: {}", self.0),
+        }
     }
 }
 
 impl std::error::Error for Cancelled {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&*self.0)
+    }
+}
+
+impl From<CapabilityDenied> for Cancelled {
+    /// For waits whose only error is this one.
+    fn from(denied: CapabilityDenied) -> Self {
+        let mut reason = CancelReason::new(CancelKind::User).with_message(denied.to_string());
+        reason.denied = Some(denied);
+        Cancelled::new(Arc::new(reason))
     }
 }
 
@@ -258,9 +286,13 @@ impl From<Cancelled> for CancelReason {
 }
 
 impl From<Cancelled> for std::io::Error {
-    /// Of kind `Other`, not `Interrupted`: standard helpers retry the latter forever.
+    /// Of kind `Other`, not `Interrupted`: standard helpers retry the latter
+    /// forever. A denied effect is `PermissionDenied`.
     fn from(c: Cancelled) -> Self {
-        std::io::Error::other(c)
+        match c.denied() {
+            Some(_) => std::io::Error::new(std::io::ErrorKind::PermissionDenied, c),
+            None => std::io::Error::other(c),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! Rules and shells return or emit events; nobody calls an observer by hand.
 
 use super::cancel::CancelKind;
+use super::caps::{CapSet, Capability};
 use super::id::{RegionId, TaskId};
 use super::obligation::{ObligationKind, Resolution};
 use super::outcome::Severity;
@@ -117,6 +118,26 @@ pub enum Event {
         /// How.
         how: Resolution,
     },
+    /// The region of an arm of a race was opened.
+    RaceJoined {
+        /// Which race.
+        race: u64,
+        /// The arm's region.
+        region: RegionId,
+    },
+    /// A race is about to return.
+    RaceReturned {
+        /// Which race.
+        race: u64,
+    },
+    /// Code of a region goes on although its cleanup budget is spent: it does not
+    /// return from a poll, or may not be dropped.
+    StillRunning {
+        /// Which region.
+        region: RegionId,
+        /// The task; `None` for the region's body or a finalizer.
+        task: Option<TaskId>,
+    },
     /// A finalizer of a region ran.
     FinalizerRan {
         /// Which region.
@@ -146,6 +167,8 @@ pub enum Event {
         /// Bytes, or zero.
         bytes: u64,
     },
+    /// A socket operation has to wait for the network; its task is the one being polled.
+    SocketAwaited,
     /// A value was drawn from the entropy source.
     EntropyDrawn,
     /// The program said something.
@@ -155,4 +178,71 @@ pub enum Event {
         /// What.
         note: &'static str,
     },
+    /// The program put an event of its own into the trace.
+    User {
+        /// Who.
+        task: TaskId,
+        /// What.
+        event: UserEvent,
+    },
+    /// A context that may do less than its maker was given to a task.
+    CapsNarrowed {
+        /// Whose context it is.
+        task: TaskId,
+        /// What the maker's context may do.
+        from: CapSet,
+        /// What the new one may.
+        to: CapSet,
+    },
+    /// A narrowed context was asked for an effect that it may perform.
+    EffectAllowed {
+        /// Whose context it is.
+        task: TaskId,
+        /// What was asked for.
+        capability: Capability,
+        /// What the context may do.
+        held: CapSet,
+    },
+    /// A context was asked for an effect that it may not perform.
+    EffectDenied {
+        /// Whose context it is.
+        task: TaskId,
+        /// What was asked for.
+        capability: Capability,
+    },
+    /// A task waited through the context of another.
+    ForeignCx {
+        /// Whose context it is.
+        owner: TaskId,
+        /// Who used it.
+        user: TaskId,
+    },
+}
+
+/// What a program says about itself: a name, and a number that goes with it.
+///
+/// Fixed in size, so that a trace stays a list of plain values.
+///
+/// ```
+/// use asupersync::types::event::UserEvent;
+/// assert_eq!(UserEvent::from("started"), UserEvent::from(("started", 0)));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct UserEvent {
+    /// What happened.
+    pub name: &'static str,
+    /// How much of it, or which one; 0 when there is nothing to count.
+    pub value: u64,
+}
+
+impl From<&'static str> for UserEvent {
+    fn from(name: &'static str) -> Self {
+        UserEvent { name, value: 0 }
+    }
+}
+
+impl From<(&'static str, u64)> for UserEvent {
+    fn from((name, value): (&'static str, u64)) -> Self {
+        UserEvent { name, value }
+    }
 }

@@ -1,6 +1,6 @@
 //! What a region does when one of its children ends badly.
 
-use super::id::TaskId;
+use super::id::{RegionId, TaskId};
 use super::outcome::Severity;
 use super::time::Time;
 use std::fmt;
@@ -8,6 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The reaction of a region to the ends of its children.
+///
+/// Ends are handled one after the other, in the order in which they come; a
+/// report orders ends of one instant by task.
 #[derive(Clone, Default)]
 pub enum Policy {
     /// An error or a panic cancels the siblings.
@@ -15,7 +18,8 @@ pub enum Policy {
     FailFast,
     /// Nothing cancels the siblings; all ends are collected.
     Collect,
-    /// The program decides.
+    /// The program decides, at the end of every child that was not stopped on
+    /// purpose, good ends included.
     Custom(Arc<dyn RegionPolicy>),
 }
 
@@ -31,6 +35,12 @@ impl Policy {
             Policy::Custom(p) => p.on_child(end),
         }
     }
+
+    /// Whether the policy wants to hear of this end at all: nobody else asks
+    /// about the many ends that are good.
+    pub(crate) fn hears_of(&self, severity: Severity) -> bool {
+        severity != Severity::Ok || matches!(self, Policy::Custom(_))
+    }
 }
 
 impl fmt::Debug for Policy {
@@ -44,6 +54,26 @@ impl fmt::Debug for Policy {
 }
 
 /// A reaction written by the program. It is called with no lock held and must not block.
+///
+/// ```
+/// use asupersync::types::policy::{Action, ChildEnd, RegionPolicy};
+/// use asupersync::{Policy, RegionOptions, Severity};
+/// use std::sync::Arc;
+///
+/// /// A panic concerns the regions above as well.
+/// struct Grave;
+/// impl RegionPolicy for Grave {
+///     fn on_child(&self, end: &ChildEnd) -> Action {
+///         match end.severity {
+///             Severity::Panicked => Action::Escalate,
+///             Severity::Err => Action::CancelSiblings,
+///             Severity::Ok | Severity::Cancelled => Action::Continue,
+///         }
+///     }
+/// }
+/// let options = RegionOptions { policy: Policy::Custom(Arc::new(Grave)), ..RegionOptions::named("jobs") };
+/// # drop(options);
+/// ```
 pub trait RegionPolicy: Send + Sync {
     /// What to do about this end.
     fn on_child(&self, end: &ChildEnd) -> Action;
@@ -54,6 +84,9 @@ pub trait RegionPolicy: Send + Sync {
 pub struct ChildEnd {
     /// The task that ended.
     pub task: TaskId,
+    /// The task's region: another than the policy's own when the end was
+    /// escalated from a region below.
+    pub region: RegionId,
     /// How.
     pub severity: Severity,
     /// When.
@@ -66,7 +99,81 @@ pub enum Action {
     /// Let the siblings go on.
     Continue,
     /// Ask every sibling to cancel.
+    ///
+    /// After a bad end the siblings are asked with `FailFast`; after a good one
+    /// with `RaceLost`, since they are no longer needed, which is no failure.
     CancelSiblings,
+    /// As `CancelSiblings`; then the failure counts as one of the region above,
+    /// whose policy decides about it in turn. At the root it ends there.
+    Escalate,
+}
+
+/// How many children a region admits at a time.
+///
+/// Limits count the region's own live children, not what is below those: so an
+/// admission looks at one region only. A subregion has its own limits met with
+/// its parent's. Regions opened by cleanup are not counted against a limit, for
+/// cleanup that is refused would not be cleanup.
+///
+/// ```
+/// use asupersync::RegionLimits;
+/// let limits = RegionLimits { max_tasks: 1_000, ..RegionLimits::NONE };
+/// assert_eq!(limits.meet(RegionLimits { max_tasks: 5, ..RegionLimits::NONE }).max_tasks, 5);
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RegionLimits {
+    /// Live tasks, blocking ones and daemons included.
+    pub max_tasks: u32,
+    /// Open subregions.
+    pub max_regions: u32,
+    /// Live blocking tasks: closures that run on, or wait for, the blocking pool.
+    pub max_blocking: u32,
+}
+
+impl RegionLimits {
+    /// No limit.
+    pub const NONE: RegionLimits = RegionLimits {
+        max_tasks: u32::MAX,
+        max_regions: u32::MAX,
+        max_blocking: u32::MAX,
+    };
+
+    /// Both limits at once.
+    #[must_use]
+    pub fn meet(self, o: Self) -> Self {
+        RegionLimits {
+            max_tasks: self.max_tasks.min(o.max_tasks),
+            max_regions: self.max_regions.min(o.max_regions),
+            max_blocking: self.max_blocking.min(o.max_blocking),
+        }
+    }
+}
+
+impl Default for RegionLimits {
+    fn default() -> Self {
+        RegionLimits::NONE
+    }
+}
+
+/// The limit of a region that refused a child.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Limit {
+    /// [`RegionLimits::max_tasks`] of this many.
+    Tasks(u32),
+    /// [`RegionLimits::max_regions`] of this many.
+    Regions(u32),
+    /// [`RegionLimits::max_blocking`] of this many.
+    Blocking(u32),
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Limit::Tasks(max) => write!(f, "{max} live tasks"),
+            Limit::Regions(max) => write!(f, "{max} open subregions"),
+            Limit::Blocking(max) => write!(f, "{max} live blocking tasks"),
+        }
+    }
 }
 
 /// How long cleanup may take, by the rank of the reason for it.
@@ -128,6 +235,11 @@ pub struct Name(Option<std::borrow::Cow<'static, str>>);
 impl Name {
     /// No name.
     pub const NONE: Name = Name(None);
+
+    /// A name that is known when the program is built.
+    pub const fn literal(name: &'static str) -> Name {
+        Name(Some(std::borrow::Cow::Borrowed(name)))
+    }
 
     /// The name, or `""` when there is none.
     pub fn as_str(&self) -> &str {

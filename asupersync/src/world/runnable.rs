@@ -78,6 +78,11 @@ impl Runnable {
         Runnable { header }
     }
 
+    /// Gives the reference away without releasing it; [`Runnable::from_raw`] takes it back.
+    pub(crate) fn into_raw(self) -> NonNull<Header> {
+        ManuallyDrop::new(self).header
+    }
+
     /// Polls the task's future once, on this thread.
     pub fn run(self) {
         let this = ManuallyDrop::new(self);
@@ -170,7 +175,7 @@ impl Chain {
 
     /// Appends a task.
     pub fn push(&mut self, task: Runnable) {
-        let header = ManuallyDrop::new(task).header;
+        let header = task.into_raw();
         // SAFETY: we own the Runnable, hence its link.
         unsafe { *header.as_ref().next.get() = None };
         match self.tail {

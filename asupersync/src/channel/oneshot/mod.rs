@@ -8,55 +8,80 @@
 //! assert_eq!(rx.try_recv(), Ok(7));
 //! assert_eq!(rx.try_recv(), Err(oneshot::TryRecvError::Closed));
 //! ```
+//!
+//! A channel is one allocation, freed with the value received or with the last
+//! end; sending and receiving are one atomic step each, and one more where
+//! somebody waits.
 
+mod cell;
 mod error;
-mod state;
+
+/// What the cell is made of, by a name that a model checker can give to its own.
+mod atomic {
+    pub(super) use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// `std`'s, with access in the form that a model checker can follow.
+    pub(super) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(super) const fn new(value: T) -> Self {
+            UnsafeCell(std::cell::UnsafeCell::new(value))
+        }
+
+        pub(super) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+            f(self.0.get())
+        }
+
+        pub(super) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
+            f(self.0.get())
+        }
+    }
+}
 
 pub use error::{RecvError, TryRecvError};
 
-use crate::cx::{Cx, DropSafe, Interrupt};
+use super::outside;
+use super::waiting::{Wait, Waiting};
+use crate::cx::{Cx, DropSafe};
 use crate::exec::obligation::Obligation;
 use crate::types::cancel::Cancelled;
+use crate::types::cancel_class::CancelClass;
 use crate::types::obligation::{AbortCause, ObligationKind};
-use state::{Shared, Watched};
+use cell::{Found, Rx, Tx};
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
+
+/// What happens to each operation that is cancelled or dropped half-way.
+pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
+    ("Sender::closed", CancelClass::Safe),
+    ("Receiver::recv", CancelClass::Safe),
+];
 
 /// A channel for one value; one allocation.
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
-    let shared = Arc::new(Shared::new());
-    (
-        Sender {
-            shared: Some(shared.clone()),
-        },
-        Receiver { shared },
-    )
+    let (tx, rx) = cell::pair();
+    (Sender(tx), Receiver(rx))
 }
 
 /// The sending end. Dropped unused, the receiver gets [`RecvError::Closed`].
-pub struct Sender<T> {
-    /// Taken when it is used.
-    shared: Option<Arc<Shared<T>>>,
-}
+pub struct Sender<T>(Tx<T>);
 
 impl<T> Sender<T> {
     /// Sends the value, without waiting.
     ///
     /// # Errors
     /// The value, when the receiver is gone or has closed.
-    pub fn send(mut self, value: T) -> Result<(), T> {
-        self.take().send(value)
+    pub fn send(self, value: T) -> Result<(), T> {
+        self.0.send(value)
     }
 
     /// Promises to send: from now on the task of `cx` owes the receiver a value
     /// or an abort, and is reported when it completes with neither.
-    pub fn reserve(mut self, cx: &Cx) -> Permit<T> {
-        let promise = cx.promise(ObligationKind::SendPermit);
+    pub fn reserve(self, cx: &Cx) -> Permit<T> {
         Permit {
-            shared: Some(self.take()),
-            promise: Some(promise),
+            tx: self.0,
+            promise: cx.promise(ObligationKind::SendPermit),
         }
     }
 
@@ -68,37 +93,17 @@ impl<T> Sender<T> {
     /// # Errors
     /// When the task was asked to cancel.
     pub fn closed<'a>(&'a mut self, cx: &'a Cx) -> Closed<'a, T> {
-        Closed {
-            sender: self,
-            cx,
-            interrupt: Interrupt::default(),
-            waiting: false,
-        }
+        Closed(Waiting::new(cx, self))
+    }
+
+    /// The poll form of [`Sender::closed`]: it observes no cancellation.
+    pub fn poll_closed(&mut self, task: &mut Context<'_>) -> Poll<()> {
+        self.0.poll_closed(task.waker())
     }
 
     /// Whether a value sent now would come back.
     pub fn is_closed(&self) -> bool {
-        self.shared().is_closed()
-    }
-
-    fn shared(&self) -> &Arc<Shared<T>> {
-        self.shared
-            .as_ref()
-            .expect("a sender holds its channel until it is used")
-    }
-
-    fn take(&mut self) -> Arc<Shared<T>> {
-        self.shared
-            .take()
-            .expect("a sender holds its channel until it is used")
-    }
-}
-
-impl<T> Drop for Sender<T> {
-    fn drop(&mut self) {
-        if let Some(shared) = self.shared.take() {
-            shared.remove_sender();
-        }
+        self.0.is_closed()
     }
 }
 
@@ -113,9 +118,10 @@ impl<T> fmt::Debug for Sender<T> {
 /// A promise to send the value. Dropped, the receiver gets [`RecvError::Closed`].
 #[must_use = "a permit that is dropped sends nothing"]
 pub struct Permit<T> {
-    /// Taken when it is used.
-    shared: Option<Arc<Shared<T>>>,
-    promise: Option<Obligation>,
+    // First, so that the receiver is told before the promise settles itself,
+    // which may panic in strict mode.
+    tx: Tx<T>,
+    promise: Obligation,
 }
 
 impl<T> Permit<T> {
@@ -123,52 +129,45 @@ impl<T> Permit<T> {
     ///
     /// # Errors
     /// The value, when the receiver is gone or has closed.
-    pub fn send(mut self, value: T) -> Result<(), T> {
-        let (Some(shared), Some(promise)) = (self.shared.take(), self.promise.take()) else {
-            unreachable!("a permit holds its channel until it is used");
-        };
-        let sent = shared.send(value);
+    pub fn send(self, value: T) -> Result<(), T> {
+        let sent = self.tx.send(value);
         match &sent {
-            Ok(()) => promise.commit(),
-            Err(_) => promise.abort(AbortCause::Error),
+            Ok(()) => self.promise.commit(),
+            Err(_) => self.promise.abort(AbortCause::Error),
         }
         sent
     }
 
     /// Sends nothing: the receiver gets [`RecvError::Closed`].
-    pub fn abort(mut self) {
-        if let (Some(shared), Some(promise)) = (self.shared.take(), self.promise.take()) {
-            shared.remove_sender();
-            promise.abort(AbortCause::Explicit);
-        }
+    pub fn abort(self) {
+        drop(self.tx);
+        self.promise.abort(AbortCause::Explicit);
+    }
+
+    /// Whether a value sent now would come back.
+    pub fn is_closed(&self) -> bool {
+        self.tx.is_closed()
     }
 
     /// Hands the promise over to the task of `cx`, which is the one that must keep it now.
-    pub fn transfer(mut self, cx: &Cx) -> Self {
-        self.promise = self.promise.take().map(|promise| cx.adopt(promise));
-        self
-    }
-}
-
-impl<T> Drop for Permit<T> {
-    fn drop(&mut self) {
-        // The promise settles itself after this, by its own drop.
-        if let Some(shared) = self.shared.take() {
-            shared.remove_sender();
+    pub fn transfer(self, cx: &Cx) -> Self {
+        Permit {
+            tx: self.tx,
+            promise: cx.adopt(self.promise),
         }
     }
 }
 
 impl<T> fmt::Debug for Permit<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit").finish_non_exhaustive()
+        f.debug_struct("Permit")
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
     }
 }
 
 /// The receiving end. Dropping it drops a value that was not received.
-pub struct Receiver<T> {
-    shared: Arc<Shared<T>>,
-}
+pub struct Receiver<T>(Rx<T>);
 
 impl<T> Receiver<T> {
     /// Waits for the value.
@@ -181,12 +180,7 @@ impl<T> Receiver<T> {
     /// value was received already; [`RecvError::Cancelled`] when the task was
     /// asked to cancel.
     pub fn recv<'a>(&'a mut self, cx: &'a Cx) -> Recv<'a, T> {
-        Recv {
-            receiver: self,
-            cx,
-            interrupt: Interrupt::default(),
-            waiting: false,
-        }
+        Recv(Waiting::new(cx, self))
     }
 
     /// Takes the value if it is there.
@@ -194,50 +188,58 @@ impl<T> Receiver<T> {
     /// # Errors
     /// [`TryRecvError`] says whether to come back later.
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
-        self.shared.try_recv()
+        match self.0.try_recv() {
+            Found::Value(value) => Ok(value),
+            Found::Nothing => Err(TryRecvError::Empty),
+            Found::Gone => Err(TryRecvError::Closed),
+        }
     }
 
     /// The poll form of [`Receiver::recv`]: it observes no cancellation, and
     /// `None` means that no value will come.
     pub fn poll_recv(&mut self, task: &mut Context<'_>) -> Poll<Option<T>> {
-        self.shared.poll_recv(task)
+        self.0.poll_recv(task.waker())
+    }
+
+    /// Receives on a thread that runs no task, which blocks meanwhile. In the
+    /// lab, whose world is one thread, nobody would be left to send.
+    ///
+    /// # Errors
+    /// [`RecvError::Closed`], as [`Receiver::recv`].
+    ///
+    /// # Panics
+    /// Inside of a task: it would block its worker.
+    pub fn blocking_recv(&mut self) -> Result<T, RecvError> {
+        outside::block(|task| self.poll_recv(task)).ok_or(RecvError::Closed)
     }
 
     /// Lets the sender send no more; a value sent before can still be received.
     pub fn close(&mut self) {
-        self.shared.close();
-    }
-}
-
-impl<T> Drop for Receiver<T> {
-    fn drop(&mut self) {
-        self.shared.remove_receiver();
+        self.0.close();
     }
 }
 
 impl<T> fmt::Debug for Receiver<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Receiver")
-            .field("closed", &self.shared.is_closed())
+            .field("closed", &self.0.is_closed())
             .finish()
     }
 }
 
 /// Future of [`Receiver::recv`].
 #[must_use = "futures do nothing unless awaited"]
-pub struct Recv<'a, T> {
-    receiver: &'a mut Receiver<T>,
-    cx: &'a Cx,
-    interrupt: Interrupt,
-    /// Whether the channel keeps a waker of ours.
-    waiting: bool,
-}
+pub struct Recv<'a, T>(Waiting<'a, &'a mut Receiver<T>>);
 
-impl<T> Recv<'_, T> {
+impl<T> Wait for &mut Receiver<T> {
+    type Output = Option<T>;
+
+    fn poll(&mut self, task: &mut Context<'_>) -> Poll<Option<T>> {
+        self.poll_recv(task)
+    }
+
     fn withdraw(&mut self) {
-        if std::mem::take(&mut self.waiting) {
-            self.receiver.shared.forget_receiver();
-        }
+        self.0.forget_waker();
     }
 }
 
@@ -245,20 +247,11 @@ impl<T> Future for Recv<'_, T> {
     type Output = Result<T, RecvError>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        if let Err(cancelled) = ready!(this.interrupt.poll(this.cx, task)) {
-            this.withdraw();
-            return Poll::Ready(Err(RecvError::Cancelled(cancelled)));
-        }
-        let received = this.receiver.shared.poll_recv(task);
-        this.waiting = received.is_pending();
-        received.map(|value| value.ok_or(RecvError::Closed))
-    }
-}
-
-impl<T> Drop for Recv<'_, T> {
-    fn drop(&mut self) {
-        self.withdraw();
+        self.get_mut().0.poll(task).map(|received| match received {
+            Ok(Some(value)) => Ok(value),
+            Ok(None) => Err(RecvError::Closed),
+            Err(cancelled) => Err(RecvError::Cancelled(cancelled)),
+        })
     }
 }
 
@@ -266,19 +259,17 @@ impl<T> DropSafe for Recv<'_, T> {}
 
 /// Future of [`Sender::closed`].
 #[must_use = "futures do nothing unless awaited"]
-pub struct Closed<'a, T> {
-    sender: &'a mut Sender<T>,
-    cx: &'a Cx,
-    interrupt: Interrupt,
-    /// Whether the channel keeps a waker of ours.
-    waiting: bool,
-}
+pub struct Closed<'a, T>(Waiting<'a, &'a mut Sender<T>>);
 
-impl<T> Closed<'_, T> {
+impl<T> Wait for &mut Sender<T> {
+    type Output = ();
+
+    fn poll(&mut self, task: &mut Context<'_>) -> Poll<()> {
+        self.poll_closed(task)
+    }
+
     fn withdraw(&mut self) {
-        if std::mem::take(&mut self.waiting) {
-            self.sender.shared().forget_watcher();
-        }
+        self.0.forget_waker();
     }
 }
 
@@ -286,23 +277,7 @@ impl<T> Future for Closed<'_, T> {
     type Output = Result<(), Cancelled>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        if let Err(cancelled) = ready!(this.interrupt.poll(this.cx, task)) {
-            this.withdraw();
-            return Poll::Ready(Err(cancelled));
-        }
-        let watched = this.sender.shared().poll_watch(task);
-        this.waiting = watched == Watched::Open;
-        match watched {
-            Watched::Open => Poll::Pending,
-            Watched::Closed => Poll::Ready(Ok(())),
-        }
-    }
-}
-
-impl<T> Drop for Closed<'_, T> {
-    fn drop(&mut self) {
-        self.withdraw();
+        self.get_mut().0.poll(task)
     }
 }
 

@@ -3,12 +3,19 @@
 //! An oracle reads events and nothing else, so it judges a recorded trace as
 //! well as a live run. One violation is proof: the checks are exact.
 
+mod capability_use;
+mod futurelock;
 mod obligation_leak;
 mod quiescence;
+mod race_drain;
 mod task_leak;
 
+pub use capability_use::CapabilityUse;
+pub use futurelock::Futurelock;
+pub(super) use futurelock::MAX_IDLE_STEPS;
 pub use obligation_leak::ObligationLeak;
 pub use quiescence::Quiescence;
+pub use race_drain::RaceDrain;
 pub use task_leak::TaskLeak;
 
 use super::trace::{Trace, TraceEvent};
@@ -57,60 +64,61 @@ impl fmt::Display for Place<'_> {
     }
 }
 
-/// The oracles of a run.
-pub(super) struct Oracles {
-    pub(super) task_leak: TaskLeak,
-    pub(super) obligation_leak: ObligationLeak,
-    pub(super) quiescence: Quiescence,
+macro_rules! oracles {
+    ($strict:ident, $idle_steps:ident; $($name:ident: $oracle:ident = $new:expr,)*) => {
+        /// The oracles of a run.
+        pub(super) struct Oracles {
+            $(pub(super) $name: $oracle,)*
+        }
+
+        impl Oracles {
+            pub(super) fn new($strict: bool, $idle_steps: u64) -> Self {
+                Oracles { $($name: $new,)* }
+            }
+
+            pub(super) fn on(&mut self, e: &TraceEvent) {
+                $(self.$name.on(e);)*
+            }
+
+            pub(super) fn end(&mut self) {
+                $(self.$name.end();)*
+            }
+
+            pub(super) fn check(&self) -> Result<(), OracleViolation> {
+                $(self.$name.check()?;)*
+                Ok(())
+            }
+
+            /// All violations, in the order of the laws.
+            fn violations(&self) -> Vec<OracleViolation> {
+                [$(self.$name.check().err(),)*].into_iter().flatten().collect()
+            }
+        }
+    };
 }
 
-impl Oracles {
-    pub(super) fn new(strict: bool) -> Self {
-        Oracles {
-            task_leak: TaskLeak::new(),
-            obligation_leak: ObligationLeak::new(strict),
-            quiescence: Quiescence::new(),
-        }
-    }
-
-    pub(super) fn on(&mut self, e: &TraceEvent) {
-        self.all_mut().into_iter().for_each(|o| o.on(e));
-    }
-
-    pub(super) fn end(&mut self) {
-        self.all_mut().into_iter().for_each(|o| o.end());
-    }
-
-    pub(super) fn check(&self) -> Result<(), OracleViolation> {
-        self.task_leak.check()?;
-        self.obligation_leak.check()?;
-        self.quiescence.check()
-    }
-
-    fn all_mut(&mut self) -> [&mut dyn Oracle; 3] {
-        [
-            &mut self.task_leak,
-            &mut self.obligation_leak,
-            &mut self.quiescence,
-        ]
-    }
+// The order is that in which violations are told.
+oracles! { strict, idle_steps;
+    task_leak: TaskLeak = TaskLeak::new(),
+    obligation_leak: ObligationLeak = ObligationLeak::new(strict),
+    quiescence: Quiescence = Quiescence::new(),
+    race_drain: RaceDrain = RaceDrain::new(),
+    capability_use: CapabilityUse = CapabilityUse::new(),
+    futurelock: Futurelock = Futurelock::new(idle_steps),
 }
 
 /// Judges a recorded trace by every oracle; the violations in the order of the laws.
 pub fn judge(trace: &Trace, strict: bool) -> Vec<OracleViolation> {
-    let mut oracles = Oracles::new(strict);
+    let mut oracles = Oracles::new(strict, MAX_IDLE_STEPS);
     trace.events.iter().for_each(|e| oracles.on(e));
     oracles.end();
-    oracles
-        .all_mut()
-        .into_iter()
-        .filter_map(|o| o.check().err())
-        .collect()
+    oracles.violations()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::caps::{CapSet, Capability};
     use crate::types::event::Event;
     use crate::types::obligation::{AbortCause, ObligationKind, Resolution};
     use crate::types::outcome::Severity;
@@ -163,6 +171,22 @@ mod tests {
         }
     }
 
+    fn narrowed(from: CapSet, to: CapSet) -> Event {
+        Event::CapsNarrowed {
+            task: CHILD,
+            from,
+            to,
+        }
+    }
+
+    fn allowed(capability: Capability, held: CapSet) -> Event {
+        Event::EffectAllowed {
+            task: CHILD,
+            capability,
+            held,
+        }
+    }
+
     /// A run without fault that uses everything the laws speak of.
     fn clean() -> Vec<Event> {
         vec![
@@ -179,6 +203,12 @@ mod tests {
             closed(R1),
             closed(R0),
             completed(ROOT, R0),
+            narrowed(CapSet::ALL, CapSet::TIME),
+            allowed(Capability::Time, CapSet::TIME),
+            Event::EffectDenied {
+                task: CHILD,
+                capability: Capability::Net,
+            },
         ]
     }
 
@@ -232,11 +262,30 @@ mod tests {
         const TASK: &str = "task leak";
         const PROMISE: &str = "obligation leak";
         const QUIET: &str = "quiescence";
+        const CAPS: &str = "capability use";
         let dropped = with(
             7,
             resolved(CHILD, 1, Resolution::Aborted(AbortCause::Dropped)),
         );
-        let cases: [(&str, Vec<Event>, &[&str]); 10] = [
+        let mut early = clean();
+        let (joined, returned) = (
+            Event::RaceJoined {
+                race: 3,
+                region: R1,
+            },
+            Event::RaceReturned { race: 3 },
+        );
+        early.splice(2..2, [joined]);
+        let mut drained = early.clone();
+        early.splice(3..3, [returned]);
+        drained.push(returned);
+        assert_eq!(fired(&drained, true), [""; 0]);
+        let cases: Vec<(&str, Vec<Event>, &[&str])> = vec![
+            (
+                "a race returns before its arm is closed",
+                early,
+                &["race drain"],
+            ),
             ("the root task never completes", without(12), &[TASK]),
             (
                 "a task completes twice",
@@ -266,6 +315,24 @@ mod tests {
             ),
             ("a region never closes", without(10), &[QUIET]),
             ("a timer outlives the run", without(8), &[QUIET]),
+            (
+                "a context is made with more than its maker's",
+                followed_by(&[narrowed(CapSet::TIME, CapSet::TIME.with(CapSet::NET))]),
+                &[CAPS],
+            ),
+            (
+                "a context performs an effect that it may not",
+                followed_by(&[allowed(Capability::Net, CapSet::TIME)]),
+                &[CAPS],
+            ),
+            (
+                "a task waits through another's context",
+                followed_by(&[Event::ForeignCx {
+                    owner: ROOT,
+                    user: CHILD,
+                }]),
+                &[CAPS],
+            ),
             (
                 "a task enters a closed region",
                 followed_by(&[spawned(CHILD, R1), completed(CHILD, R1)]),

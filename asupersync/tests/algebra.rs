@@ -1,0 +1,197 @@
+//! The laws of joining and racing, at the level of severities: the two sides of
+//! a law end in the same set of ways over the schedules of the lab.
+//!
+//! | law | holds for severities | for values |
+//! |---|---|---|
+//! | join is associative and commutative, ready-`Ok` is its unit | yes | up to the order of the tuple |
+//! | race is associative and commutative | yes | no: [`ties_break_commutativity_for_values`] |
+//! | never is the unit of race | yes | yes |
+//! | join distributes over race, for arms without effects | yes | yes, for pure arms |
+//! | `timeout(a, timeout(b, f))` is `timeout(min(a, b), f)` | yes | yes |
+//! | `timeout(d, f)` is a race of `f` with a sleep | yes | no: [`a_timeout_keeps_a_value_that_a_race_gives_away`] |
+
+use asupersync::combine::Arm;
+use asupersync::{Cx, LabConfig, LabRuntime, Severity, join, race};
+use std::collections::BTreeSet;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// A small program that ends in a severity.
+#[derive(Clone, Debug)]
+enum Term {
+    /// Yields so often, then ends so.
+    Leaf(u32, Severity),
+    /// Sleeps so many seconds, then ends well.
+    Sleep(u64),
+    /// Goes on until it is asked to cancel.
+    Never,
+    Join(Box<Term>, Box<Term>),
+    Race(Box<Term>, Box<Term>),
+    Timeout(u64, Box<Term>),
+}
+use Term::{Leaf, Never, Sleep};
+
+fn join(a: &Term, b: &Term) -> Term {
+    Term::Join(a.clone().into(), b.clone().into())
+}
+
+fn race(a: &Term, b: &Term) -> Term {
+    Term::Race(a.clone().into(), b.clone().into())
+}
+
+fn timeout(secs: u64, a: &Term) -> Term {
+    Term::Timeout(secs, a.clone().into())
+}
+
+type Ends = Pin<Box<dyn Future<Output = Severity> + Send>>;
+
+fn eval(cx: Cx, term: Term) -> Ends {
+    Box::pin(async move {
+        match term {
+            Leaf(yields, severity) => {
+                for _ in 0..yields {
+                    if cx.yield_now().await.is_err() {
+                        return Severity::Cancelled;
+                    }
+                }
+                severity
+            }
+            Sleep(secs) => match cx.sleep(Duration::from_secs(secs)).await {
+                Ok(()) => Severity::Ok,
+                Err(_) => Severity::Cancelled,
+            },
+            Never => {
+                cx.cancelled().await;
+                Severity::Cancelled
+            }
+            // Both sides run as tasks, so that the schedule decides who goes first.
+            Term::Join(a, b) => {
+                let a = cx.spawn(move |cx| eval(cx, *a));
+                let b = cx.spawn(move |cx| eval(cx, *b));
+                let (a, b) = join!(a, b);
+                let end = |o: asupersync::Outcome<Severity>| {
+                    o.into_result().unwrap_or(Severity::Cancelled)
+                };
+                end(a).max(end(b))
+            }
+            Term::Race(a, b) => {
+                let arms = [*a, *b].map(|term| Arm::new(move |cx| eval(cx, term)));
+                cx.race(arms)
+                    .await
+                    .map_or(Severity::Cancelled, |won| won.value)
+            }
+            Term::Timeout(secs, a) => {
+                let body = async |scope: asupersync::Scope| eval(Cx::clone(&scope), *a).await;
+                let timed = cx.timeout(Duration::from_secs(secs), body).await;
+                timed.unwrap_or(Severity::Cancelled)
+            }
+        }
+    })
+}
+
+/// How a program can end, over many schedules.
+fn ends(term: &Term) -> BTreeSet<Severity> {
+    let end = |seed| {
+        let lab = LabRuntime::new(LabConfig::default().seed(seed));
+        lab.run(async |cx| eval(Cx::clone(&cx), term.clone()).await)
+    };
+    (0..150).map(end).collect()
+}
+
+#[track_caller]
+fn same(a: &Term, b: &Term) {
+    assert_eq!(ends(a), ends(b), "\n  {a:?}\n  {b:?}");
+}
+
+/// Programs that end in each way, at once and later.
+fn leaves() -> Vec<Term> {
+    use Severity::{Cancelled, Err, Ok, Panicked};
+    let of = |yields| move |s| Leaf(yields, s);
+    let soon = [Ok, Err, Cancelled, Panicked].map(of(0));
+    soon.into_iter().chain([Ok, Err].map(of(2))).collect()
+}
+
+#[test]
+fn join_is_a_commutative_monoid() {
+    let unit = Leaf(0, Severity::Ok);
+    for a in &leaves() {
+        same(&join(a, &unit), a);
+        for b in &leaves() {
+            same(&join(a, b), &join(b, a));
+            let c = &Leaf(1, Severity::Err);
+            same(&join(a, &join(b, c)), &join(&join(a, b), c));
+        }
+    }
+}
+
+#[test]
+fn race_is_a_commutative_monoid() {
+    for a in &leaves() {
+        same(&race(a, &Never), a);
+        same(&race(&Never, a), a);
+        for b in &leaves() {
+            same(&race(a, b), &race(b, a));
+        }
+    }
+    let [a, b, c] = [Severity::Ok, Severity::Err, Severity::Panicked].map(|s| Leaf(1, s));
+    same(&race(&a, &race(&b, &c)), &race(&race(&a, &b), &c));
+}
+
+#[test]
+fn either_arm_of_a_race_can_win() {
+    let both = BTreeSet::from([Severity::Ok, Severity::Err]);
+    let (a, b) = (Leaf(0, Severity::Ok), Leaf(2, Severity::Err));
+    assert_eq!(ends(&race(&a, &b)), both, "or the laws would say nothing");
+}
+
+#[test]
+fn join_distributes_over_race() {
+    for a in &leaves() {
+        let (b, c) = (&Leaf(1, Severity::Ok), &Leaf(1, Severity::Panicked));
+        same(&join(a, &race(b, c)), &race(&join(a, b), &join(a, c)));
+    }
+}
+
+#[test]
+fn nested_timeouts_obey_the_smaller() {
+    for (a, b, f) in [(1, 2, 3), (2, 1, 3), (2, 3, 1), (3, 3, 3), (5, 4, 9)] {
+        let f = &Sleep(f);
+        same(&timeout(a, &timeout(b, f)), &timeout(a.min(b), f));
+    }
+    for a in &leaves() {
+        same(&timeout(3, a), a);
+        same(&timeout(3, &Never), &Leaf(0, Severity::Cancelled));
+    }
+}
+
+#[test]
+fn ties_break_commutativity_for_values() {
+    let lab = LabRuntime::new(LabConfig::default());
+    lab.run(async |cx: asupersync::Scope| {
+        let first = race!(&cx, |_s| async { "a" }, |_s| async { "b" }).await;
+        let swapped = race!(&cx, |_s| async { "b" }, |_s| async { "a" }).await;
+        assert_eq!(first.unwrap().value, "a");
+        assert_eq!(swapped.unwrap().value, "b", "the lower index wins a tie");
+    });
+}
+
+#[test]
+fn a_timeout_keeps_a_value_that_a_race_gives_away() {
+    let lab = LabRuntime::new(LabConfig::default());
+    lab.run(async |cx: asupersync::Scope| {
+        let second = Duration::from_secs(1);
+        // Both are due at the same instant, and the body does not look whether it was asked to stop.
+        let deaf = async |cx: &Cx| {
+            let _ = cx.cleanup().sleep(second).await;
+            "value"
+        };
+        let timed = cx.timeout(second, async |s| deaf(&s).await).await;
+        assert_eq!(timed.unwrap(), "value");
+        let raced = race!(
+            &cx,
+            |s| async { s.sleep(second).await.map_or("stopped", |()| "elapsed") },
+            |s| deaf(s),
+        );
+        assert_eq!(raced.await.unwrap().value, "elapsed");
+    });
+}
