@@ -52,6 +52,7 @@ pub mod net;
 pub mod runtime;
 pub mod sched;
 pub mod signal;
+pub mod sync;
 pub mod time;
 pub mod types;
 pub mod wait;
