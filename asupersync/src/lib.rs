@@ -44,6 +44,7 @@ pub mod channel;
 pub mod combine;
 pub mod cx;
 pub mod exec;
+pub mod fs;
 pub mod io;
 pub mod kernel;
 pub mod lab;
@@ -52,6 +53,7 @@ pub mod net;
 pub mod runtime;
 pub mod sched;
 pub mod signal;
+pub mod stream;
 pub mod sync;
 pub mod time;
 pub mod types;
@@ -69,6 +71,7 @@ pub use exec::drive::Reported;
 pub use exec::handle::{SpawnError, TaskHandle};
 pub use exec::region::RegionOptions;
 pub use lab::{LabConfig, LabRuntime};
+pub use math::det::{DetHashMap, DetHashSet};
 pub use runtime::Runtime;
 pub use time::{Missed, TimeoutError};
 pub use types::{
@@ -80,6 +83,7 @@ pub use types::{
     outcome::{Outcome, OutcomeError, PanicPayload, Severity, join_outcomes},
     policy::{Policy, RegionLimits},
     report::RegionReport,
+    responsiveness::{Bound, Primitive, RESPONSIVENESS},
     time::Time,
 };
 

@@ -1,14 +1,19 @@
 //! `select!`: which arm is taken, what the others lose, and what handlers may do.
 
 use asupersync::channel::{mpsc, oneshot};
-use asupersync::combine::drop_ok;
+use asupersync::combine::{DropOk, drop_ok};
 use asupersync::{CancelKind, Cancelled, Cx, Scope, select};
 use std::cell::Cell;
-use std::future::{pending, ready};
+use std::future::{Ready, pending, ready};
 use std::time::Duration;
 
 mod worlds;
 use worlds::{everywhere, in_lab};
+
+/// A value that may be lost.
+fn at_hand<T>(value: T) -> DropOk<Ready<T>> {
+    drop_ok(ready(value))
+}
 
 #[test]
 fn the_ready_arm_is_taken_and_the_others_lose_nothing() {
@@ -133,12 +138,12 @@ fn guards_are_looked_at_once_and_before_the_futures() {
 fn patterns_that_do_not_match_disable_their_arm() {
     everywhere(async |_cx: Scope| {
         let taken = select! {
-            Some(n) = ready(None::<u8>) => n,
-            Ok(n) | Err(n) = ready(Err::<u8, u8>(2)) => n,
+            Some(n) = at_hand(None::<u8>) => n,
+            Ok(n) | Err(n) = at_hand(Err::<u8, u8>(2)) => n,
         };
         assert_eq!(taken, 2);
         let taken = select! {
-            Some(n) = ready(None::<u8>) => n,
+            Some(n) = at_hand(None::<u8>) => n,
             else => 9,
         };
         assert_eq!(taken, 9);
@@ -148,8 +153,8 @@ fn patterns_that_do_not_match_disable_their_arm() {
             y: (u8, String),
         }
         let text = select! {
-            Point { x: 1, .. } = ready(Point { x: 0, y: (1, "a".into()) }) => "one".to_owned(),
-            Point { x: _, y: (0 | 1, mut s) } = ready(Point { x: 0, y: (1, "b".into()) }) => {
+            Point { x: 1, .. } = at_hand(Point { x: 0, y: (1, "a".into()) }) => "one".to_owned(),
+            Point { x: _, y: (0 | 1, mut s) } = at_hand(Point { x: 0, y: (1, "b".into()) }) => {
                 s.push('!');
                 s
             }
@@ -158,13 +163,13 @@ fn patterns_that_do_not_match_disable_their_arm() {
         let word = String::from("stop");
         let n = select! {
             biased;
-            Some("go") = ready(Some(word.as_str())) => 1,
-            Some(&n @ 5..) = ready(Some(&4)) => n,
-            [first, .., last @ 3] = ready([1, 2, 3]) => first + last,
-            ref whole = ready((1, 2)) => whole.0,
+            Some("go") = at_hand(Some(word.as_str())) => 1,
+            Some(&n @ 5..) = at_hand(Some(&4)) => n,
+            [first, .., last @ 3] = at_hand([1, 2, 3]) => first + last,
+            ref whole = at_hand((1, 2)) => whole.0,
         };
         assert_eq!(n, 4);
-        let n = select! { "stop" = ready(word.as_str()) => 1, else => 0 };
+        let n = select! { "stop" = at_hand(word.as_str()) => 1, else => 0 };
         assert_eq!(n, 1);
     });
 }
@@ -174,7 +179,7 @@ fn patterns_that_do_not_match_disable_their_arm() {
 fn nothing_left_and_no_else_is_a_panic() {
     worlds::current_thread(async |_cx: Scope| {
         select! {
-            Some(()) = ready(None) => {}
+            Some(()) = at_hand(None) => {}
             () = ready(()), if false => {}
         }
     });
@@ -225,13 +230,13 @@ fn names_of_the_macro_and_of_the_user_do_not_meet() {
             (1, 2, 3, 4, 5, 6, 7, 8, 9);
         let _0 = 10;
         let sum = select! {
-            scope = ready(out + f0) => scope + f1 + value + disabled + pending + task + turn + start + _0,
+            scope = at_hand(out + f0) => scope + f1 + value + disabled + pending + task + turn + start + _0,
             out = std::future::pending::<i32>(), if disabled == 5 => out,
         };
         assert_eq!(sum, 55);
         // And one inside the other.
         let nested = select! {
-            a = ready(1) => select! { b = ready(a + 1) => select! { c = ready(b + 1) => a + b + c } },
+            a = at_hand(1) => select! { b = at_hand(a + 1) => select! { c = at_hand(b + 1) => a + b + c } },
         };
         assert_eq!(nested, 6);
     });

@@ -30,7 +30,8 @@ pub trait DropSafe {}
 
 impl<F: ?Sized> DropSafe for &mut F {}
 impl<P> DropSafe for Pin<&mut P> {}
-impl<T> DropSafe for std::future::Ready<T> {}
+// Not of every `Ready<T>`: the value in it would be lost.
+impl DropSafe for std::future::Ready<()> {}
 impl<T> DropSafe for std::future::Pending<T> {}
 
 /// The part of a waiting future that listens for cancellation.

@@ -3,7 +3,7 @@
 use super::Cx;
 use crate::exec::cell::Settle;
 use crate::exec::handle::{SpawnError, TaskHandle};
-use crate::exec::probe::{CancelProbe, Plain, Tried};
+use crate::exec::probe::{CancelProbe, Plain, Probed, Tried, TriedWith};
 use crate::exec::spawn::{Admission, admit};
 use crate::exec::task::TaskRef;
 use crate::types::budget::Budget;
@@ -46,6 +46,42 @@ impl Cx {
         M: 'static,
     {
         self.task().try_spawn(body)
+    }
+
+    /// As [`Cx::try_spawn`], for an error type that cannot be looked into: the
+    /// second function tells which cancellation an error is or wraps, if any.
+    ///
+    /// ```
+    /// use asupersync::{Cancelled, Cx, TaskHandle};
+    ///
+    /// enum Failure {
+    ///     Stopped(Cancelled),
+    ///     Empty,
+    /// }
+    ///
+    /// impl Failure {
+    ///     fn as_cancelled(&self) -> Option<&Cancelled> {
+    ///         match self {
+    ///             Failure::Stopped(c) => Some(c),
+    ///             Failure::Empty => None,
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// fn start(cx: &Cx) -> TaskHandle<(), Failure> {
+    ///     let body = async |cx: Cx| cx.checkpoint().map_err(Failure::Stopped);
+    ///     cx.try_spawn_with(body, Failure::as_cancelled)
+    /// }
+    /// ```
+    pub fn try_spawn_with<T, E, F, Fut, P>(&self, body: F, probe: P) -> TaskHandle<T, E>
+    where
+        F: FnOnce(Cx) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+        P: FnOnce(&E) -> Option<&Cancelled> + Send + 'static,
+    {
+        self.task().try_spawn_with(body, probe)
     }
 
     /// As [`Cx::spawn`], for a task that does not keep its region open: it is
@@ -160,6 +196,30 @@ impl TaskBuilder<'_> {
         M: 'static,
     {
         match self.start::<Tried<M>, _, _>(body) {
+            Ok(task) => TaskHandle::new(task),
+            Err(refused) => TaskHandle::refuse(refused),
+        }
+    }
+
+    /// Starts it; see [`Cx::try_spawn_with`].
+    pub fn try_spawn_with<T, E, F, Fut, P>(self, body: F, probe: P) -> TaskHandle<T, E>
+    where
+        F: FnOnce(Cx) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: Send + 'static,
+        P: FnOnce(&E) -> Option<&Cancelled> + Send + 'static,
+    {
+        let probed = move |cx| {
+            let running = body(cx);
+            async move {
+                running.await.map_err(|error| Probed {
+                    is_cancel: probe(&error).is_some(),
+                    error,
+                })
+            }
+        };
+        match self.start::<TriedWith, _, _>(probed) {
             Ok(task) => TaskHandle::new(task),
             Err(refused) => TaskHandle::refuse(refused),
         }

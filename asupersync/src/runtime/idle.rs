@@ -20,8 +20,7 @@
 //! an idle runtime makes no system call.
 
 use super::lock;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use super::primitives::{AtomicU64, Mutex, Ordering};
 
 const SEARCHER: u64 = 1;
 const WATCHER: u64 = 1 << 16;
@@ -178,67 +177,5 @@ impl Idle {
     #[must_use]
     pub(super) fn end_search(&self) -> bool {
         searching(self.counts.fetch_sub(SEARCHER, Ordering::SeqCst)) == 1
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_searcher_at_a_time_is_woken() {
-        let idle = Idle::new(4);
-        assert_eq!(idle.pick(), None, "nobody sleeps");
-        let _ = idle.announce(0, false, true, 0);
-        let _ = idle.announce(1, false, false, 0);
-        assert_eq!(idle.pick(), Some(1), "the driver is spared");
-        assert_eq!(idle.pick(), None, "one searches already");
-        assert!(idle.retract(1), "it was picked");
-        assert!(idle.end_search(), "it was the last searcher");
-        assert_eq!(idle.pick(), Some(0));
-        assert!(idle.retract(0));
-        assert!(idle.begin_search(), "one of four searches");
-        assert!(!idle.begin_search(), "half of four search");
-        assert!(!idle.end_search());
-        assert!(idle.end_search());
-    }
-
-    #[test]
-    fn a_sleeper_that_wakes_by_itself_is_not_picked() {
-        let idle = Idle::new(1);
-        assert!(!idle.announce(0, false, false, 0), "nobody to watch");
-        assert!(!idle.retract(0));
-        assert_eq!(idle.pick(), None);
-    }
-
-    #[test]
-    fn two_watch_while_somebody_is_awake_and_none_when_all_is_quiet() {
-        let idle = Idle::new(4);
-        assert!(idle.announce(0, false, true, 0));
-        assert!(idle.announce(1, false, false, 0));
-        assert!(!idle.announce(2, false, false, 0), "two are enough");
-        assert_eq!(idle.pick_watcher(), None, "somebody watches");
-        assert_eq!(idle.pick(), Some(2), "who neither drives nor watches");
-        assert!(idle.retract(2) && idle.end_search());
-        // The watchers look, see workers 2 and 3 awake, and go on.
-        for worker in [0, 1] {
-            assert!(!idle.retract(worker));
-            assert!(idle.announce(worker, false, false, 0));
-        }
-        idle.rise();
-        let (seen, now) = (0, idle.rises());
-        assert!(!idle.announce(2, false, false, now), "two are enough");
-        assert!(!idle.announce(3, false, false, now));
-        for worker in [0, 1] {
-            assert!(!idle.retract(worker));
-            assert!(idle.announce(worker, false, false, seen), "a period more");
-            assert!(!idle.retract(worker));
-            assert!(!idle.announce(worker, false, false, now), "all is quiet");
-        }
-        let woken = idle.pick().expect("all sleep");
-        assert!(idle.retract(woken));
-        assert_eq!(idle.pick_watcher(), None, "the searcher will see to it");
-        assert!(idle.end_search());
-        assert!(idle.pick_watcher().is_some_and(|worker| worker != woken));
     }
 }

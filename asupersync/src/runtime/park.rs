@@ -11,10 +11,8 @@
 //! only then sleeps; a permit given in between makes the sleep return at once.
 
 use super::lock;
+use super::primitives::{self, AtomicU8, Mutex, Ordering, Thread};
 use super::reactor::Reactor;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::thread::Thread;
 use std::time::Duration;
 
 const AWAKE: u8 = 0;
@@ -48,8 +46,16 @@ impl Parker {
 
     /// Makes the calling thread the one that sleeps here.
     pub(super) fn adopt(&self) {
-        *lock(&self.thread) = Some(std::thread::current());
+        *lock(&self.thread) = Some(primitives::current());
         self.state.store(AWAKE, Ordering::SeqCst);
+    }
+
+    /// Consumes the permit, if there is one; for a thread that is awake.
+    pub(super) fn take_permit(&self) -> bool {
+        let (success, failure) = (Ordering::SeqCst, Ordering::SeqCst);
+        self.state
+            .compare_exchange(NOTIFIED, AWAKE, success, failure)
+            .is_ok()
     }
 
     /// Announces a sleep; `false` when a permit is there already, which it consumes.
@@ -68,8 +74,8 @@ impl Parker {
     /// Sleeps in the lot; may return early.
     pub(super) fn sleep(&self, timeout: Option<Duration>) {
         match timeout {
-            Some(timeout) => std::thread::park_timeout(timeout),
-            None => std::thread::park(),
+            Some(timeout) => primitives::park_timeout(timeout),
+            None => primitives::park(),
         }
     }
 

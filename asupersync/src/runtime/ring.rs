@@ -20,7 +20,7 @@
 //! An owner that overtakes a sleeping taker by `usize::MAX` positions would
 //! deceive it; at a billion tasks per second that takes centuries.
 
-use super::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use super::primitives::{AtomicPtr, AtomicUsize, Ordering};
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 

@@ -1,8 +1,9 @@
 //! The queues below regions and contexts, with tasks that only count their runs.
 
 use super::Runtime;
+use super::idle::Idle;
 use super::injector::Injector;
-use super::shared::{Flavour, Remote, Shared};
+use super::shared::{Flavour, Remote, Shared, random_word};
 use crate::kernel::task::TaskPhase;
 use crate::types::budget::Budget;
 use crate::types::cancel::CancelKind;
@@ -199,13 +200,13 @@ fn queues_lose_and_double_nothing() {
             s.spawn(move || {
                 // Each worker's `done` is asked between tasks: there it feeds its queues.
                 work(shared, index, || {
-                    for _ in 0..shared.entropy() % 8 {
+                    for _ in 0..random_word() % 8 {
                         let number = next.fetch_add(1, Ordering::Relaxed);
                         if number >= TASKS {
                             break;
                         }
                         let hint = [Hint::Spawned, Hint::Yielded][number % 2];
-                        let lane = match shared.entropy() % 16 {
+                        let lane = match random_word() % 16 {
                             0 => Lane::Cancel { priority: 200 },
                             1 => Lane::Timed {
                                 deadline: Time::from_nanos(number as u64),
@@ -311,4 +312,61 @@ fn no_alarm_is_left_by_requests_and_deadlines_that_race_with_the_end() {
         std::thread::yield_now();
     }
     panic!("{} timers are left", runtime.shared.clock.len());
+}
+
+#[test]
+fn one_searcher_at_a_time_is_woken() {
+    let idle = Idle::new(4);
+    assert_eq!(idle.pick(), None, "nobody sleeps");
+    let _ = idle.announce(0, false, true, 0);
+    let _ = idle.announce(1, false, false, 0);
+    assert_eq!(idle.pick(), Some(1), "the driver is spared");
+    assert_eq!(idle.pick(), None, "one searches already");
+    assert!(idle.retract(1), "it was picked");
+    assert!(idle.end_search(), "it was the last searcher");
+    assert_eq!(idle.pick(), Some(0));
+    assert!(idle.retract(0));
+    assert!(idle.begin_search(), "one of four searches");
+    assert!(!idle.begin_search(), "half of four search");
+    assert!(!idle.end_search());
+    assert!(idle.end_search());
+}
+
+#[test]
+fn a_sleeper_that_wakes_by_itself_is_not_picked() {
+    let idle = Idle::new(1);
+    assert!(!idle.announce(0, false, false, 0), "nobody to watch");
+    assert!(!idle.retract(0));
+    assert_eq!(idle.pick(), None);
+}
+
+#[test]
+fn two_watch_while_somebody_is_awake_and_none_when_all_is_quiet() {
+    let idle = Idle::new(4);
+    assert!(idle.announce(0, false, true, 0));
+    assert!(idle.announce(1, false, false, 0));
+    assert!(!idle.announce(2, false, false, 0), "two are enough");
+    assert_eq!(idle.pick_watcher(), None, "somebody watches");
+    assert_eq!(idle.pick(), Some(2), "who neither drives nor watches");
+    assert!(idle.retract(2) && idle.end_search());
+    // The watchers look, see workers 2 and 3 awake, and go on.
+    for worker in [0, 1] {
+        assert!(!idle.retract(worker));
+        assert!(idle.announce(worker, false, false, 0));
+    }
+    idle.rise();
+    let (seen, now) = (0, idle.rises());
+    assert!(!idle.announce(2, false, false, now), "two are enough");
+    assert!(!idle.announce(3, false, false, now));
+    for worker in [0, 1] {
+        assert!(!idle.retract(worker));
+        assert!(idle.announce(worker, false, false, seen), "a period more");
+        assert!(!idle.retract(worker));
+        assert!(!idle.announce(worker, false, false, now), "all is quiet");
+    }
+    let woken = idle.pick().expect("all sleep");
+    assert!(idle.retract(woken));
+    assert_eq!(idle.pick_watcher(), None, "the searcher will see to it");
+    assert!(idle.end_search());
+    assert!(idle.pick_watcher().is_some_and(|worker| worker != woken));
 }

@@ -7,6 +7,7 @@ use crate::time::Sleep;
 use crate::types::budget::Budget;
 use crate::types::cancel::Cancelled;
 use crate::types::caps::{Capability, CapabilityDenied};
+use crate::types::error::{Error, ErrorKind};
 use pin_project::pin_project;
 use std::future::Future;
 use std::pin::Pin;
@@ -36,6 +37,17 @@ impl From<TimeoutError> for std::io::Error {
             TimeoutError::Elapsed => std::io::Error::new(std::io::ErrorKind::TimedOut, e),
             TimeoutError::Denied(denied) => denied.into(),
             other => std::io::Error::other(other),
+        }
+    }
+}
+
+impl From<TimeoutError> for Error {
+    fn from(e: TimeoutError) -> Self {
+        match e {
+            TimeoutError::Elapsed => Error::new(ErrorKind::DeadlineExceeded, e.to_string()),
+            TimeoutError::Cancelled(c) => c.into(),
+            TimeoutError::Denied(denied) => denied.into(),
+            TimeoutError::Region(e) => e.into(),
         }
     }
 }

@@ -1,4 +1,4 @@
-use asupersync::select;
+use asupersync::{combine::drop_ok, select};
 use std::future::ready;
 
 async fn wait() {
@@ -9,7 +9,7 @@ async fn wait() {
     select! { () = ready(()) => 1 () = ready(()) => 2 }
     select! { else => 1, () = ready(()) => 2 }
     select! { () = ready(()), unless false => 2 }
-    select! { n = ready(1) => n, s = ready("s") => s };
+    select! { n = drop_ok(ready(1)) => n, s = drop_ok(ready("s")) => s };
 }
 
 fn main() {

@@ -1,0 +1,135 @@
+//! Telling everyone who waits, without allocating and without a lock held.
+
+use crate::wait::{Left, Ticket, Turn, WaitQueue};
+use std::task::Waker;
+
+/// How many are woken between two visits to the lock: what fits on the stack
+/// without weighing on a send that wakes nobody.
+const BATCH: usize = 16;
+
+/// Those who wait for a number to pass theirs: a version, a position, a count of events.
+///
+/// Everyone is granted at once, so a waiter that leaves has nothing to pass on.
+pub(super) struct Crowd(WaitQueue<u64>);
+
+/// Wakers taken out of a crowd, to be woken after unlocking.
+#[derive(Default)]
+#[must_use = "a waker that is not woken is a wake lost"]
+pub(super) struct Batch {
+    wakers: [Option<Waker>; BATCH],
+    len: usize,
+    /// Whether there are further ones.
+    pub(super) more: bool,
+}
+
+impl Crowd {
+    pub(super) const fn new() -> Self {
+        Crowd(WaitQueue::new())
+    }
+
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Lets those go who wait for a number above theirs, now that it is `reached`.
+    pub(super) fn release(&mut self, reached: u64) -> Batch {
+        let mut batch = Batch::default();
+        while self.0.front().is_some_and(|seen| *seen < reached) {
+            if !batch.has_room() {
+                batch.more = true;
+                break;
+            }
+            batch.add(self.0.grant_front());
+        }
+        batch
+    }
+
+    /// Joins the crowd with the waker brought along, or looks whether it was let
+    /// go. A waker that is to be kept is taken from `fresh`, and one that is
+    /// replaced is left there: the caller clones before it locks and drops after
+    /// it unlocks.
+    pub(super) fn wait(
+        &mut self,
+        seen: u64,
+        ticket: &mut Option<Ticket>,
+        waker: &Waker,
+        fresh: &mut Option<Waker>,
+    ) -> Waits {
+        let Some(place) = ticket.take() else {
+            let Some(waker) = fresh.take() else {
+                return Waits::NeedsWaker;
+            };
+            *ticket = Some(self.0.push(waker, seen));
+            return Waits::Queued;
+        };
+        let (place, waits) = match self.0.poll(place, waker) {
+            Turn::Granted => return self.wait(seen, ticket, waker, fresh),
+            Turn::Queued(place) => (place, Waits::Queued),
+            Turn::Rebind(place) => match fresh.take() {
+                None => (place, Waits::NeedsWaker),
+                Some(waker) => {
+                    *fresh = self.0.update(&place, waker);
+                    (place, Waits::Queued)
+                }
+            },
+        };
+        *ticket = Some(place);
+        waits
+    }
+
+    /// Leaves, if it is there; hands out its waker, to be dropped after unlocking.
+    pub(super) fn leave(&mut self, ticket: &mut Option<Ticket>) -> Option<Waker> {
+        match self.0.leave(ticket.take()?) {
+            Left::Queued(waker) => waker,
+            Left::Granted => None,
+        }
+    }
+}
+
+/// How a waiter stands.
+#[derive(PartialEq, Eq, Debug)]
+#[must_use]
+pub(super) enum Waits {
+    /// In the crowd, with its current waker.
+    Queued,
+    /// It must bring a waker of its own.
+    NeedsWaker,
+}
+
+impl Batch {
+    pub(super) fn has_room(&self) -> bool {
+        self.len < BATCH
+    }
+
+    /// Takes a waker along, if there is one.
+    ///
+    /// # Panics
+    /// When there is no room.
+    pub(super) fn add(&mut self, waker: Option<Waker>) {
+        if waker.is_some() {
+            self.wakers[self.len] = waker;
+            self.len += 1;
+        }
+    }
+
+    /// Wakes all of them; says whether there are further ones.
+    pub(super) fn wake(self) -> bool {
+        // One that panics must not keep the others asleep.
+        self.wakers
+            .into_iter()
+            .flatten()
+            .for_each(crate::exec::wake);
+        self.more
+    }
+}
+
+/// Wakes a batch, and then those that `next` hands out, until there are none.
+///
+/// It ends: who comes back waits for a higher number than the one reached.
+pub(super) fn wake_all(first: Batch, mut next: impl FnMut() -> Batch) {
+    let mut more = first.wake();
+    while more {
+        more = next().wake();
+    }
+}

@@ -1,0 +1,85 @@
+//! How the errors of channels become the runtime's one [`Error`].
+
+use super::mpsc::{
+    RecvError, ReserveError, SendError, TryRecvError, TryReserveError, TrySendError,
+};
+use super::oneshot;
+use crate::types::error::{Error, ErrorKind};
+
+impl<T> From<SendError<T>> for Error {
+    /// Drops the value.
+    fn from(e: SendError<T>) -> Self {
+        match e {
+            SendError::Closed(_) => ReserveError::Closed.into(),
+            SendError::Cancelled(_, c) => c.into(),
+        }
+    }
+}
+
+impl<T> From<TrySendError<T>> for Error {
+    /// Drops the value.
+    fn from(e: TrySendError<T>) -> Self {
+        let kind = match e {
+            TrySendError::Full(_) => ErrorKind::ChannelFull,
+            TrySendError::Closed(_) => ErrorKind::ChannelClosed,
+        };
+        Error::new(kind, e.to_string())
+    }
+}
+
+impl From<ReserveError> for Error {
+    fn from(e: ReserveError) -> Self {
+        match e {
+            ReserveError::Closed => Error::new(ErrorKind::ChannelClosed, e.to_string()),
+            ReserveError::Cancelled(c) => c.into(),
+        }
+    }
+}
+
+impl From<TryReserveError> for Error {
+    fn from(e: TryReserveError) -> Self {
+        let kind = match e {
+            TryReserveError::Full => ErrorKind::ChannelFull,
+            TryReserveError::Closed => ErrorKind::ChannelClosed,
+        };
+        Error::new(kind, e.to_string())
+    }
+}
+
+impl From<RecvError> for Error {
+    fn from(e: RecvError) -> Self {
+        match e {
+            RecvError::Closed => Error::new(ErrorKind::ChannelClosed, e.to_string()),
+            RecvError::Cancelled(c) => c.into(),
+        }
+    }
+}
+
+impl From<TryRecvError> for Error {
+    fn from(e: TryRecvError) -> Self {
+        let kind = match e {
+            TryRecvError::Empty => ErrorKind::ChannelEmpty,
+            TryRecvError::Closed => ErrorKind::ChannelClosed,
+        };
+        Error::new(kind, e.to_string())
+    }
+}
+
+impl From<oneshot::RecvError> for Error {
+    fn from(e: oneshot::RecvError) -> Self {
+        match e {
+            oneshot::RecvError::Closed => Error::new(ErrorKind::ChannelClosed, e.to_string()),
+            oneshot::RecvError::Cancelled(c) => c.into(),
+        }
+    }
+}
+
+impl From<oneshot::TryRecvError> for Error {
+    fn from(e: oneshot::TryRecvError) -> Self {
+        let kind = match e {
+            oneshot::TryRecvError::Empty => ErrorKind::ChannelEmpty,
+            oneshot::TryRecvError::Closed => ErrorKind::ChannelClosed,
+        };
+        Error::new(kind, e.to_string())
+    }
+}

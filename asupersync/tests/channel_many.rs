@@ -1,0 +1,424 @@
+//! Broadcast and watch channels through real tasks, in every world.
+
+use asupersync::channel::broadcast::{self, RecvError, TryRecvError};
+use asupersync::channel::watch;
+use asupersync::lab::{Inject, Injector, Points};
+use asupersync::{CancelKind, Cx, LabConfig, Scope, select};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+mod worlds;
+use worlds::{everywhere, in_lab};
+
+/// Waits until `condition` holds, letting others run.
+async fn until(cx: &Cx, condition: impl Fn() -> bool) {
+    while !condition() {
+        cx.yield_now().await.unwrap();
+    }
+}
+
+/// Receives until the end; what was received, and how many were missed.
+async fn collect(cx: &Cx, rx: &mut broadcast::Receiver<u64>) -> (Vec<u64>, u64) {
+    let (mut received, mut missed) = (Vec::new(), 0);
+    loop {
+        match rx.recv(cx).await {
+            Ok(n) => received.push(n),
+            Err(RecvError::Lagged(n)) => missed += n,
+            Err(RecvError::Closed) => return (received, missed),
+            Err(RecvError::Cancelled(c)) => panic!("{c}"),
+        }
+    }
+}
+
+#[test]
+fn every_receiver_gets_or_misses_every_value_in_order() {
+    const SENT: u64 = 200;
+    everywhere(async |cx: Scope| {
+        let (tx, rx) = broadcast::channel(4);
+        let mut receivers = vec![rx];
+        receivers.extend((0..3).map(|_| tx.subscribe()));
+        assert_eq!(tx.receiver_count(), 4);
+        let tasks: Vec<_> = receivers
+            .into_iter()
+            .map(|mut rx| cx.spawn(async move |cx| collect(&cx, &mut rx).await))
+            .collect();
+        for n in 0..SENT {
+            tx.send(n).unwrap();
+            if n % 3 == 0 {
+                cx.yield_now().await.unwrap();
+            }
+        }
+        drop(tx);
+        for task in tasks {
+            let (received, missed) = task.await.into_result().unwrap();
+            assert!(received.is_sorted(), "in order");
+            assert_eq!(received.last(), Some(&(SENT - 1)), "the newest is there");
+            assert_eq!(received.len() as u64 + missed, SENT, "lag counts are exact");
+        }
+    });
+}
+
+/// A value that counts its clones and those alive.
+struct Tracked {
+    alive: Arc<AtomicUsize>,
+    clones: Arc<AtomicUsize>,
+}
+
+impl Tracked {
+    fn new() -> Self {
+        let alive = Arc::new(AtomicUsize::new(1));
+        let clones = Arc::default();
+        Tracked { alive, clones }
+    }
+}
+
+impl Clone for Tracked {
+    fn clone(&self) -> Self {
+        self.alive.fetch_add(1, Ordering::Relaxed);
+        self.clones.fetch_add(1, Ordering::Relaxed);
+        Tracked {
+            alive: self.alive.clone(),
+            clones: self.clones.clone(),
+        }
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.alive.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn the_last_reader_gets_the_value_itself_and_nothing_is_kept() {
+    everywhere(async |_cx: Scope| {
+        let value = Tracked::new();
+        let (alive, clones) = (value.alive.clone(), value.clones.clone());
+        let (tx, mut a) = broadcast::channel(4);
+        let mut b = tx.subscribe();
+        assert_eq!(tx.send(value).unwrap(), 2);
+        drop(a.try_recv().unwrap());
+        assert_eq!(clones.load(Ordering::Relaxed), 1);
+        let last = b.try_recv().unwrap();
+        assert_eq!(clones.load(Ordering::Relaxed), 1, "moved, not cloned");
+        assert_eq!(tx.statistics().queued, 0);
+        drop(last);
+        assert_eq!(alive.load(Ordering::Relaxed), 0);
+
+        // A receiver that goes takes along what only it had not read.
+        let value = Tracked::new();
+        let alive = value.alive.clone();
+        tx.send(value).unwrap();
+        drop(a);
+        assert_eq!(alive.load(Ordering::Relaxed), 1);
+        drop(b);
+        assert_eq!(alive.load(Ordering::Relaxed), 0);
+        assert!(tx.send(Tracked::new()).is_err(), "nobody listens");
+        let late = tx.subscribe();
+        assert!(late.is_empty() && tx.is_empty());
+    });
+}
+
+#[test]
+fn a_receiver_joins_at_the_present() {
+    everywhere(async |cx: Scope| {
+        let (tx, mut rx) = broadcast::channel(2);
+        tx.send(1).unwrap();
+        let mut late = tx.subscribe();
+        tx.send(2).unwrap();
+        let mut later = rx.resubscribe();
+        tx.send(3).unwrap();
+        assert_eq!(rx.len(), 3);
+        assert_eq!(rx.recv(&cx).await, Err(RecvError::Lagged(1)));
+        assert_eq!(rx.try_recv(), Ok(2));
+        assert_eq!(late.recv(&cx).await, Ok(2));
+        assert_eq!(later.recv(&cx).await, Ok(3));
+        assert_eq!(later.try_recv(), Err(TryRecvError::Empty));
+        drop(tx);
+        assert_eq!(later.recv(&cx).await, Err(RecvError::Closed));
+        assert_eq!(late.recv(&cx).await, Ok(3));
+        assert_eq!(late.try_recv(), Err(TryRecvError::Closed));
+    });
+}
+
+#[test]
+fn a_cancelled_broadcast_recv_loses_nothing() {
+    everywhere(async |cx: Scope| {
+        let (tx, mut rx) = broadcast::channel(4);
+        let waiting = tx.clone();
+        let task = cx.spawn(async move |cx| {
+            let Err(RecvError::Cancelled(c)) = rx.recv(&cx).await else {
+                panic!("it was cancelled while it waited");
+            };
+            assert_eq!(c.reason().kind, CancelKind::User);
+            rx.recv(cx.cleanup()).await
+        });
+        until(&cx, || waiting.statistics().waiting == 1).await;
+        task.cancel(CancelKind::User);
+        until(&cx, || waiting.statistics().waiting == 1).await;
+        tx.send(7).unwrap();
+        assert_eq!(task.await.into_result().unwrap(), Ok(7));
+    });
+}
+
+#[test]
+fn broadcast_in_a_select_misses_nothing() {
+    in_lab(async |cx: Scope| {
+        let (tx, mut rx) = broadcast::channel(64);
+        let (other, mut noise) = broadcast::channel(64);
+        cx.spawn(async move |cx| {
+            for n in 0..50u64 {
+                tx.send(n).unwrap();
+                other.send(n).unwrap();
+                cx.yield_now().await.unwrap();
+            }
+        });
+        let (mut next, mut next_noise) = (0, 0);
+        let mut open = (true, true);
+        while open != (false, false) {
+            select! {
+                v = rx.recv(&cx), if open.0 => match v {
+                    Ok(n) => { assert_eq!(n, next); next += 1; }
+                    Err(e) => { assert_eq!(e, RecvError::Closed); open.0 = false; }
+                },
+                v = noise.recv(&cx), if open.1 => match v {
+                    Ok(n) => { assert_eq!(n, next_noise); next_noise += 1; }
+                    Err(e) => { assert_eq!(e, RecvError::Closed); open.1 = false; }
+                },
+            }
+        }
+        assert_eq!((next, next_noise), (50, 50));
+    });
+}
+
+#[test]
+fn a_watch_receiver_ends_at_the_last_value_and_versions_only_rise() {
+    const SENT: u64 = 300;
+    everywhere(async |cx: Scope| {
+        let (tx, rx) = watch::channel(0);
+        let tasks: Vec<_> = (0..3)
+            .map(|_| {
+                let mut rx = rx.clone();
+                cx.spawn(async move |cx| {
+                    let mut last = *rx.borrow_and_update();
+                    loop {
+                        match rx.changed(&cx).await {
+                            Ok(()) => {
+                                let now = *rx.borrow_and_update();
+                                assert!(now > last, "a change is never seen twice");
+                                last = now;
+                            }
+                            Err(e) => {
+                                assert_eq!(e, watch::RecvError::Closed);
+                                return last;
+                            }
+                        }
+                    }
+                })
+            })
+            .collect();
+        drop(rx);
+        for n in 1..=SENT {
+            tx.send(n).unwrap();
+            if n % 3 == 0 {
+                cx.yield_now().await.unwrap();
+            }
+        }
+        drop(tx);
+        for task in tasks {
+            assert_eq!(
+                task.await.into_result().unwrap(),
+                SENT,
+                "no change is missed"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_reference_blocks_nobody() {
+    everywhere(async |cx: Scope| {
+        let (tx, mut rx) = watch::channel(String::from("a"));
+        let before = rx.borrow();
+        tx.send(String::from("b")).unwrap();
+        // Kept across an await, and while others send.
+        cx.yield_now().await.unwrap();
+        assert_eq!(*before, "a");
+        assert!(rx.has_changed());
+        assert_eq!(*rx.borrow_and_update(), "b");
+        assert!(!rx.has_changed());
+        assert_eq!(before.into_owned(), "a");
+        assert_eq!(*tx.send_replace(String::from("c")), "b");
+        assert_eq!(*tx.borrow(), "c");
+    });
+}
+
+#[test]
+fn modifications_are_seen_whole_or_not_at_all() {
+    everywhere(async |cx: Scope| {
+        let (tx, mut rx) = watch::channel(0u64);
+        assert!(!tx.send_if_modified(|n| {
+            *n = 9;
+            false
+        }));
+        assert!(!rx.has_changed() && *rx.borrow() == 0, "forgotten");
+        let tasks: Vec<_> = (0..4)
+            .map(|_| {
+                let tx = tx.clone();
+                cx.spawn(async move |cx| {
+                    for _ in 0..50 {
+                        tx.send_modify(|n| *n += 1);
+                        cx.yield_now().await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await.into_result().unwrap();
+        }
+        assert_eq!(*rx.wait_for(&cx, |n| *n == 200).await.unwrap(), 200);
+        assert_eq!(tx.statistics().version, 200);
+    });
+}
+
+#[test]
+fn wait_for_looks_at_the_present_first_and_ends_with_the_senders() {
+    everywhere(async |cx: Scope| {
+        let (tx, mut rx) = watch::channel(1);
+        assert_eq!(*rx.wait_for(&cx, |n| *n == 1).await.unwrap(), 1);
+        let mut other = rx.clone();
+        let task = cx.spawn(async move |cx| other.wait_for(&cx, |n| *n == 3).await.map(|n| *n));
+        until(&cx, || tx.statistics().waiting == 1).await;
+        tx.send(2).unwrap();
+        until(&cx, || tx.statistics().waiting == 1).await;
+        tx.send(3).unwrap();
+        assert_eq!(task.await.into_result().unwrap(), Ok(3));
+        drop(tx);
+        assert!(rx.is_closed());
+        assert_eq!(rx.changed(&cx).await, Ok(()), "3 was not seen");
+        let end = rx.wait_for(&cx, |n| *n == 4).await.map(|n| *n);
+        assert_eq!(end, Err(watch::RecvError::Closed));
+        rx.mark_changed();
+        assert_eq!(rx.changed(&cx).await, Ok(()));
+        rx.mark_changed();
+        rx.mark_unchanged();
+        assert_eq!(rx.changed(&cx).await, Err(watch::RecvError::Closed));
+    });
+}
+
+#[test]
+fn a_sender_learns_that_its_receivers_are_gone() {
+    everywhere(async |cx: Scope| {
+        let (tx, rx) = watch::channel(0);
+        let (mut a, b) = (rx.clone(), rx);
+        let sender = tx.clone();
+        let task = cx.spawn(async move |cx| sender.closed(&cx).await);
+        drop(b);
+        assert_eq!(tx.receiver_count(), 1);
+        a.mark_unchanged();
+        drop(a);
+        assert_eq!(task.await.into_result().unwrap(), Ok(()));
+        assert!(tx.is_closed());
+        assert_eq!(tx.send(1), Err(watch::SendError::Closed(1)));
+        let late = tx.subscribe();
+        assert!(!tx.is_closed() && !late.has_changed());
+        tx.send(2).unwrap();
+        assert!(late.has_changed());
+    });
+}
+
+#[test]
+fn no_change_is_missed_when_a_receiver_is_cancelled_and_comes_back() {
+    everywhere(async |cx: Scope| {
+        let (tx, mut rx) = watch::channel(0);
+        let waiting = tx.clone();
+        let task = cx.spawn(async move |cx| {
+            let cancelled = rx.changed(&cx).await;
+            assert!(matches!(cancelled, Err(watch::RecvError::Cancelled(_))));
+            rx.changed(cx.cleanup()).await.map(|()| *rx.borrow())
+        });
+        until(&cx, || waiting.statistics().waiting == 1).await;
+        task.cancel(CancelKind::User);
+        tx.send(1).unwrap();
+        assert_eq!(task.await.into_result().unwrap(), Ok(1));
+    });
+}
+
+#[test]
+fn threads_outside_wait_for_broadcast_and_watch() {
+    let (tx, mut rx) = broadcast::channel(4);
+    let (set, mut value) = watch::channel(0);
+    let thread = std::thread::spawn(move || {
+        let received = rx.blocking_recv();
+        let changed = value.blocking_changed();
+        let now = *value.borrow();
+        (received, changed, now, value.blocking_changed())
+    });
+    while tx.statistics().waiting == 0 {
+        std::thread::yield_now();
+    }
+    tx.send(5).unwrap();
+    while set.statistics().waiting == 0 {
+        std::thread::yield_now();
+    }
+    set.send(6).unwrap();
+    drop(set);
+    let end = Err(watch::RecvError::Closed);
+    assert_eq!(thread.join().unwrap(), (Ok(5), Ok(()), 6, end));
+}
+
+/// Cancels or drops every task at every point; whoever is left must still see
+/// everything.
+#[test]
+fn a_task_lost_at_any_point_disturbs_no_other() {
+    for mode in [Inject::Protocol, Inject::Drop] {
+        for seed in 0..4 {
+            let report = Injector::new(LabConfig::default().seed(seed))
+                .mode(mode)
+                .points(Points::All)
+                .check(async |cx: Scope| {
+                    let (tx, rx) = broadcast::channel(2);
+                    let (set, mut value) = watch::channel(0u64);
+                    let sum = Arc::new(AtomicU64::new(0));
+                    for _ in 0..2 {
+                        let (mut rx, sum) = (rx.resubscribe(), sum.clone());
+                        let mut value = value.clone();
+                        cx.spawn(async move |cx| {
+                            // The second ends when the first does, whatever ends it.
+                            let (received, missed) = collect_until_stopped(&cx, &mut rx).await;
+                            assert!(received.is_sorted());
+                            sum.fetch_add(received.len() as u64 + missed, Ordering::Relaxed);
+                            let _ = value.wait_for(&cx, |n| *n == 5).await;
+                        });
+                    }
+                    drop(rx);
+                    let sender = cx.spawn(async move |cx| {
+                        for n in 1..=5u64 {
+                            let _ = tx.send(n);
+                            let _ = set.send(n);
+                            if cx.sleep(Duration::from_millis(1)).await.is_err() {
+                                break;
+                            }
+                        }
+                    });
+                    let _ = sender.await;
+                    while value.changed(&cx).await.is_ok() {}
+                    assert_eq!(value.statistics().waiting, 0);
+                    assert!(sum.load(Ordering::Relaxed) <= 10);
+                });
+            assert!(report.is_ok(), "{report}");
+        }
+    }
+}
+
+async fn collect_until_stopped(cx: &Cx, rx: &mut broadcast::Receiver<u64>) -> (Vec<u64>, u64) {
+    let (mut received, mut missed) = (Vec::new(), 0);
+    loop {
+        match rx.recv(cx).await {
+            Ok(n) => received.push(n),
+            Err(RecvError::Lagged(n)) => missed += n,
+            Err(_) => return (received, missed),
+        }
+    }
+}

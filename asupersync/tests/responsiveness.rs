@@ -1,0 +1,165 @@
+//! Every row of the responsiveness table, measured: a task waits, is asked to
+//! cancel, and its polls from then on are counted.
+
+use asupersync::channel::{ack_queue, broadcast, mpsc, oneshot, rpc, watch};
+use asupersync::types::event::Event;
+use asupersync::types::responsiveness::document;
+use asupersync::{CancelKind, Cx, LabConfig, LabRuntime, Missed, Primitive, RESPONSIVENESS, Scope};
+use std::future::pending;
+use std::path::Path;
+use std::time::Duration;
+
+const LONG: Duration = Duration::from_secs(3600);
+
+/// Begins the wait, which nothing but a request ends; `true` when it was cancelled.
+async fn wait(cx: &Cx, primitive: Primitive) -> bool {
+    match primitive {
+        Primitive::YieldNow => loop {
+            if cx.yield_now().await.is_err() {
+                break true;
+            }
+        },
+        Primitive::WaitCancelled => {
+            cx.cancelled().await;
+            true
+        }
+        Primitive::Cancellable => cx.cancellable(pending::<()>()).await.is_err(),
+        Primitive::Sleep => cx.sleep(LONG).await.is_err(),
+        Primitive::Tick => {
+            let mut interval = cx.interval(LONG, Missed::Burst);
+            interval.tick(cx).await.unwrap();
+            interval.tick(cx).await.is_err()
+        }
+        Primitive::TimeoutDrop => cx.timeout_drop(LONG, pending::<()>()).await.is_err(),
+        Primitive::Join => {
+            let handle = cx.spawn(deaf);
+            handle.join(cx).await.is_err()
+        }
+        Primitive::Handle => cx.spawn(deaf).await.is_cancelled(),
+        Primitive::Reserve => {
+            let (tx, _rx) = full();
+            tx.reserve(cx).await.is_err()
+        }
+        Primitive::Send => {
+            let (tx, _rx) = full();
+            tx.send(cx, 2).await.is_err()
+        }
+        Primitive::Recv => {
+            let (_tx, mut rx) = mpsc::channel::<u8>(1);
+            rx.recv(cx).await.is_err()
+        }
+        Primitive::RecvOnce => {
+            let (_tx, mut rx) = oneshot::channel::<u8>();
+            rx.recv(cx).await.is_err()
+        }
+        Primitive::RecvMany => {
+            let (_tx, mut rx) = mpsc::channel::<u8>(1);
+            rx.recv_many(cx, &mut Vec::new(), 8).await.is_err()
+        }
+        Primitive::Closed => {
+            let (tx, _rx) = mpsc::channel::<u8>(1);
+            tx.closed(cx).await.is_err()
+        }
+        Primitive::RecvBroadcast => {
+            let (_tx, mut rx) = broadcast::channel::<u8>(1);
+            rx.recv(cx).await.is_err()
+        }
+        Primitive::Changed => {
+            let (_tx, mut rx) = watch::channel(0);
+            rx.changed(cx).await.is_err()
+        }
+        Primitive::WaitFor => {
+            let (_tx, mut rx) = watch::channel(0);
+            rx.wait_for(cx, |n| *n == 1).await.is_err()
+        }
+        Primitive::RecvAck => {
+            // With a message that is delayed, so that there is an alarm too.
+            let (tx, rx) = ack_queue::ack_queue(1, ack_queue::Redelivery::attempts(2).after(LONG));
+            tx.try_send(1).unwrap();
+            rx.try_recv(cx).unwrap().1.nack();
+            rx.recv(cx).await.is_err()
+        }
+        Primitive::Call => {
+            let (client, _server) = rpc::rpc::<u8, u8>(1);
+            client.call(cx, 1).await.is_err()
+        }
+        Primitive::RecvQuestion => {
+            let (_client, mut server) = rpc::rpc::<u8, u8>(1);
+            server.recv(cx).await.is_err()
+        }
+    }
+}
+
+/// A task that sees no request for a second.
+async fn deaf(cx: Cx) {
+    let _ = cx.cleanup().sleep(Duration::from_secs(1)).await;
+}
+
+fn full() -> (mpsc::Sender<u8>, mpsc::Receiver<u8>) {
+    let (tx, rx) = mpsc::channel(1);
+    tx.try_send(1).unwrap();
+    (tx, rx)
+}
+
+/// Polls of the waiting task from the request to its end, and the checkpoints
+/// it passed under masks; `None` when it did not end by being cancelled.
+fn measure(primitive: Primitive, seed: u64) -> (Option<u32>, u32) {
+    let lab = LabRuntime::new(LabConfig::default().seed(seed));
+    let (task, cancelled) = lab.run(async move |scope: Scope| {
+        let waiter = scope.spawn(async move |cx: Cx| wait(&cx, primitive).await);
+        if primitive == Primitive::YieldNow {
+            // It never waits, so the clock stands still.
+            for _ in 0..50 {
+                scope.yield_now().await.unwrap();
+            }
+        } else {
+            // Virtual time passes only when everyone waits.
+            scope.sleep(Duration::from_millis(1)).await.unwrap();
+        }
+        let task = waiter.id().unwrap();
+        waiter.cancel(CancelKind::User);
+        (task, waiter.await.into_result().unwrap_or(false))
+    });
+    let trace = lab.trace();
+    let mut events = trace.events.iter().map(|e| e.event);
+    let asked = |e: &Event| matches!(e, Event::CancelRequested { task: t, .. } if *t == task);
+    assert!(events.any(|e| asked(&e)), "{primitive:?} was never asked");
+    let after: Vec<Event> = events.collect();
+    let count = |is: fn(&Event) -> Option<_>| after.iter().filter(|e| is(e) == Some(task)).count();
+    let polls = count(|e| match e {
+        Event::TaskPolled { task } => Some(*task),
+        _ => None,
+    });
+    let masked = count(|e| match e {
+        Event::CancelMasked { task } => Some(*task),
+        _ => None,
+    });
+    (cancelled.then_some(polls as u32), masked as u32)
+}
+
+#[test]
+fn every_wait_notices_a_request_within_its_bound() {
+    for (primitive, bound) in RESPONSIVENESS {
+        for seed in 0..20 {
+            let (polls, masked) = measure(*primitive, seed);
+            assert_eq!(polls, bound.polls, "{primitive:?} under seed {seed}");
+            assert!(
+                masked <= bound.mask,
+                "{primitive:?} under seed {seed}: {masked} masked"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_document_is_the_table() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/responsiveness.md");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(&path, document()).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == document(),
+        "docs/responsiveness.md is stale; run `BLESS=1 cargo test -p asupersync --test responsiveness`"
+    );
+}
