@@ -53,6 +53,7 @@ pub mod net;
 pub mod runtime;
 pub mod sched;
 pub mod signal;
+pub mod stream;
 pub mod time;
 pub mod types;
 pub mod wait;
@@ -69,6 +70,7 @@ pub use exec::drive::Reported;
 pub use exec::handle::{SpawnError, TaskHandle};
 pub use exec::region::RegionOptions;
 pub use lab::{LabConfig, LabRuntime};
+pub use math::det::{DetHashMap, DetHashSet};
 pub use runtime::Runtime;
 pub use time::{Missed, TimeoutError};
 pub use types::{

@@ -15,6 +15,7 @@
 
 mod buffered;
 mod copy;
+pub mod framing;
 mod lines;
 pub(crate) mod offload;
 mod operation;
@@ -48,6 +49,11 @@ pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
     ("flush", CancelClass::Resumable),
     ("shutdown", CancelClass::Resumable),
     ("next_line", CancelClass::Safe),
+    ("Framed::next", CancelClass::Safe),
+    ("Framed::feed", CancelClass::Lossy),
+    ("Framed::send", CancelClass::Lossy),
+    ("Framed::flush", CancelClass::Resumable),
+    ("Framed::shutdown", CancelClass::Resumable),
     ("read_until", CancelClass::Resumable),
     ("read_to_end", CancelClass::Resumable),
     ("connect", CancelClass::Lossy),
