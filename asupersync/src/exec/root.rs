@@ -312,6 +312,7 @@ fn root_task(
         },
         role: Role::Foreground,
         rank: AtomicU8::new(0),
+        cleanup_polls: AtomicU8::new(0),
         borrowed: Borrowed::default(),
         promises: AtomicPtr::new(std::ptr::null_mut()),
         join: JoinSlot::default(),

@@ -97,6 +97,7 @@ where
         },
         role,
         rank: AtomicU8::new(0),
+        cleanup_polls: AtomicU8::new(0),
         borrowed: Borrowed::default(),
         promises: AtomicPtr::new(std::ptr::null_mut()),
         join: JoinSlot::default(),
