@@ -339,12 +339,20 @@ where
     Fut: Future,
     C: Settle<Fut::Output>,
 {
+    // SAFETY: as the caller promises.
+    let panicked = matches!(unsafe { &*stage }, Stage::Done(Outcome::Panicked(_)));
+    if let Some(panic) = obligation::settle_leaks(&task)
+        && !panicked
+    {
+        clear(stage);
+        // SAFETY: as the caller promises.
+        unsafe { *stage = Stage::Done(Outcome::Panicked(panic)) };
+    }
     // SAFETY: as the caller promises; the reference ends before the outcome is published.
     let (severity, mut end) = match unsafe { &*stage } {
         Stage::Done(outcome) => (outcome.severity(), end_of::<Fut::Output, C>(&task, outcome)),
         _ => unreachable!("a task completes with its outcome set"),
     };
-    obligation::settle_leaks(&task);
     let head = task.head();
     let before = state::complete(&head.header.state);
     // Only now: whoever sets an alarm or defers work later sees COMPLETE after

@@ -20,6 +20,7 @@ use super::streams::Streams;
 use super::trace::{Trace, TraceEvent};
 use crate::types::event::Event;
 use crate::types::id::TaskId;
+use crate::types::obligation::LeakResponse;
 use crate::types::time::Time;
 use crate::world::timers::Timers;
 use crate::world::{Hint, Job, Lane, Net, Runnable, Shutdown, TimerKey, World};
@@ -44,7 +45,7 @@ pub(super) struct LabWorld {
     core: Arc<Core>,
     net: VirtualNet,
     shutdown: Shutdown,
-    strict: bool,
+    leak_response: LeakResponse,
 }
 
 /// The part that sockets share.
@@ -133,7 +134,7 @@ impl LabWorld {
             net: VirtualNet::new(core.clone()),
             core,
             shutdown: Shutdown::default(),
-            strict: config.strict,
+            leak_response: config.leak_response,
         }
     }
 
@@ -485,7 +486,7 @@ impl World for LabWorld {
         self.core.lock().record(event);
     }
 
-    fn strict(&self) -> bool {
-        self.strict
+    fn leak_response(&self) -> LeakResponse {
+        self.leak_response
     }
 }

@@ -6,6 +6,7 @@ use super::hooks::Hooks;
 use super::shared::{Flavour, Shared};
 use super::{Runtime, crew};
 use crate::types::error::{Error, ErrorKind};
+use crate::types::obligation::LeakResponse;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -31,6 +32,7 @@ pub struct Builder {
     name: String,
     hooks: Hooks,
     allow_panic_abort: bool,
+    leak_response: LeakResponse,
 }
 
 impl Builder {
@@ -42,6 +44,7 @@ impl Builder {
             name: "asupersync".into(),
             hooks: Hooks::default(),
             allow_panic_abort: false,
+            leak_response: LeakResponse::default(),
         }
     }
 
@@ -95,6 +98,18 @@ impl Builder {
         self
     }
 
+    /// What to do about an obligation that its holder forgot; a line on the
+    /// error stream by default.
+    ///
+    /// ```
+    /// use asupersync::{Runtime, types::obligation::LeakResponse};
+    /// Runtime::builder().leak_response(LeakResponse::Count).build().unwrap();
+    /// ```
+    pub fn leak_response(mut self, response: LeakResponse) -> Self {
+        self.leak_response = response;
+        self
+    }
+
     /// Makes the runtime and starts its workers.
     ///
     /// # Errors
@@ -115,7 +130,13 @@ impl Builder {
             return config(message);
         }
         let blocking = Blocking::new(self.blocking, &self.name);
-        let shared = Shared::new(self.flavour, workers, Arc::clone(&blocking)).map_err(|e| {
+        let shared = Shared::new(
+            self.flavour,
+            workers,
+            Arc::clone(&blocking),
+            self.leak_response,
+        )
+        .map_err(|e| {
             let message = "the system refused a poller; raise the limit on open files";
             Error::new(ErrorKind::Resource, message).with_source(e)
         })?;

@@ -21,6 +21,7 @@ use super::sockets::Sockets;
 use crate::sched::Urgent;
 use crate::types::event::Event;
 use crate::types::id::TaskId;
+use crate::types::obligation::LeakResponse;
 use crate::types::time::Time;
 use crate::world::{Chain, Hint, Job, Lane, Net, Runnable, Shutdown, TimerKey, World};
 use std::cell::Cell;
@@ -50,6 +51,7 @@ pub(super) struct Shared {
     sockets: Sockets,
     pub(super) blocking: Arc<Blocking>,
     shutdown: Shutdown,
+    leak_response: LeakResponse,
     /// Seats of the `block_on` calls in progress.
     pub(super) seats: Mutex<Vec<Arc<Seat>>>,
     /// Set once, when the runtime is dropped.
@@ -179,6 +181,7 @@ impl Shared {
         flavour: Flavour,
         workers: usize,
         blocking: Arc<Blocking>,
+        leak_response: LeakResponse,
     ) -> std::io::Result<Arc<Self>> {
         let reactor = Reactor::new()?;
         let remote = |_| Remote {
@@ -201,6 +204,7 @@ impl Shared {
             reactor,
             blocking,
             shutdown: Shutdown::default(),
+            leak_response,
             seats: Mutex::new(Vec::new()),
             closing: AtomicBool::new(false),
             driven: AtomicBool::new(false),
@@ -478,7 +482,7 @@ impl World for Shared {
 
     fn emit(&self, _event: Event) {}
 
-    fn strict(&self) -> bool {
-        false
+    fn leak_response(&self) -> LeakResponse {
+        self.leak_response
     }
 }

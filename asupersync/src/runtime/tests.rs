@@ -92,7 +92,8 @@ fn task(log: &Arc<Log>, number: usize, lane: Lane) -> Runnable {
 
 fn shared(flavour: Flavour, workers: usize) -> Arc<Shared> {
     let blocking = super::blocking::Blocking::new(1, "t");
-    Shared::new(flavour, workers, blocking).unwrap()
+    let leaks = crate::types::obligation::LeakResponse::default();
+    Shared::new(flavour, workers, blocking, leaks).unwrap()
 }
 
 #[test]
