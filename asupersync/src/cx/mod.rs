@@ -13,6 +13,7 @@
 //! | [`interrupt`] | how waits notice a request: used by every future that takes a `Cx` |
 //! | [`join_set`] | tasks of one region, awaited as a group |
 //! | `macaroon` | tokens for capabilities that leave the process (feature `macaroon`) |
+//! | `local` | tasks that stay on one thread |
 //! | [`rng`] | random words, from a stream per task |
 //! | [`scope`] | regions: opening, ending, deferring |
 //! | [`spawn`] | tasks |
@@ -24,6 +25,7 @@ pub mod effect;
 mod error;
 pub mod interrupt;
 pub mod join_set;
+mod local;
 #[cfg(feature = "macaroon")]
 pub mod macaroon;
 pub mod rng;

@@ -20,7 +20,7 @@ use crate::types::id::{RegionId, TaskId};
 use crate::types::policy::Name;
 use crate::types::slots::Key;
 use crate::world::runnable::Header;
-use crate::world::{Hint, World};
+use crate::world::{Hint, Home, World};
 use std::cell::UnsafeCell;
 use std::future::Future;
 use std::mem::MaybeUninit;
@@ -310,6 +310,7 @@ fn root_task(
             generation: 0,
         },
         role: Role::Foreground,
+        home: Home::default(),
         rank: AtomicU8::new(0),
         promises: AtomicPtr::new(std::ptr::null_mut()),
         join: JoinSlot::default(),
