@@ -12,6 +12,8 @@
 //! | [`spawn`] | admission of tasks |
 //! | [`handle`], [`join`] | waiting for a task's outcome |
 //! | [`obligation`] | the promises a task holds |
+//! | [`link`] | links: the bad end of one task reaches another |
+//! | [`meter`] | cost quotas: what tasks and regions may charge |
 //! | [`probe`] | recognising cancellation inside error types |
 //! | [`root`] | the root region of a run |
 //!
@@ -23,6 +25,8 @@ pub(crate) mod cell;
 pub(crate) mod drive;
 pub mod handle;
 pub(crate) mod join;
+pub mod link;
+pub(crate) mod meter;
 pub(crate) mod obligation;
 pub(crate) mod poll;
 pub mod probe;

@@ -4,6 +4,7 @@
 //! arithmetic and moves alone. A region keeps its parent alive, a parent its
 //! children; the cycle ends when the region closes and gives up its seat.
 
+use super::meter::{self, Meter};
 use super::task::{Finalizer, TaskRef};
 use super::{cancel, contain, lock, state};
 use crate::kernel::region::{End, Next, Refused, RegionRecord, RegionState, Role, Sweep};
@@ -137,7 +138,9 @@ pub(crate) struct RegionCell {
     pub(crate) role: Role,
     /// Opened by cleanup: requests from above do not reach it.
     pub(crate) shielded: bool,
+    /// What it allows at the most; see [`RegionCell::budget_left`].
     pub(crate) budget: Budget,
+    pub(crate) meter: Meter,
     pub(crate) policy: Policy,
     pub(crate) cleanup: CleanupPolicy,
     escalation: Escalation,
@@ -189,6 +192,7 @@ impl RegionCell {
             opener: Mutex::new(Some(opener)),
             role: Role::Foreground,
             shielded: false,
+            meter: Meter::new(options.budget.cost_quota, None),
             budget: options.budget,
             policy: options.policy,
             cleanup: options.cleanup.unwrap_or_default(),
@@ -220,7 +224,12 @@ impl RegionCell {
         });
         let (masked, asked, limits) = asked.unwrap_or((false, false, CleanupLimits::NONE));
         let shielded = cleanup_view || masked;
-        let mut budget = parent.budget.meet(options.budget);
+        // The opener's own deadline binds what it opens; its quotas are its own.
+        let above = match opener.own_budget().deadline {
+            Some(own) => parent.budget.meet(Budget::new().with_deadline(own)),
+            None => parent.budget,
+        };
+        let mut budget = above.meet(options.budget);
         if shielded && asked {
             // What is left for the opener's cleanup binds what its cleanup opens.
             budget = options.budget.meet(Budget::new());
@@ -240,8 +249,7 @@ impl RegionCell {
                 .free_regions
                 .pop()
                 .unwrap_or_else(|| tree.fresh_region());
-            let inherited = parent
-                .budget
+            let inherited = above
                 .deadline
                 .filter(|at| !shielded && budget.deadline == Some(*at));
             let limits = parent.limits.meet(options.limits);
@@ -254,6 +262,7 @@ impl RegionCell {
                 role,
                 shielded,
                 budget,
+                meter: Meter::new(options.budget.cost_quota, Some(&parent.meter)),
                 policy: options.policy,
                 cleanup: options.cleanup.unwrap_or(parent.cleanup),
                 escalation: options.escalation.unwrap_or(parent.escalation),
@@ -283,10 +292,35 @@ impl RegionCell {
         if let Some(reason) = asked.filter(|_| !shielded) {
             let below = CancelReason::new(CancelKind::ParentCancelled).caused_by(reason);
             cancel::cancel_region(&cell, below);
-        } else if budget.deadline.is_some() {
-            cancel::arm_region(&cell);
+            return Ok(cell);
         }
+        cell.begin_budget();
         Ok(cell)
+    }
+
+    /// Raises the request of a budget that is spent already, or sets its alarm.
+    pub(crate) fn begin_budget(self: &Arc<Self>) {
+        // Poll quotas bind the tasks inside one by one, not the region, and
+        // inherited pools answer for themselves.
+        let own = Budget {
+            poll_quota: u32::MAX,
+            cost_quota: self.meter.own(),
+            ..self.budget
+        };
+        let now = || self.tree.world.now();
+        match own.spent(own.deadline.map_or(Time::ZERO, |_| now())) {
+            Some(kind) => cancel::cancel_region(self, CancelReason::new(kind)),
+            None if own.deadline.is_some() => cancel::arm_region(self),
+            None => {}
+        }
+    }
+
+    /// What is left of its budget.
+    pub(crate) fn budget_left(&self) -> Budget {
+        Budget {
+            cost_quota: meter::left(self),
+            ..self.budget
+        }
     }
 
     /// The task whose code the body is.

@@ -182,6 +182,7 @@ where
             parent: None,
             opener: task.id(),
         });
+        region.begin_budget();
         let _listening = Listening::begin(world, &task);
         task.clone().enqueue(Hint::Spawned);
         drive(&RootRef { task: task.clone() });
@@ -311,6 +312,7 @@ fn root_task(
         },
         role: Role::Foreground,
         rank: AtomicU8::new(0),
+        ended: AtomicU8::new(0),
         promises: AtomicPtr::new(std::ptr::null_mut()),
         join: JoinSlot::default(),
         control: Mutex::new(None),
