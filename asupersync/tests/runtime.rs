@@ -496,5 +496,13 @@ fn no_thread_is_left_and_none_wakes_when_idle() {
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(threads("idler"), before, "an idle runtime wakes nobody");
     drop(runtime);
-    assert_eq!(threads("idler"), []);
+    // The kernel tells who joins a thread a moment before it strikes it off.
+    let start = Instant::now();
+    while !threads("idler").is_empty() {
+        assert!(
+            start.elapsed() < Duration::from_secs(10),
+            "a thread is left"
+        );
+        std::thread::yield_now();
+    }
 }

@@ -129,6 +129,6 @@ where
     match reported.resume() {
         (Some(Err(e)), _) => Err(TryRegionError::Body(e)),
         (Some(Ok(value)), report) if report.is_ok() => Ok(value),
-        (_, report) => Err(TryRegionError::Region(RegionError::ended(report))),
+        (_, report) => Err(TryRegionError::Region(RegionError::of(report))),
     }
 }

@@ -30,6 +30,7 @@ impl From<RegionError> for Error {
                 told.unwrap_or_else(|| Error::of(ErrorKind::Cancelled, e))
             }
             RegionError::Ended(_) => Error::of(ErrorKind::ChildFailed, e),
+            RegionError::CloseTimeout(_) => Error::of(ErrorKind::RegionCloseTimeout, e),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::types::cancel::{CancelKind, CancelReason, Cancelled};
 use crate::types::id::RegionId;
 use crate::types::outcome::{OutcomeError, Severity};
 use crate::types::policy::{Limit, Name};
-use crate::types::report::{Failure, RegionReport};
+use crate::types::report::{DrainStats, Failure, RegionReport};
 use crate::world::World;
 use std::fmt;
 use std::future::Future;
@@ -67,6 +67,7 @@ impl Scope {
             at: self.cx.now(),
             message,
             reason: None,
+            value: None,
         });
         let mut reason = CancelReason::new(CancelKind::FailFast);
         reason.task = Some(task);
@@ -81,6 +82,15 @@ impl Scope {
     /// Where it is in its life.
     pub fn state(&self) -> RegionState {
         self.cell().state()
+    }
+
+    /// How the region's drain goes; before it is asked to end, a drain in which
+    /// everything is left.
+    ///
+    /// The label compares what is left here and below with an earlier call: so
+    /// ask again, a second or so apart.
+    pub fn drain_stats(&self) -> DrainStats {
+        self.cell().drain_stats()
     }
 
     /// Defers `fut` to the end of the region: it runs once nothing else is
@@ -218,9 +228,9 @@ impl Cx {
             })
             .await;
         match reported.resume() {
-            (Some(Err(e)), _) => Err(TryRegionError::Body(e)),
+            (Some(Err(e)), report) if report.quiescent => Err(TryRegionError::Body(e)),
             (Some(Ok(v)), report) if report.is_ok() => Ok(v),
-            (_, report) => Err(TryRegionError::Region(RegionError::ended(report))),
+            (_, report) => Err(TryRegionError::Region(RegionError::of(report))),
         }
     }
 
@@ -342,7 +352,7 @@ impl<T> Reported<T> {
     pub fn into_result(self) -> Result<T, RegionError> {
         match self.resume() {
             (Some(value), report) if report.is_ok() => Ok(value),
-            (_, report) => Err(RegionError::ended(report)),
+            (_, report) => Err(RegionError::of(report)),
         }
     }
 
@@ -376,17 +386,27 @@ pub enum RegionError {
     },
     /// It is closed, and something in it went wrong: see the report.
     Ended(Box<RegionReport>),
+    /// It is **not** closed: it took longer than its
+    /// [`close_timeout`](RegionOptions::close_timeout), and goes on draining under
+    /// the region above. The report names who keeps it.
+    CloseTimeout(Box<RegionReport>),
 }
 
 impl RegionError {
-    pub(crate) fn ended(report: RegionReport) -> Self {
-        RegionError::Ended(Box::new(report))
+    /// Of a region that left this report, which is not all well.
+    pub(crate) fn of(report: RegionReport) -> Self {
+        let report = Box::new(report);
+        if report.quiescent {
+            RegionError::Ended(report)
+        } else {
+            RegionError::CloseTimeout(report)
+        }
     }
 
-    /// The report of a region that ended badly.
+    /// The report of a region that ended badly, or not yet.
     pub fn report(&self) -> Option<&RegionReport> {
         match self {
-            RegionError::Ended(report) => Some(report),
+            RegionError::Ended(report) | RegionError::CloseTimeout(report) => Some(report),
             RegionError::Cancelled(_)
             | RegionError::Closed { .. }
             | RegionError::AdmissionDenied { .. } => None,
@@ -397,7 +417,9 @@ impl RegionError {
     pub fn cancel_reason(&self) -> Option<&CancelReason> {
         match self {
             RegionError::Cancelled(c) => Some(c.reason()),
-            RegionError::Closed { .. } | RegionError::AdmissionDenied { .. } => None,
+            RegionError::Closed { .. }
+            | RegionError::AdmissionDenied { .. }
+            | RegionError::CloseTimeout(_) => None,
             RegionError::Ended(report) if report.severity == Severity::Cancelled => report
                 .reason
                 .as_ref()
@@ -419,6 +441,10 @@ impl fmt::Display for RegionError {
                 f,
                 "the region was not opened: {region} may have {limit} at a time; wait for one to close, or raise the limit in its options"
             ),
+            RegionError::CloseTimeout(report) => write!(
+                f,
+                "RegionCloseTimeout: the region is not quiescent and goes on draining under the one above; let what is named here react to cancellation, or give it more time: {report}"
+            ),
             RegionError::Ended(report) => match &report.primary {
                 Some(primary) => write!(f, "the region ended badly: {primary}"),
                 None => write!(f, "the region ended badly: {report}"),
@@ -431,7 +457,9 @@ impl std::error::Error for RegionError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             RegionError::Cancelled(c) => Some(c),
-            RegionError::Closed { .. } | RegionError::AdmissionDenied { .. } => None,
+            RegionError::Closed { .. }
+            | RegionError::AdmissionDenied { .. }
+            | RegionError::CloseTimeout(_) => None,
             RegionError::Ended(_) => self.cancel_reason().map(|r| r as _),
         }
     }

@@ -5,6 +5,7 @@
 //! the region's record left Open under the same lock, or already seated, and
 //! then swept.
 
+use super::account::stuck_task;
 use super::lock;
 use super::region::{Child, RegionCell, signal};
 use super::state;
@@ -22,6 +23,11 @@ use std::time::Duration;
 
 /// Time for all finalizers of one owner.
 pub(crate) const FINALIZER_BUDGET: Duration = Duration::from_secs(5);
+/// Polls of all finalizers of one owner: what spins is not bounded by time in a
+/// world whose clock stands still while something runs.
+pub(crate) const FINALIZER_POLLS: u32 = 50_000;
+/// How often code is named that goes on beyond its cleanup budget.
+pub(crate) const REMIND: Duration = Duration::from_secs(10);
 
 enum Target {
     /// Children of one region.
@@ -149,7 +155,11 @@ fn ask_task(
         task: task.id(),
         kind: reason.kind,
     });
-    for region in opened.into_iter().filter(|r| !r.shielded) {
+    for region in opened {
+        if region.shielded {
+            bind_shielded(&region, limits);
+            continue;
+        }
         let follows = follow(reason, now, &region, Some(&task));
         queue.push_back(Order {
             target: Target::Region(region),
@@ -235,6 +245,17 @@ fn follow(
     Arc::new(below)
 }
 
+/// What a cleanup opened has what is left for that cleanup: no request reaches
+/// it, but at the end of these limits it is dropped.
+pub(crate) fn bind_shielded(region: &Arc<RegionCell>, limits: CleanupLimits) {
+    {
+        let mut ledger = lock(&region.ledger);
+        ledger.body_limits = ledger.body_limits.meet(limits);
+        ledger.child_limits = ledger.child_limits.meet(limits);
+    }
+    arm_region(region);
+}
+
 /// Sets the task's alarm to the earliest instant that concerns it.
 pub(crate) fn arm_task(task: &TaskRef, due: Time) {
     if due == Time::MAX {
@@ -258,10 +279,7 @@ pub(crate) fn arm_task(task: &TaskRef, due: Time) {
 pub(crate) fn arm_finalizing(task: &TaskRef) {
     let now = task.region().tree.world.now();
     let due = task.with_control(|c| {
-        let own = CleanupLimits {
-            deadline: now + FINALIZER_BUDGET,
-            ..CleanupLimits::NONE
-        };
+        let own = CleanupLimits::starting(now, (FINALIZER_BUDGET, FINALIZER_POLLS));
         c.record.limits = c.record.limits.meet(own);
         c.record.limits.deadline
     });
@@ -282,7 +300,14 @@ pub(crate) fn task_alarm(task: &TaskRef) {
         (past, now >= c.record.limits.deadline)
     });
     if cleanup {
-        escalate_task(task);
+        let dropped = task.region().escalates() && !task.is_pinned();
+        if dropped {
+            escalate_task(task);
+        } else {
+            let stuck = stuck_task(task, now);
+            task.region().tell_stuck(&stuck);
+            arm_task(task, now + REMIND);
+        }
     } else if deadline {
         cancel_task(task, CancelReason::new(CancelKind::Timeout));
     }
@@ -309,7 +334,7 @@ pub(crate) fn arm_region(region: &Arc<RegionCell>) {
                 due = due.min(limits.deadline);
             }
         }
-        due
+        ledger.remind.map_or(due, |at| due.min(at))
     };
     if due == Time::MAX {
         return;
@@ -333,25 +358,45 @@ pub(crate) fn region_alarm(region: &Arc<RegionCell>) {
     let now = region.tree.world.now();
     let cancelled = region.signals.load(Ordering::Acquire) & signal::CANCEL != 0;
     let mut overdue = Vec::new();
-    let body = {
+    let (children, body, again) = {
         // The key of the timer that rang stays, as in `task_alarm`.
         let mut ledger = lock(&region.ledger);
-        if now >= ledger.child_limits.deadline {
+        let before = std::mem::replace(&mut ledger.escalated_until, now);
+        let spent =
+            |limits: CleanupLimits| (now >= limits.deadline).then_some(limits.deadline > before);
+        let (children, body) = (spent(ledger.child_limits), spent(ledger.body_limits));
+        if children.is_some() {
             overdue.extend(ledger.children.iter().filter_map(Child::task));
         }
-        ledger.escalated_until = now;
-        now >= ledger.body_limits.deadline
+        let again = ledger.remind.is_some_and(|at| now >= at);
+        let next = ledger.remind.filter(|_| !again).unwrap_or(now + REMIND);
+        let live = !overdue.is_empty() || (body.is_some() && ledger.record.body_is_live());
+        ledger.remind = live.then_some(next);
+        (children, body, again)
     };
-    if region.escalates() {
+    let drops = region.escalates();
+    if drops {
         overdue.iter().for_each(escalate_task);
-        if body
+        if body.is_some()
             && region.signals.fetch_or(signal::ESCALATE, Ordering::AcqRel) & signal::ESCALATE == 0
         {
             region.wake_body();
             region.notify(true);
         }
     }
-    if !cancelled && region.budget.is_past_deadline(now) {
+    // What may not be dropped is named at once; what was to be dropped, when it
+    // turns out that it does not get that far.
+    let told = |first: Option<bool>, dropped: bool| again || (first == Some(true) && !dropped);
+    for task in overdue.iter().filter(|t| !t.is_complete()) {
+        if told(children, drops && !task.is_pinned()) && !task.is_driver() {
+            region.tell_stuck(&stuck_task(task, now));
+        }
+    }
+    if told(body, drops) && lock(&region.ledger).record.body_is_live() {
+        region.tell_stuck_body(region.name.clone());
+    }
+    let spent = children.is_some() || body.is_some();
+    if !cancelled && (spent || region.budget.is_past_deadline(now)) {
         cancel_region(region, CancelReason::new(CancelKind::Timeout));
     } else {
         arm_region(region);

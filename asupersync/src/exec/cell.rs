@@ -8,6 +8,7 @@ use super::task::{Head, TaskRef};
 use super::{contain, poll};
 use crate::types::cancel::CancelReason;
 use crate::types::outcome::Outcome;
+use crate::types::report::FailureValue;
 use crate::world::Lane;
 use crate::world::runnable::{Header, Vtable};
 use std::cell::UnsafeCell;
@@ -30,6 +31,16 @@ pub(crate) trait Settle<O>: 'static {
         output: O,
         asked: impl FnOnce() -> Option<Arc<CancelReason>>,
     ) -> Outcome<Self::T, Self::E>;
+
+    /// What a report says about an error.
+    fn describe(_: &Self::E) -> String {
+        "returned an error".to_owned()
+    }
+
+    /// An error that nobody is left to take, for the report; `None` drops it.
+    fn keep(_: Self::E) -> Option<FailureValue> {
+        None
+    }
 }
 
 /// Where a task's code is.

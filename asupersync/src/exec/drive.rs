@@ -2,7 +2,8 @@
 //!
 //! It is polled by the opener, in place, so the body may borrow. Dropping it
 //! early drops the body, cancels the region, and hands it to a task of the
-//! parent, which cannot close before.
+//! parent, which cannot close before. So does a region that takes longer to close
+//! than it may: its opener gets an account of what is left instead.
 
 use super::cell::Settle;
 use super::region::{RegionCell, signal};
@@ -26,13 +27,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 /// What a region leaves behind.
 #[derive(Debug)]
 pub struct Reported<T> {
     /// What the body returned; `None` if it panicked or had to be dropped.
     pub value: Option<T>,
-    /// The region's account.
+    /// The region's account; see its `quiescent` if the region has a close timeout.
     pub report: RegionReport,
     /// The body's panic.
     pub panic: Option<PanicPayload>,
@@ -51,7 +53,8 @@ pub(crate) struct Drive<B, T> {
     value: Option<T>,
     panic: Option<PanicPayload>,
     rest: Rest,
-    closed: bool,
+    /// Whether the region is Closed, or somebody else's to close.
+    over: bool,
 }
 
 impl<B: Future<Output = T>, T> Drive<B, T> {
@@ -64,15 +67,13 @@ impl<B: Future<Output = T>, T> Drive<B, T> {
             value: None,
             panic: None,
             rest,
-            closed: false,
+            over: false,
         }
     }
-}
 
-impl<B: Future<Output = T>, T> Future for Drive<B, T> {
-    type Output = Reported<T>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reported<T>> {
+    /// Polls the body, and when it has ended what follows; the region's account
+    /// when it is Closed.
+    fn advance(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<RegionReport> {
         let mut this = self.project();
         if let Some(body) = this.body.as_mut().as_pin_mut() {
             if !this.rest.runner.is_own_waker(cx.waker()) {
@@ -102,21 +103,44 @@ impl<B: Future<Output = T>, T> Future for Drive<B, T> {
                     Some(failure(this.region, Severity::Panicked, message))
                 }
             };
-            let failure = match contain(|| this.body.as_mut().set(None)) {
-                Ok(()) => failure,
-                Err(panic) => {
-                    let message = format!("while the body was dropped: {panic}");
-                    failure.or(Some(self::failure(
-                        this.region,
-                        Severity::Panicked,
-                        message,
-                    )))
-                }
-            };
-            this.region.body_ended(failure);
+            end_body(this.region, this.body.as_mut(), failure);
         }
-        let report = std::task::ready!(this.rest.poll(this.region, cx));
-        *this.closed = true;
+        this.rest.poll(this.region, cx)
+    }
+
+    /// The region has not closed in time: its parent goes on with it.
+    fn leave(self: Pin<&mut Self>, patience: Duration) -> RegionReport {
+        let this = self.project();
+        let region = this.region;
+        if this.body.is_some() {
+            abandon_body(region);
+            end_body(region, this.body, None);
+        }
+        let report = region.unfinished_report(patience);
+        this.rest.hand_over(region);
+        *this.over = true;
+        report
+    }
+}
+
+impl<B: Future<Output = T>, T> Future for Drive<B, T> {
+    type Output = Reported<T>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Reported<T>> {
+        let advanced = self.as_mut().advance(cx);
+        let this = self.as_mut().project();
+        let report = match advanced {
+            Poll::Ready(report) => {
+                this.rest.forget_timers(this.region);
+                *this.over = true;
+                report
+            }
+            Poll::Pending => match this.rest.overstays(this.region, cx) {
+                Some(patience) => self.as_mut().leave(patience),
+                None => return Poll::Pending,
+            },
+        };
+        let this = self.project();
         Poll::Ready(Reported {
             value: this.value.take(),
             report,
@@ -128,8 +152,8 @@ impl<B: Future<Output = T>, T> Future for Drive<B, T> {
 #[pinned_drop]
 impl<B, T> PinnedDrop for Drive<B, T> {
     fn drop(self: Pin<&mut Self>) {
-        let mut this = self.project();
-        if *this.closed {
+        let this = self.project();
+        if *this.over {
             return;
         }
         let region = this.region;
@@ -137,31 +161,39 @@ impl<B, T> PinnedDrop for Drive<B, T> {
             .with_message("the future that awaited the region was dropped");
         cancel::cancel_region(region, abandoned);
         if this.body.is_some() {
-            let failure = match contain(|| this.body.set(None)) {
-                Ok(()) => None,
-                Err(panic) => {
-                    let message = format!("while the body was dropped: {panic}");
-                    Some(failure(region, Severity::Panicked, message))
-                }
-            };
-            region.body_ended(failure);
+            end_body(region, this.body, None);
         }
-        if let Some(timer) = this.rest.timer.take() {
-            region.tree.world.timer_cancel(timer);
-        }
-        region.emit(|| Event::RegionHandedOver { region: region.id });
-        hand_over(region.clone(), this.rest.finalizer.take());
+        this.rest.hand_over(region);
     }
 }
+
+/// Drops the body and tells the region that it has ended.
+fn end_body<B>(region: &Arc<RegionCell>, mut body: Pin<&mut Option<B>>, ended: Option<Failure>) {
+    let dropped = contain(|| body.set(None));
+    let failure = ended.or_else(|| {
+        let panic = dropped.err()?;
+        let message = format!("while the body was dropped: {panic}");
+        Some(failure(region, Severity::Panicked, message))
+    });
+    region.body_ended(failure);
+}
+
+/// What reports call a finalizer.
+const FINALIZER: Name = Name::literal("finalizer");
 
 /// From the end of the body to Closed.
 struct Rest {
     /// The task that runs finalizers.
     runner: TaskRef,
     finalizer: Option<BoxFuture>,
-    started: bool,
-    budget: CleanupLimits,
+    /// Wakes the driver when the finalizer's budget is spent.
     timer: Option<TimerKey>,
+    /// When the region began to close, as far as its driver knows.
+    closing: Option<Time>,
+    /// Wakes the driver when the region has to have closed.
+    close_timer: Option<TimerKey>,
+    /// Whether the drain was looked at half-way.
+    looked: bool,
 }
 
 impl Rest {
@@ -169,10 +201,65 @@ impl Rest {
         Rest {
             runner,
             finalizer: None,
-            started: false,
-            budget: CleanupLimits::NONE,
             timer: None,
+            closing: None,
+            close_timer: None,
+            looked: false,
         }
+    }
+
+    /// Whether the region takes longer to close than it may, and after how long
+    /// its drain counts as stuck. Until then a timer wakes the driver.
+    fn overstays(&mut self, region: &Arc<RegionCell>, cx: &Context<'_>) -> Option<Duration> {
+        let limit = region.close_timeout.filter(|_| region.parent.is_some())?;
+        let world = &region.tree.world;
+        let now = world.now();
+        let since = match self.closing {
+            Some(since) => since,
+            None => {
+                let ledger = lock(&region.ledger);
+                if ledger.record.state == RegionState::Open {
+                    return None;
+                }
+                let since = ledger.record.requested.unwrap_or(now);
+                drop(ledger);
+                self.closing = Some(since);
+                since
+            }
+        };
+        // Looked at half-way, so that the account can say how it goes.
+        let half = limit / 2;
+        if now >= since + limit {
+            // A look that came late is still one to compare with.
+            return Some(limit / 4);
+        }
+        let due = if now < since + half {
+            since + half
+        } else {
+            if !std::mem::replace(&mut self.looked, true) {
+                region.drain_stats();
+            }
+            since + limit
+        };
+        let fresh = world.timer_set(due, cx.waker());
+        if let Some(old) = self.close_timer.replace(fresh) {
+            world.timer_cancel(old);
+        }
+        None
+    }
+
+    /// Takes back what would wake the driver.
+    fn forget_timers(&mut self, region: &RegionCell) {
+        for timer in [self.timer.take(), self.close_timer.take()] {
+            timer.map(|t| region.tree.world.timer_cancel(t));
+        }
+    }
+
+    /// A task of the parent drives the region from here on.
+    fn hand_over(&mut self, region: &Arc<RegionCell>) {
+        self.forget_timers(region);
+        region.emit(|| Event::RegionHandedOver { region: region.id });
+        hand_over(region.clone(), self.finalizer.take());
     }
 
     fn poll(&mut self, region: &Arc<RegionCell>, cx: &mut Context<'_>) -> Poll<RegionReport> {
@@ -187,9 +274,17 @@ impl Rest {
                     return Poll::Pending;
                 }
             }
-            if !self.started {
-                self.started = true;
-                self.budget.deadline = region.tree.world.now() + cancel::FINALIZER_BUDGET;
+            let now = region.tree.world.now();
+            let begun = {
+                let mut ledger = lock(&region.ledger);
+                let begun = ledger.finalizing != CleanupLimits::NONE;
+                if !begun {
+                    let all = (cancel::FINALIZER_BUDGET, cancel::FINALIZER_POLLS);
+                    ledger.finalizing = CleanupLimits::starting(now, all);
+                }
+                begun
+            };
+            if !begun {
                 region.emit(|| Event::RegionFinalizing { region: region.id });
             }
             std::task::ready!(self.finalize(region, cx));
@@ -219,6 +314,12 @@ impl Rest {
     fn finalize(&mut self, region: &Arc<RegionCell>, cx: &mut Context<'_>) -> Poll<()> {
         let world = &region.tree.world;
         loop {
+            let left = {
+                let mut ledger = lock(&region.ledger);
+                let left = &mut ledger.finalizing;
+                left.polls = left.polls.saturating_sub(1);
+                *left
+            };
             let mut f = match self.finalizer.take() {
                 Some(f) => f,
                 None => {
@@ -238,23 +339,33 @@ impl Rest {
                 }
             };
             match contain(|| f.as_mut().poll(cx)) {
-                Ok(Poll::Pending) if world.now() < self.budget.deadline || !region.escalates() => {
-                    self.finalizer = Some(f);
-                    let pending = self
-                        .timer
-                        .is_some_and(|t| world.timer_update(t, cx.waker()));
-                    if !pending {
-                        self.timer = Some(world.timer_set(self.budget.deadline, cx.waker()));
-                    }
-                    return Poll::Pending;
-                }
                 Ok(Poll::Pending) => {
+                    let now = world.now();
+                    let overdue = now >= left.deadline || left.polls == 0;
+                    if !overdue || !region.escalates() {
+                        let due = if now < left.deadline {
+                            left.deadline
+                        } else {
+                            self.remind(region, now)
+                        };
+                        self.finalizer = Some(f);
+                        let pending = self
+                            .timer
+                            .is_some_and(|t| world.timer_update(t, cx.waker()));
+                        if !pending {
+                            self.timer = Some(world.timer_set(due, cx.waker()));
+                        }
+                        return Poll::Pending;
+                    }
                     region.add_abandoned(Abandoned {
                         task: None,
-                        name: Name::from("finalizer"),
+                        name: FINALIZER,
                         region: region.id,
                         last_checkpoint: None,
                         after: cancel::FINALIZER_BUDGET,
+                        overdue: now.since(left.deadline),
+                        seen: true,
+                        held: Vec::new(),
                     });
                 }
                 Ok(Poll::Ready(())) => region.emit(|| Event::FinalizerRan { region: region.id }),
@@ -264,6 +375,20 @@ impl Rest {
                 self.finalizer_panicked(region, &panic);
             }
         }
+    }
+
+    /// A finalizer that may not be dropped has spent its budget: it is named, and
+    /// again at the instant returned.
+    fn remind(&self, region: &Arc<RegionCell>, now: Time) -> Time {
+        let mut ledger = lock(&region.ledger);
+        if let Some(at) = ledger.remind.filter(|at| now < *at) {
+            return at;
+        }
+        let next = now + cancel::REMIND;
+        ledger.remind = Some(next);
+        drop(ledger);
+        region.tell_stuck_body(FINALIZER);
+        next
     }
 
     fn finalizer_panicked(&self, region: &Arc<RegionCell>, panic: &PanicPayload) {
@@ -320,12 +445,14 @@ impl Settle<()> for Returned {
 }
 
 fn abandon_body(region: &Arc<RegionCell>) {
-    let requested = lock(&region.ledger).record.requested;
-    let after = region
-        .tree
-        .world
-        .now()
-        .since(requested.unwrap_or(Time::ZERO));
+    let now = region.tree.world.now();
+    let (requested, limits) = {
+        let ledger = lock(&region.ledger);
+        (ledger.record.requested, ledger.body_limits)
+    };
+    let after = now.since(requested.unwrap_or(now));
+    let overdue = now.since(limits.deadline);
+    let seen = region.signals.load(Ordering::Acquire) & signal::OBSERVED != 0;
     let last_checkpoint = region
         .opener()
         .and_then(|o| o.peek_control(|c| c.record.note).flatten());
@@ -335,6 +462,9 @@ fn abandon_body(region: &Arc<RegionCell>) {
         region: region.id,
         last_checkpoint,
         after,
+        overdue,
+        seen,
+        held: Vec::new(),
     });
 }
 
@@ -347,5 +477,6 @@ fn failure(region: &RegionCell, severity: Severity, message: String) -> Failure 
         at,
         message,
         reason: None,
+        value: None,
     }
 }

@@ -8,6 +8,7 @@
 //! | [`poll`] | the only place that polls a task's future |
 //! | [`cancel`] | the cascade of a request through tasks and regions |
 //! | [`region`] | a region: its record behind its own lock |
+//! | [`account`] | what a region tells: its report, its drain, who is stuck |
 //! | [`drive`] | the future that runs a region's body, drain and finalizers |
 //! | [`spawn`] | admission of tasks |
 //! | [`handle`], [`join`] | waiting for a task's outcome |
@@ -20,6 +21,7 @@
 //! Locks: a task's control and a region's ledger are leaves. No code holds two
 //! of them, and none is held across a wake, a drop of user data or a callback.
 
+pub(crate) mod account;
 pub(crate) mod cancel;
 pub(crate) mod cell;
 pub(crate) mod drive;

@@ -216,6 +216,15 @@ fn promises(task: &TaskRef) -> &Promises {
     unsafe { &*table }
 }
 
+/// What the task has promised and not resolved.
+pub(crate) fn held(task: &TaskRef) -> Vec<ObligationKind> {
+    if task.head().promises.load(Ordering::Acquire).is_null() {
+        return Vec::new();
+    }
+    let held = promises(task).held().into_iter();
+    held.map(|(_, kind)| kind).collect()
+}
+
 /// The holder completes: what it still holds has leaked.
 pub(crate) fn settle_leaks(task: &TaskRef) {
     if task.head().promises.load(Ordering::Acquire).is_null() {

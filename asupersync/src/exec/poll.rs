@@ -232,20 +232,21 @@ fn abandon(task: &TaskRef, reason: &CancelReason) {
     task.emit(|| Event::TaskEscalated { task: task.id() });
     let region = task.region();
     let now = region.tree.world.now();
-    let (name, last_checkpoint, requested) = task.with_control(|c| {
-        (
-            c.name.clone(),
-            c.record.note,
-            c.record.requested.unwrap_or(reason.at),
-        )
+    let held = obligation::held(task);
+    let abandoned = task.with_control(|c| {
+        let requested = c.record.requested.unwrap_or(reason.at);
+        Abandoned {
+            task: Some(task.id()),
+            name: c.name.clone(),
+            region: region.id,
+            last_checkpoint: c.record.note,
+            after: now.since(requested),
+            overdue: now.since(c.record.limits.deadline),
+            seen: c.record.seen,
+            held,
+        }
     });
-    region.add_abandoned(Abandoned {
-        task: Some(task.id()),
-        name,
-        region: region.id,
-        last_checkpoint,
-        after: now.since(requested),
-    });
+    region.add_abandoned(abandoned);
 }
 
 /// Whether there is deferred work; if so it has a budget from here on.
@@ -285,7 +286,13 @@ fn finalize(task: &TaskRef) -> Poll<()> {
         match contain(|| f.as_mut().poll(&mut Context::from_waker(&waker))) {
             Ok(Poll::Ready(())) => {}
             Ok(Poll::Pending) => {
-                if task.state() & state::ESCALATE == 0 || !task.region().escalates() {
+                let spent = task.with_control(|c| {
+                    let polls = &mut c.record.limits.polls;
+                    *polls = polls.saturating_sub(1);
+                    *polls == 0
+                });
+                let overdue = spent || task.state() & state::ESCALATE != 0;
+                if !overdue || !task.region().escalates() {
                     task.with_control(|c| c.finalizer = Some(f));
                     return Poll::Pending;
                 }
@@ -319,8 +326,8 @@ where
     C: Settle<Fut::Output>,
 {
     // SAFETY: as the caller promises; the reference ends before the outcome is published.
-    let (severity, end) = match unsafe { &*stage } {
-        Stage::Done(outcome) => (outcome.severity(), end_of(&task, outcome)),
+    let (severity, mut end) = match unsafe { &*stage } {
+        Stage::Done(outcome) => (outcome.severity(), end_of::<Fut::Output, C>(&task, outcome)),
         _ => unreachable!("a task completes with its outcome set"),
     };
     obligation::settle_leaks(&task);
@@ -347,8 +354,17 @@ where
         let _ = contain(|| drop(finalizer));
     }
     if before & state::HANDLE == 0 {
-        // The handle is gone, so the outcome is still ours.
-        clear(stage);
+        // The handle is gone, so the outcome is still ours; an error in it goes
+        // to whoever reads the region's report.
+        if let End::Failed(failure) = &mut end {
+            // SAFETY: the stage is ours, now that nobody can take the outcome.
+            let left = std::mem::replace(unsafe { &mut *stage }, Stage::Gone);
+            if let Stage::Done(Outcome::Err(e)) = left {
+                failure.value = contain(|| C::keep(e)).ok().flatten();
+            }
+        } else {
+            clear(stage);
+        }
     }
     if before & state::JOIN_WAKER != 0 {
         // SAFETY: completed just above, with the bit set.
@@ -368,14 +384,22 @@ where
     }
 }
 
-fn end_of<T, E>(task: &TaskRef, outcome: &Outcome<T, E>) -> End {
+fn end_of<O, C: Settle<O>>(task: &TaskRef, outcome: &Outcome<C::T, C::E>) -> End {
     let severity = outcome.severity();
+    let seen = || {
+        let reason = task.peek_control(|c| c.record.reason.clone().filter(|_| c.record.seen));
+        reason.flatten().map(|r| CancelReason::clone(&r))
+    };
     let (message, reason) = match outcome {
         Outcome::Ok(_) => return End::Ok,
         Outcome::Cancelled(r) if is_stop(r) => return End::Stopped,
-        Outcome::Err(_) => ("returned an error".to_owned(), None),
+        // The error's own words are its owner's code.
+        Outcome::Err(e) => match contain(|| C::describe(e)) {
+            Ok(message) => (message, seen()),
+            Err(panic) => (format!("an error whose text panicked: {panic}"), seen()),
+        },
         Outcome::Cancelled(r) => (r.to_string(), Some(r.clone())),
-        Outcome::Panicked(p) => (p.message().to_owned(), None),
+        Outcome::Panicked(p) => (p.message().to_owned(), seen()),
     };
     End::Failed(failure_of(task, severity, message, reason))
 }
@@ -394,5 +418,6 @@ fn failure_of(
         at,
         message,
         reason,
+        value: None,
     }
 }

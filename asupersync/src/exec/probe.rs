@@ -7,6 +7,7 @@
 use super::cell::Settle;
 use crate::types::cancel::{CancelReason, reason_in};
 use crate::types::outcome::Outcome;
+use crate::types::report::FailureValue;
 use std::convert::Infallible;
 use std::error::Error;
 use std::sync::Arc;
@@ -43,11 +44,20 @@ mod sealed {
 pub trait CancelProbe<M>: 'static {
     /// The reason inside, if this is or wraps a cancellation.
     fn cancel_reason(&self) -> Option<&CancelReason>;
+
+    /// What a report says about it.
+    fn message(&self) -> String {
+        "returned an error".to_owned()
+    }
 }
 
 impl<E: Error + 'static> CancelProbe<sealed::StdError> for E {
     fn cancel_reason(&self) -> Option<&CancelReason> {
         reason_in(self)
+    }
+
+    fn message(&self) -> String {
+        self.to_string()
     }
 }
 
@@ -55,11 +65,19 @@ impl CancelProbe<sealed::Boxed> for Box<dyn Error + Send + Sync> {
     fn cancel_reason(&self) -> Option<&CancelReason> {
         reason_in(&**self)
     }
+
+    fn message(&self) -> String {
+        self.to_string()
+    }
 }
 
 impl CancelProbe<sealed::Boxed> for Box<dyn Error + Send> {
     fn cancel_reason(&self) -> Option<&CancelReason> {
         reason_in(&**self)
+    }
+
+    fn message(&self) -> String {
+        self.to_string()
     }
 }
 
@@ -68,17 +86,29 @@ impl CancelProbe<sealed::Anyhow> for anyhow::Error {
     fn cancel_reason(&self) -> Option<&CancelReason> {
         reason_in(&**self)
     }
+
+    fn message(&self) -> String {
+        self.to_string()
+    }
 }
 
 impl CancelProbe<sealed::Opaque> for String {
     fn cancel_reason(&self) -> Option<&CancelReason> {
         None
     }
+
+    fn message(&self) -> String {
+        (*self).to_string()
+    }
 }
 
 impl CancelProbe<sealed::Opaque> for &'static str {
     fn cancel_reason(&self) -> Option<&CancelReason> {
         None
+    }
+
+    fn message(&self) -> String {
+        (*self).to_string()
     }
 }
 
@@ -97,7 +127,7 @@ pub(crate) struct Probed<E> {
 /// A body whose `Err` is the outcome's error, or a cancellation if its owner says so.
 pub(crate) struct TriedWith;
 
-impl<T: 'static, E: 'static> Settle<Result<T, Probed<E>>> for TriedWith {
+impl<T: 'static, E: Send + 'static> Settle<Result<T, Probed<E>>> for TriedWith {
     type T = T;
     type E = E;
 
@@ -109,6 +139,10 @@ impl<T: 'static, E: 'static> Settle<Result<T, Probed<E>>> for TriedWith {
             Ok(value) => Outcome::Ok(value),
             Err(Probed { error, is_cancel }) => end_with(error, is_cancel, asked),
         }
+    }
+
+    fn keep(e: E) -> Option<FailureValue> {
+        Some(FailureValue::new(e))
     }
 }
 
@@ -139,7 +173,7 @@ impl<T: 'static> Settle<T> for Plain {
 /// A body whose `Err` is the outcome's error, or a cancellation.
 pub(crate) struct Tried<M>(std::marker::PhantomData<fn(M)>);
 
-impl<T: 'static, E: CancelProbe<M>, M: 'static> Settle<Result<T, E>> for Tried<M> {
+impl<T: 'static, E: CancelProbe<M> + Send, M: 'static> Settle<Result<T, E>> for Tried<M> {
     type T = T;
     type E = E;
 
@@ -154,5 +188,13 @@ impl<T: 'static, E: CancelProbe<M>, M: 'static> Settle<Result<T, E>> for Tried<M
                 end_with(e, is_cancel, asked)
             }
         }
+    }
+
+    fn describe(e: &E) -> String {
+        e.message()
+    }
+
+    fn keep(e: E) -> Option<FailureValue> {
+        Some(FailureValue::new(e))
     }
 }

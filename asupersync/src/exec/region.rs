@@ -6,7 +6,8 @@
 
 use super::meter::{self, Meter};
 use super::task::{Finalizer, TaskRef};
-use super::{cancel, contain, lock, state};
+use super::{cancel, contain, lock};
+use crate::kernel::drain::Look;
 use crate::kernel::region::{End, Next, Refused, RegionRecord, RegionState, Role, Sweep};
 use crate::kernel::task::CleanupLimits;
 use crate::types::budget::Budget;
@@ -18,15 +19,14 @@ use crate::types::outcome::Severity;
 use crate::types::policy::{
     Action, ChildEnd, CleanupPolicy, Escalation, Name, Policy, RegionLimits,
 };
-use crate::types::report::{
-    Abandoned, DrainStats, Failure, LeakRecord, MAX_FAILURES, RegionReport,
-};
+use crate::types::report::{Abandoned, Failure, LeakRecord};
 use crate::types::slots::{Key, Slots};
 use crate::types::time::Time;
 use crate::world::{TimerKey, World};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
+use std::time::Duration;
 
 /// How to open a region.
 ///
@@ -49,6 +49,15 @@ pub struct RegionOptions {
     pub escalation: Option<Escalation>,
     /// How many children it admits, met with the parent's limits.
     pub limits: RegionLimits,
+    /// How long it may take to close, from the moment it admits nothing more.
+    ///
+    /// What happens then is the one exception to quiescence: whoever awaits the
+    /// region gets the error `RegionCloseTimeout`, which says that it is *not*
+    /// quiescent and who keeps it. A body that is still running is dropped, since
+    /// it cannot outlive whoever awaits it. The region goes on draining under its
+    /// parent, which cannot close before. The root of a run has no parent and
+    /// ignores this: shut the runtime down with a timeout instead.
+    pub close_timeout: Option<Duration>,
     /// Which effects the body and everything inside may perform, met with what the opener may.
     pub caps: CapSet,
 }
@@ -145,6 +154,7 @@ pub(crate) struct RegionCell {
     pub(crate) cleanup: CleanupPolicy,
     escalation: Escalation,
     limits: RegionLimits,
+    pub(crate) close_timeout: Option<Duration>,
     pub(crate) signals: AtomicU32,
     pub(crate) ledger: Mutex<Ledger>,
 }
@@ -171,9 +181,15 @@ pub(crate) struct Ledger {
     pub(crate) escalated_until: Time,
     /// A deadline that an ancestor's alarm already covers.
     pub(crate) inherited_deadline: Option<Time>,
-    leaks: Vec<LeakRecord>,
-    abandoned: Vec<Abandoned>,
-    escalations: u64,
+    /// When to tell again who does not react.
+    pub(crate) remind: Option<Time>,
+    /// What is left for the finalizers, once they run.
+    pub(crate) finalizing: CleanupLimits,
+    /// What the last two looks at the drain saw, the newer last.
+    pub(crate) looked: [Option<Look>; 2],
+    pub(crate) leaks: Vec<LeakRecord>,
+    pub(crate) abandoned: Vec<Abandoned>,
+    pub(crate) escalations: u64,
 }
 
 impl RegionCell {
@@ -198,6 +214,7 @@ impl RegionCell {
             cleanup: options.cleanup.unwrap_or_default(),
             escalation: options.escalation.unwrap_or_default(),
             limits: options.limits,
+            close_timeout: None,
             signals: AtomicU32::new(0),
             ledger: Mutex::new(Ledger::new(options.limits, None)),
         }
@@ -215,14 +232,8 @@ impl RegionCell {
         options: RegionOptions,
     ) -> Result<Arc<RegionCell>, Refused> {
         let tree = parent.tree.clone();
-        let asked = opener.peek_control(|c| {
-            (
-                c.record.is_masked(),
-                c.record.reason.is_some(),
-                c.record.limits,
-            )
-        });
-        let (masked, asked, limits) = asked.unwrap_or((false, false, CleanupLimits::NONE));
+        let seen = opener.peek_control(|c| (c.record.is_masked(), c.record.limits));
+        let (masked, mut left) = seen.unwrap_or((false, CleanupLimits::NONE));
         let shielded = cleanup_view || masked;
         // The opener's own deadline binds what it opens; its quotas are its own.
         let above = match opener.own_budget().deadline {
@@ -230,11 +241,17 @@ impl RegionCell {
             None => parent.budget,
         };
         let mut budget = above.meet(options.budget);
-        if shielded && asked {
-            // What is left for the opener's cleanup binds what its cleanup opens.
-            budget = options.budget.meet(Budget::new());
-            if limits.deadline != Time::MAX {
-                budget = budget.meet(Budget::new().with_deadline(limits.deadline));
+        if shielded {
+            // A finalizer of the region above has what is left for all of them.
+            left = left.meet(lock(&parent.ledger).finalizing);
+            // What is left for the opener's cleanup binds what its cleanup opens;
+            // a deadline above is a request, which does not reach it.
+            budget = Budget {
+                deadline: options.budget.deadline,
+                ..budget
+            };
+            if left.deadline != Time::MAX {
+                budget = budget.meet(Budget::new().with_deadline(left.deadline));
             }
         }
         let role = if opener.region().id == parent.id && !opener.is_root() {
@@ -267,6 +284,7 @@ impl RegionCell {
                 cleanup: options.cleanup.unwrap_or(parent.cleanup),
                 escalation: options.escalation.unwrap_or(parent.escalation),
                 limits,
+                close_timeout: options.close_timeout,
                 signals: AtomicU32::new(0),
                 ledger: Mutex::new(Ledger::new(limits, inherited)),
             });
@@ -281,25 +299,26 @@ impl RegionCell {
             parent: Some(parent.id),
             opener: opener.id(),
         });
-        let (key, asked) = opener.with_control(|c| {
+        let (key, asked, limits) = opener.with_control(|c| {
             let key = c.opened.insert(cell.clone());
-            (
-                key,
-                c.record.reason.clone().filter(|_| !c.record.is_masked()),
-            )
+            (key, c.record.reason.clone(), c.record.limits)
         });
         lock(&cell.ledger).opened = Some(key);
-        if let Some(reason) = asked.filter(|_| !shielded) {
-            let below = CancelReason::new(CancelKind::ParentCancelled).caused_by(reason);
-            cancel::cancel_region(&cell, below);
-            return Ok(cell);
+        match asked {
+            _ if shielded => cancel::bind_shielded(&cell, limits.meet(left)),
+            Some(reason) => {
+                let below = CancelReason::new(CancelKind::ParentCancelled).caused_by(reason);
+                cancel::cancel_region(&cell, below);
+            }
+            None if budget.deadline.is_some() => cancel::arm_region(&cell),
+            None => {}
         }
-        cell.begin_budget();
+        cell.raise_spent();
         Ok(cell)
     }
 
-    /// Raises the request of a budget that is spent already, or sets its alarm.
-    pub(crate) fn begin_budget(self: &Arc<Self>) {
+    /// Raises the request of a budget that is spent from the beginning.
+    pub(crate) fn raise_spent(self: &Arc<Self>) {
         // Poll quotas bind the tasks inside one by one, not the region, and
         // inherited pools answer for themselves.
         let own = Budget {
@@ -307,11 +326,9 @@ impl RegionCell {
             cost_quota: self.meter.own(),
             ..self.budget
         };
-        let now = || self.tree.world.now();
-        match own.spent(own.deadline.map_or(Time::ZERO, |_| now())) {
-            Some(kind) => cancel::cancel_region(self, CancelReason::new(kind)),
-            None if own.deadline.is_some() => cancel::arm_region(self),
-            None => {}
+        let now = own.deadline.map_or(Time::ZERO, |_| self.tree.world.now());
+        if let Some(kind) = own.spent(now) {
+            cancel::cancel_region(self, CancelReason::new(kind));
         }
     }
 
@@ -367,7 +384,7 @@ impl RegionCell {
     /// A child task has its outcome.
     pub(crate) fn task_ended(self: &Arc<Self>, task: &TaskRef, severity: Severity, end: End) {
         let head = task.head();
-        let blocking = task.state() & state::PINNED != 0;
+        let blocking = task.is_pinned();
         let heard = self.policy.hears_of(severity) && !matches!(end, End::Stopped);
         let failure = match &end {
             End::Failed(f) if heard => Some(f.clone()),
@@ -419,6 +436,7 @@ impl RegionCell {
                     at: end.at,
                     message,
                     reason: None,
+                    value: None,
                 });
                 Action::CancelSiblings
             });
@@ -525,25 +543,6 @@ impl RegionCell {
         }
     }
 
-    pub(crate) fn add_failure(&self, f: Failure) {
-        lock(&self.ledger).record.fail(f);
-    }
-
-    pub(crate) fn add_abandoned(&self, a: Abandoned) {
-        let mut ledger = lock(&self.ledger);
-        ledger.escalations += 1;
-        if ledger.abandoned.len() < MAX_FAILURES {
-            ledger.abandoned.push(a);
-        }
-    }
-
-    pub(crate) fn add_leak(&self, l: LeakRecord) {
-        let mut ledger = lock(&self.ledger);
-        if ledger.leaks.len() < MAX_FAILURES {
-            ledger.leaks.push(l);
-        }
-    }
-
     /// Carries out what a rule returned; no lock is held.
     pub(crate) fn carry_out(self: &Arc<Self>, next: Next) {
         match next.sweep {
@@ -570,51 +569,6 @@ impl RegionCell {
         let waker = lock(&self.ledger).driver.take();
         waker.into_iter().for_each(super::wake);
     }
-
-    /// Live tasks in and below this region, counted by walking the tree.
-    pub(crate) fn count_live(self: &Arc<Self>) -> usize {
-        let mut live = 0;
-        let mut regions = vec![self.clone()];
-        while let Some(region) = regions.pop() {
-            for child in lock(&region.ledger).children.iter() {
-                match child {
-                    Child::Task(task) => live += usize::from(!task.is_complete()),
-                    Child::Region(sub) => regions.push(sub.clone()),
-                }
-            }
-        }
-        live
-    }
-
-    /// The account of the region as it stands.
-    pub(crate) fn report(&self) -> RegionReport {
-        let now = self.tree.world.now();
-        let mut ledger = lock(&self.ledger);
-        let record = &mut ledger.record;
-        let primary = record.primary().cloned();
-        let mut report = RegionReport {
-            region: self.id,
-            name: self.name.clone(),
-            severity: record.severity(),
-            primary,
-            failures: std::mem::take(&mut record.failures),
-            counts: record.counts,
-            stopped: record.stopped,
-            reason: record.reason.as_deref().cloned(),
-            drain: DrainStats {
-                requested: record.requested,
-                closed: now,
-                alive: record.alive_at_request,
-                escalations: 0,
-            },
-            leaks: std::mem::take(&mut ledger.leaks),
-            abandoned: std::mem::take(&mut ledger.abandoned),
-        };
-        report.drain.escalations = ledger.escalations;
-        drop(ledger);
-        report.failures.sort_by_key(Failure::place);
-        report
-    }
 }
 
 impl Ledger {
@@ -633,6 +587,9 @@ impl Ledger {
             child_limits: CleanupLimits::NONE,
             escalated_until: Time::ZERO,
             inherited_deadline,
+            remind: None,
+            finalizing: CleanupLimits::NONE,
+            looked: [None; 2],
             leaks: Vec::new(),
             abandoned: Vec::new(),
             escalations: 0,

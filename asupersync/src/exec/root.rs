@@ -182,7 +182,8 @@ where
             parent: None,
             opener: task.id(),
         });
-        region.begin_budget();
+        cancel::arm_region(&region);
+        region.raise_spent();
         let _listening = Listening::begin(world, &task);
         task.clone().enqueue(Hint::Spawned);
         drive(&RootRef { task: task.clone() });

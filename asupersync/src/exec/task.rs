@@ -136,6 +136,16 @@ impl TaskRef {
         self.head().header.state.load(Ordering::Relaxed) & state::TIMED != 0
     }
 
+    /// Whether the task's future guards code that cannot be dropped.
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.state() & state::PINNED != 0
+    }
+
+    /// Whether the task is the runtime's own and drains a region.
+    pub(crate) fn is_driver(&self) -> bool {
+        self.state() & state::DRIVER != 0
+    }
+
     /// Whether a checkpoint has anything to say: the task was asked to cancel,
     /// or has ended. One load.
     #[inline]

@@ -15,7 +15,9 @@
 
 mod buffered;
 mod copy;
+pub mod framing;
 mod lines;
+pub(crate) mod offload;
 mod operation;
 mod read;
 mod read_buffered;
@@ -25,7 +27,7 @@ mod write;
 pub use crate::types::cancel_class::CancelClass;
 pub use buffered::{BufReader, BufWriter};
 pub use copy::copy;
-pub use futures_io::{AsyncBufRead, AsyncRead, AsyncWrite};
+pub use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 pub use lines::{Lines, NextLine};
 pub use read::{Read, ReadBuf, ReadExact, ReadExt, ReadNumber, ReadToEnd, ReadToString};
 pub use read_buffered::{BufReadExt, ReadLine, ReadUntil};
@@ -47,6 +49,11 @@ pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
     ("flush", CancelClass::Resumable),
     ("shutdown", CancelClass::Resumable),
     ("next_line", CancelClass::Safe),
+    ("Framed::next", CancelClass::Safe),
+    ("Framed::feed", CancelClass::Lossy),
+    ("Framed::send", CancelClass::Lossy),
+    ("Framed::flush", CancelClass::Resumable),
+    ("Framed::shutdown", CancelClass::Resumable),
     ("read_until", CancelClass::Resumable),
     ("read_to_end", CancelClass::Resumable),
     ("connect", CancelClass::Lossy),

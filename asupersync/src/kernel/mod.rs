@@ -6,7 +6,9 @@
 //! | module | the value it edits |
 //! |---|---|
 //! | [`task`] | a task's phase, its request to cancel, its masks and cleanup limits |
+//! | [`drain`] | none: it labels a drain by two looks at it |
 //! | [`region`] | a region's state, its count of children, the account of their ends |
 
+pub mod drain;
 pub mod region;
 pub mod task;

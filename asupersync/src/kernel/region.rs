@@ -319,6 +319,16 @@ impl RegionRecord {
         self.alive() - u64::from(self.subregions)
     }
 
+    /// Whether the region is quiescent, for good.
+    pub fn is_closed(&self) -> bool {
+        self.state == RegionState::Closed
+    }
+
+    /// Whether the body has not ended yet.
+    pub fn body_is_live(&self) -> bool {
+        self.body_live
+    }
+
     /// The worst end so far.
     pub fn severity(&self) -> Severity {
         self.severity
@@ -403,6 +413,7 @@ mod tests {
             at: Time::from_nanos(at),
             message: String::new(),
             reason,
+            value: None,
         }
     }
 

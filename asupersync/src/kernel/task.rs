@@ -86,6 +86,8 @@ pub struct TaskRecord {
     pub reason: Option<Arc<CancelReason>>,
     /// When it was first asked.
     pub requested: Option<Time>,
+    /// Whether a checkpoint has told it: what it does from there on may follow from the request.
+    pub seen: bool,
     /// What is left for its cleanup, once asked.
     pub limits: CleanupLimits,
     /// Nesting depth of masks.
@@ -106,6 +108,7 @@ impl Default for TaskRecord {
             phase: TaskPhase::Created,
             reason: None,
             requested: None,
+            seen: false,
             limits: CleanupLimits::NONE,
             mask_depth: 0,
             deferrals: 0,
@@ -193,6 +196,7 @@ impl TaskRecord {
         let first = self.phase == TaskPhase::CancelRequested;
         if first {
             self.phase = TaskPhase::Cancelling;
+            self.seen = true;
         }
         Checkpoint::Stop { reason, first }
     }

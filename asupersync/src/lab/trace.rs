@@ -169,6 +169,9 @@ fn canonical(event: &Event) -> ([u64; WORDS], usize) {
             form(&[16, of_task(task), u64::from(slot), what])
         }
         Event::FinalizerRan { region } => form(&[17, of_region(region)]),
+        Event::StillRunning { region, task } => {
+            form(&[30, of_region(region), task.map_or(u64::MAX, of_task)])
+        }
         Event::TimerSet { due } => form(&[18, due.as_nanos()]),
         Event::TimerFired { due } => form(&[19, due.as_nanos()]),
         Event::TimerCancelled { due } => form(&[20, due.as_nanos()]),

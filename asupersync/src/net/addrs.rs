@@ -1,7 +1,8 @@
 //! What can be listened on or connected to.
 
 use crate::cx::Cx;
-use crate::types::outcome::OutcomeError;
+use crate::io::offload::offload;
+use crate::types::cancel::reason_in;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
@@ -125,13 +126,13 @@ pub(super) async fn resolve(cx: &Cx, target: impl ToAddrs) -> io::Result<Vec<Soc
             let what = format!("the host name `{host}`");
             let world = cx.world().clone();
             let look_up = move |_: &Cx| world.net().resolve(&host, port);
-            let looked_up = cx.within_effect().spawn_blocking(look_up).join(cx).await?;
-            let addrs = match looked_up.into_result() {
-                Ok(addrs) => addrs
-                    .map_err(|e| io::Error::new(e.kind(), format!("cannot look up {what}: {e}")))?,
-                Err(OutcomeError::Err(never)) => match never {},
-                Err(refused) => return Err(io::Error::other(refused)),
-            };
+            let addrs = offload(cx, look_up).await.map_err(|e| {
+                // A cancellation stays one.
+                match reason_in(&e) {
+                    Some(_) => e,
+                    None => io::Error::new(e.kind(), format!("cannot look up {what}: {e}")),
+                }
+            })?;
             (what, addrs)
         }
     };

@@ -156,6 +156,7 @@ mod tests {
                 closed: Time::from_nanos(3_500_000),
                 alive: 6,
                 escalations: 1,
+                ..DrainStats::default()
             },
             leaks: vec![LeakRecord {
                 task: TaskId::new(1, 0),
@@ -168,7 +169,12 @@ mod tests {
                 region: RegionId::new(0, 0),
                 last_checkpoint: Some("note"),
                 after: Duration::from_millis(2),
+                overdue: Duration::ZERO,
+                seen: false,
+                held: Vec::new(),
             }],
+            quiescent: true,
+            stuck: Vec::new(),
         }
     }
 

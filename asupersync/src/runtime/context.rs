@@ -1,6 +1,7 @@
 //! What a thread is to a runtime: a worker, the caller of `block_on`, or both.
 
 use super::park::{Parker, Place};
+use super::patience::{Patience, SPIN};
 use super::shared::Shared;
 use super::{lock, reactor::Reactor};
 use crate::world::Runnable;
@@ -9,6 +10,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 thread_local! {
     static CURRENT: RefCell<Option<Rc<Context>>> = const { RefCell::new(None) };
@@ -167,13 +169,19 @@ impl Seat {
     }
 
     /// Sleeps until the root task or a permit is here.
-    pub(super) fn sleep(&self) {
+    pub(super) fn sleep(&self, patience: &mut Patience) {
+        // A permit may be left of a time when nobody slept: no wait to learn from.
+        if self.parker.take_permit() || patience.spin(|| self.is_ready()) {
+            return;
+        }
+        let start = Instant::now();
         if self.parker.prepare(Place::Lot) {
             if !self.is_ready() {
                 self.parker.sleep(None);
             }
             self.parker.finish();
         }
+        patience.slept(start.elapsed() < SPIN);
     }
 
     pub(super) fn unpark(&self, reactor: &Reactor) {

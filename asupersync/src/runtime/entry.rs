@@ -172,7 +172,7 @@ where
     let code = judge(&reported.report, end.as_ref());
     // An error of the body is printed above, a panic printed itself.
     if code == 1 && !matches!(end, Some(End::Failed { .. })) {
-        eprintln!("Error: {}", RegionError::ended(reported.report));
+        eprintln!("Error: {}", RegionError::of(reported.report));
     }
     // Signals end first: a request during the teardown would find nobody.
     drop(signals);
@@ -250,6 +250,9 @@ mod tests {
             region,
             last_checkpoint,
             after,
+            overdue: Duration::ZERO,
+            seen: false,
+            held: Vec::new(),
         };
         RegionReport {
             region,
@@ -263,6 +266,8 @@ mod tests {
             drain: DrainStats::default(),
             leaks: Vec::new(),
             abandoned: if abandoned { vec![lost] } else { Vec::new() },
+            quiescent: true,
+            stuck: Vec::new(),
         }
     }
 

@@ -9,7 +9,7 @@
 //! | [`injector`] | ready tasks that belong to no worker |
 //! | [`idle`] | who sleeps, who searches, whom to wake |
 //! | [`watch`] | looking after workers that are kept busy by one task |
-//! | [`park`], [`slack`] | how a thread sleeps and is woken, and how exactly |
+//! | [`park`], [`slack`], [`patience`] | how a thread sleeps and is woken, how exactly, and whether to spin before |
 //! | [`context`] | what the calling thread is to a runtime |
 //! | [`clock`] | timers, one shard per worker |
 //! | [`reactor`], [`sockets`] | readiness of sockets, and the network over it |
@@ -32,6 +32,7 @@ mod hooks;
 mod idle;
 mod injector;
 mod park;
+mod patience;
 mod reactor;
 mod ring;
 mod shared;
@@ -55,6 +56,7 @@ use crate::world::World;
 use context::{Context, Local, Seat};
 use crew::Crew;
 use hooks::Hooks;
+use patience::Patience;
 use shared::{Flavour as Kind, Shared};
 use std::fmt;
 use std::future::Future;
@@ -215,6 +217,7 @@ impl Runtime {
 
     /// Runs all tasks here, or only the root if another thread does already.
     fn drive_all(&self, seat: &Arc<Seat>, done: &dyn Fn() -> bool) {
+        let mut patience = Patience::default();
         while !done() {
             if !self.shared.driven.swap(true, Ordering::SeqCst) {
                 let _driving = Driving(&self.shared);
@@ -226,7 +229,7 @@ impl Runtime {
             } else if let Some(root) = seat.take() {
                 root.run();
             } else {
-                seat.sleep();
+                seat.sleep(&mut patience);
             }
         }
     }
@@ -234,10 +237,11 @@ impl Runtime {
 
 /// Runs the root task whenever it is ready.
 fn drive_root(seat: &Seat, done: &dyn Fn() -> bool) {
+    let mut patience = Patience::default();
     while !done() {
         match seat.take() {
             Some(root) => root.run(),
-            None => seat.sleep(),
+            None => seat.sleep(&mut patience),
         }
     }
 }

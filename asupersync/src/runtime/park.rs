@@ -50,6 +50,14 @@ impl Parker {
         self.state.store(AWAKE, Ordering::SeqCst);
     }
 
+    /// Consumes the permit, if there is one; for a thread that is awake.
+    pub(super) fn take_permit(&self) -> bool {
+        let (success, failure) = (Ordering::SeqCst, Ordering::SeqCst);
+        self.state
+            .compare_exchange(NOTIFIED, AWAKE, success, failure)
+            .is_ok()
+    }
+
     /// Announces a sleep; `false` when a permit is there already, which it consumes.
     #[must_use]
     pub(super) fn prepare(&self, place: Place) -> bool {

@@ -15,7 +15,8 @@
 
 use super::context::{Context, Local};
 use super::park::Place;
-use super::shared::{Flavour, QUEUE, Remote, Shared};
+use super::patience::{Patience, SPIN};
+use super::shared::{Flavour, QUEUE, Remote, Shared, random_word};
 use super::slack::ExactTimers;
 use super::watch;
 use crate::sched::{Fairness, Pick, Waiting};
@@ -53,6 +54,7 @@ pub(super) struct Worker<'a> {
     rested: bool,
     /// What the count of rises was at its last sleep.
     rises: u64,
+    patience: Patience,
     wakers: Vec<Waker>,
     /// Whether this thread's timers are exact; set before the first timed sleep.
     exact: Option<ExactTimers>,
@@ -77,6 +79,7 @@ impl<'a> Worker<'a> {
             searching: false,
             rested: false,
             rises: 0,
+            patience: Patience::default(),
             wakers: Vec::new(),
             exact: None,
         }
@@ -95,7 +98,7 @@ impl<'a> Worker<'a> {
             } else if let Some(task) = self.search() {
                 self.get_up();
                 task.run();
-            } else {
+            } else if !self.linger(&done) {
                 self.sleep(&done);
             }
         }
@@ -242,7 +245,7 @@ impl<'a> Worker<'a> {
         }
         self.searching = true;
         let workers = &self.shared.workers;
-        let start = self.shared.entropy() as usize % workers.len();
+        let start = random_word() as usize % workers.len();
         let (before, after) = workers.split_at(start);
         for peer in after.iter().chain(before) {
             if std::ptr::eq(peer, self.remote()) {
@@ -288,9 +291,22 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// Spins for a moment, if outside threads keep sending work that soon;
+    /// `true` when there is a reason to look again. As long as it is a
+    /// searcher, nobody is woken for what it will find.
+    fn linger(&mut self, done: &impl Fn() -> bool) -> bool {
+        let shared = self.shared;
+        let arrived = || {
+            let peers = || shared.workers.iter().any(|w| !w.queue.is_empty());
+            shared.has_arrivals() || peers() || done()
+        };
+        self.searching && self.patience.spin(arrived)
+    }
+
     /// Announces a sleep, looks once more, and sleeps: in the reactor if nobody else does.
     fn sleep(&mut self, done: &impl Fn() -> bool) {
         let shared = self.shared;
+        let start = shared.now();
         let mut driver = shared.reactor.take_driver();
         let place = if driver.is_some() {
             Place::Reactor
@@ -324,6 +340,10 @@ impl<'a> Worker<'a> {
             self.searching = shared.idle.retract(self.index);
             self.remote().asleep.store(false, Ordering::Relaxed);
             self.rested = true;
+            // Work of other workers is no reason to spin: it comes with a
+            // searcher awake, and spinning beside a busy worker saves nothing.
+            let arrived = self.searching && shared.has_arrivals();
+            self.patience.slept(arrived && shared.now() < start + SPIN);
         }
         self.wake_all();
         self.fire_due_timers();

@@ -130,6 +130,14 @@ pub enum Event {
         /// Which race.
         race: u64,
     },
+    /// Code of a region goes on although its cleanup budget is spent: it does not
+    /// return from a poll, or may not be dropped.
+    StillRunning {
+        /// Which region.
+        region: RegionId,
+        /// The task; `None` for the region's body or a finalizer.
+        task: Option<TaskId>,
+    },
     /// A finalizer of a region ran.
     FinalizerRan {
         /// Which region.

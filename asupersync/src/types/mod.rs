@@ -1,6 +1,7 @@
 //! The nouns of the semantics: plain data that every other floor speaks in.
 //!
-//! Nothing here polls, wakes, locks, reads a clock or calls user code.
+//! Nothing here polls, wakes, reads a clock or calls user code, and nothing
+//! locks but the one slot of an error that nobody has taken ([`report::FailureValue`]).
 
 pub mod budget;
 pub mod cancel;

@@ -236,6 +236,11 @@ impl Name {
     /// No name.
     pub const NONE: Name = Name(None);
 
+    /// A name that is known when the program is built.
+    pub const fn literal(name: &'static str) -> Name {
+        Name(Some(std::borrow::Cow::Borrowed(name)))
+    }
+
     /// The name, or `""` when there is none.
     pub fn as_str(&self) -> &str {
         self.0.as_deref().unwrap_or("")

@@ -6,7 +6,9 @@ use super::obligation::ObligationKind;
 use super::outcome::Severity;
 use super::policy::Name;
 use super::time::Time;
+use std::any::Any;
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Failures a report keeps in full; further ones are only counted.
@@ -37,6 +39,10 @@ pub struct RegionReport {
     pub leaks: Vec<LeakRecord>,
     /// Code that had to be dropped because it did not react in its cleanup budget, at most 64.
     pub abandoned: Vec<Abandoned>,
+    /// Whether the region had closed. It has not only in a `RegionCloseTimeout`.
+    pub quiescent: bool,
+    /// Who kept a region from closing that is not quiescent, at most 64.
+    pub stuck: Vec<Stuck>,
 }
 
 /// One bad end.
@@ -52,8 +58,53 @@ pub struct Failure {
     pub at: Time,
     /// What it said.
     pub message: String,
-    /// Why it was cancelled, when that is how it ended.
+    /// The request to cancel that it ended with, or had seen before it ended badly
+    /// in another way: it may follow from what caused the request.
     pub reason: Option<CancelReason>,
+    /// The task's error, when no handle was left to take it.
+    pub value: Option<FailureValue>,
+}
+
+/// An error that nobody was left to take. Clones share it: who takes it first has it.
+///
+/// ```
+/// use asupersync::{RegionError, Runtime, Scope};
+///
+/// let runtime = Runtime::builder().current_thread().build().unwrap();
+/// let ended = runtime.block_on(async |cx: Scope| {
+///     cx.try_spawn(async |_| Err::<(), _>(std::io::Error::other("out of paper")));
+/// });
+/// let Err(RegionError::Ended(report)) = ended else { panic!("a task failed") };
+/// let value = report.primary.and_then(|primary| primary.value).unwrap();
+/// assert_eq!(value.take::<std::io::Error>().unwrap().to_string(), "out of paper");
+/// ```
+#[derive(Clone)]
+pub struct FailureValue(Arc<Mutex<Option<Box<dyn Any + Send>>>>);
+
+impl FailureValue {
+    /// Keeps an error.
+    pub(crate) fn new(e: impl Any + Send) -> Self {
+        FailureValue(Arc::new(Mutex::new(Some(Box::new(e)))))
+    }
+
+    /// Takes the error, if it is an `E` and nobody has taken it.
+    pub fn take<E: Any>(&self) -> Option<E> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = kept.take()?;
+        match taken.downcast::<E>() {
+            Ok(e) => Some(*e),
+            Err(other) => {
+                *kept = Some(other);
+                None
+            }
+        }
+    }
+}
+
+impl fmt::Debug for FailureValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FailureValue").finish_non_exhaustive()
+    }
 }
 
 /// What it took to bring a region to rest.
@@ -61,12 +112,30 @@ pub struct Failure {
 pub struct DrainStats {
     /// When cancellation was first requested.
     pub requested: Option<Time>,
-    /// When the region closed.
+    /// When the region closed; when it was looked at, if it has not.
     pub closed: Time,
     /// Tasks that were alive when cancellation was requested.
     pub alive: u64,
     /// Tasks dropped because their cleanup budget was spent.
     pub escalations: u64,
+    /// How it goes.
+    pub label: DrainLabel,
+}
+
+/// How a drain goes, by the trend of how much is left: live tasks, open regions
+/// and finalizers, here and below. A heuristic for humans.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum DrainLabel {
+    /// Less and less is left, and at this rate it is over before the cleanup
+    /// budget is; or it is too early to tell.
+    Progressing,
+    /// Less and less is left, but at this rate the budget will not do.
+    Slow,
+    /// As much is left as before.
+    Stuck,
+    /// Nothing is left.
+    #[default]
+    Done,
 }
 
 impl Failure {
@@ -109,6 +178,40 @@ pub struct Abandoned {
     pub last_checkpoint: Option<&'static str>,
     /// Time from the request to the drop.
     pub after: Duration,
+    /// How much of that was beyond the cleanup budget, waiting for a poll to return.
+    pub overdue: Duration,
+    /// Whether it had seen the request, and was cleaning up.
+    pub seen: bool,
+    /// What it had promised and not done; its drop aborts them.
+    pub held: Vec<ObligationKind>,
+}
+
+/// Code that keeps a region from closing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stuck {
+    /// The task, or `None` for a region's body or a finalizer.
+    pub task: Option<TaskId>,
+    /// Its name.
+    pub name: Name,
+    /// Its region.
+    pub region: RegionId,
+    /// The note of its last checkpoint.
+    pub last_checkpoint: Option<&'static str>,
+    /// Time since it was asked to end.
+    pub after: Duration,
+    /// What it is at.
+    pub doing: Doing,
+}
+
+/// What code that does not end is at.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Doing {
+    /// It waits for something.
+    Waiting,
+    /// It has not returned from a poll: it computes, blocks its thread, or spins.
+    Polling,
+    /// It runs on the blocking pool, or waits to.
+    Blocking,
 }
 
 impl RegionReport {
@@ -117,9 +220,9 @@ impl RegionReport {
         self.counts.iter().sum::<u64>() + self.stopped
     }
 
-    /// Children that were still alive when the region closed: always none, by construction.
+    /// Whether nothing went wrong, and the region is quiescent.
     pub fn is_ok(&self) -> bool {
-        self.severity == Severity::Ok
+        self.severity == Severity::Ok && self.quiescent
     }
 }
 
@@ -143,6 +246,9 @@ impl fmt::Display for RegionReport {
         }
         for a in &self.abandoned {
             write!(f, "; abandoned: {a}")?;
+        }
+        for s in &self.stuck {
+            write!(f, "; not ended: {s}")?;
         }
         for l in &self.leaks {
             write!(
@@ -178,6 +284,38 @@ impl fmt::Display for Abandoned {
             write!(f, " \"{}\"", self.name)?;
         }
         write!(f, " dropped {:?} after the request", self.after)?;
+        if !self.overdue.is_zero() {
+            write!(f, ", {:?} of it beyond its budget", self.overdue)?;
+        }
+        if let Some(note) = self.last_checkpoint {
+            write!(f, ", last checkpoint \"{note}\"")?;
+        }
+        if !self.held.is_empty() {
+            write!(f, ", holding {:?}", self.held)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Stuck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.task {
+            Some(task) => write!(f, "{task}")?,
+            None => f.write_str("code of the body")?,
+        }
+        if !self.name.is_none() {
+            write!(f, " \"{}\"", self.name)?;
+        }
+        let doing = match self.doing {
+            Doing::Waiting => "waits",
+            Doing::Polling => "has not returned from its poll",
+            Doing::Blocking => "is on the blocking pool",
+        };
+        write!(
+            f,
+            " of {} {doing} {:?} after it was asked to end",
+            self.region, self.after
+        )?;
         if let Some(note) = self.last_checkpoint {
             write!(f, ", last checkpoint \"{note}\"")?;
         }
