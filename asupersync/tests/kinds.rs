@@ -67,9 +67,9 @@ fn region_end_is_raised_for_daemons_after_the_last_child_and_by_close() {
         let closed = scope.region(async |scope| {
             let task = begun(&scope).await;
             scope.close();
-            task
+            task.await.into_result().unwrap()
         });
-        let reason = closed.await.unwrap().await.into_result().unwrap();
+        let reason = closed.await.unwrap();
         assert_eq!(reason.root_cause().kind, CancelKind::RegionEnd);
     });
 }
