@@ -146,7 +146,7 @@ proptest! {
     #[test]
     fn mapping_outcomes_obeys_the_laws_of_a_monad(a in outcome(), k in any::<u8>()) {
         let f = |v: u8| if v < k { Outcome::Ok(v.wrapping_add(k)) } else { Outcome::Err(v) };
-        let g = |v: u8| if v % 2 == 0 { Outcome::Ok(v / 2) } else { Outcome::Err(k) };
+        let g = |v: u8| if v.is_multiple_of(2) { Outcome::Ok(v / 2) } else { Outcome::Err(k) };
         prop_assert_eq!(a.clone().and_then(Outcome::Ok), a.clone());
         prop_assert_eq!(Outcome::<u8, u8>::Ok(k).and_then(f), f(k));
         prop_assert_eq!(a.clone().and_then(f).and_then(g), a.clone().and_then(|v| f(v).and_then(g)));
