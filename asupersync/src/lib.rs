@@ -70,6 +70,7 @@ pub use exec::drive::Reported;
 pub use exec::handle::{SpawnError, TaskHandle};
 pub use exec::region::RegionOptions;
 pub use lab::{LabConfig, LabRuntime};
+pub use math::det::{DetHashMap, DetHashSet};
 pub use runtime::Runtime;
 pub use time::{Missed, TimeoutError};
 pub use types::{

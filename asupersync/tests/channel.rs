@@ -1,6 +1,7 @@
 //! Channels through real tasks, in every world, and their futures polled by hand.
 
 use asupersync::channel::{mpsc, oneshot};
+use asupersync::lab::{Inject, Injector, Points};
 use asupersync::types::cancel::reason_in;
 use asupersync::{CancelKind, Cx, LabConfig, LabRuntime, Scope};
 use std::error::Error;
@@ -110,6 +111,156 @@ fn an_unbounded_channel_keeps_order_and_ends() {
         producer.await.into_result().unwrap();
         assert!(format!("{rx:?}").contains("bounded by the test"));
     });
+}
+
+#[test]
+fn many_values_are_received_at_once_and_their_places_passed_on() {
+    everywhere(async |cx: Scope| {
+        let (tx, mut rx) = mpsc::channel(40);
+        (0..40).for_each(|n| tx.try_send(n).unwrap());
+        let senders: Vec<_> = (40..80)
+            .map(|n| {
+                let tx = tx.clone();
+                cx.spawn(async move |cx| tx.send(&cx, n).await.unwrap())
+            })
+            .collect();
+        until(&cx, || tx.statistics().waiting == 40).await;
+        let mut buffer = vec![usize::MAX];
+        assert_eq!(rx.recv_many(&cx, &mut buffer, 0).await, Ok(0));
+        assert_eq!(rx.recv_many(&cx, &mut buffer, 5).await, Ok(5));
+        assert_eq!(buffer, [usize::MAX, 0, 1, 2, 3, 4], "appended, in order");
+        drop(tx);
+        buffer.clear();
+        while rx.recv_many(&cx, &mut buffer, usize::MAX).await.is_ok() {}
+        assert_eq!(buffer[..35], (5..40).collect::<Vec<_>>());
+        buffer.sort_unstable();
+        assert_eq!(buffer, (5..80).collect::<Vec<_>>());
+        for sender in senders {
+            sender.await.into_result().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_weak_sender_does_not_keep_the_channel_open() {
+    everywhere(async |cx: Scope| {
+        let (tx, mut rx) = mpsc::channel(1);
+        let weak = tx.downgrade();
+        let other = weak.clone().upgrade().unwrap();
+        assert!(other.same_channel(&tx));
+        assert_eq!(rx.statistics().senders, 2);
+        drop(tx);
+        other.send(&cx, 1).await.unwrap();
+        drop(other);
+        assert!(weak.upgrade().is_none(), "the last sender is gone");
+        assert_eq!(rx.recv(&cx).await, Ok(1));
+        assert_eq!(rx.recv(&cx).await, Err(mpsc::RecvError::Closed));
+
+        let (tx, mut rx) = mpsc::unbounded_channel("one value");
+        let weak = tx.downgrade();
+        weak.upgrade().unwrap().send(2).unwrap();
+        assert_eq!(rx.statistics().capacity, None);
+        drop(tx);
+        assert!(weak.upgrade().is_none());
+        assert_eq!(rx.recv(&cx).await, Ok(2));
+        assert_eq!(rx.recv(&cx).await, Err(mpsc::RecvError::Closed));
+    });
+}
+
+#[test]
+fn threads_outside_send_and_receive() {
+    let (tx, mut rx) = mpsc::channel(2);
+    let (back, mut answers) = mpsc::channel(2);
+    let (done, mut end) = oneshot::channel();
+    let thread = std::thread::spawn(move || {
+        let mut sum = 0;
+        while let Ok(n) = rx.blocking_recv() {
+            sum += n;
+            back.blocking_send(n).unwrap();
+        }
+        done.send(sum).unwrap();
+    });
+    worlds::current_thread(async |cx: Scope| {
+        cx.spawn(async move |cx| {
+            for n in 0..100u32 {
+                tx.send(&cx, n).await.unwrap();
+            }
+        });
+        for n in 0..100 {
+            assert_eq!(answers.recv(&cx).await, Ok(n));
+        }
+    });
+    assert_eq!(end.blocking_recv(), Ok((0..100).sum()));
+    thread.join().unwrap();
+
+    let (tx, rx) = mpsc::channel(1);
+    tx.blocking_send(1).unwrap();
+    let full = std::thread::spawn(move || tx.blocking_send(2));
+    drop(rx);
+    assert_eq!(full.join().unwrap(), Err(mpsc::SendError::Closed(2)));
+}
+
+#[test]
+#[should_panic(expected = "a task must not block its worker")]
+fn a_task_must_not_block() {
+    worlds::current_thread(async |cx: Scope| {
+        let (tx, _rx) = mpsc::channel(1);
+        tx.try_send(1).unwrap();
+        cx.spawn(async move |_cx| tx.blocking_send(2))
+            .await
+            .into_result()
+            .unwrap()
+            .unwrap();
+    });
+}
+
+/// Whoever is lost at whatever point: no value is lost or seen twice, the values
+/// of one sender keep their order, and no place drifts away.
+#[test]
+fn nothing_is_lost_whoever_is_cancelled_or_dropped() {
+    for mode in [Inject::Protocol, Inject::Drop] {
+        for seed in 0..6 {
+            let report = Injector::new(LabConfig::default().seed(seed))
+                .mode(mode)
+                .points(Points::All)
+                .check(async |cx: Scope| {
+                    let (tx, mut rx) = mpsc::channel(1);
+                    let sent = Arc::new(AtomicUsize::new(0));
+                    for sender in 0..3 {
+                        let (tx, sent) = (tx.clone(), sent.clone());
+                        cx.spawn(async move |cx| {
+                            for n in 0..3 {
+                                let value = (sender, n);
+                                let done = match n % 2 {
+                                    0 => tx.send(&cx, value).await.is_ok(),
+                                    _ => match tx.reserve(&cx).await {
+                                        Ok(permit) => permit.send(value).is_ok(),
+                                        Err(_) => false,
+                                    },
+                                };
+                                if !done {
+                                    break;
+                                }
+                                sent.fetch_add(1, Ordering::Relaxed);
+                            }
+                        });
+                    }
+                    let weak = tx.downgrade();
+                    drop(tx);
+                    let (mut next, mut received) = ([0; 3], 0);
+                    while let Ok((sender, n)) = rx.recv(cx.cleanup()).await {
+                        assert_eq!(n, next[sender]);
+                        next[sender] += 1;
+                        received += 1;
+                    }
+                    assert!(weak.upgrade().is_none());
+                    assert_eq!(received, sent.load(Ordering::Relaxed));
+                    let left = rx.statistics();
+                    assert_eq!((left.queued, left.reserved, left.waiting), (0, 0, 0));
+                });
+            assert!(report.is_ok(), "{report}");
+        }
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Every row of the responsiveness table, measured: a task waits, is asked to
 //! cancel, and its polls from then on are counted.
 
-use asupersync::channel::{mpsc, oneshot};
+use asupersync::channel::{ack_queue, broadcast, mpsc, oneshot, rpc, watch};
 use asupersync::types::event::Event;
 use asupersync::types::responsiveness::document;
 use asupersync::{CancelKind, Cx, LabConfig, LabRuntime, Missed, Primitive, RESPONSIVENESS, Scope};
@@ -51,6 +51,41 @@ async fn wait(cx: &Cx, primitive: Primitive) -> bool {
         Primitive::RecvOnce => {
             let (_tx, mut rx) = oneshot::channel::<u8>();
             rx.recv(cx).await.is_err()
+        }
+        Primitive::RecvMany => {
+            let (_tx, mut rx) = mpsc::channel::<u8>(1);
+            rx.recv_many(cx, &mut Vec::new(), 8).await.is_err()
+        }
+        Primitive::Closed => {
+            let (tx, _rx) = mpsc::channel::<u8>(1);
+            tx.closed(cx).await.is_err()
+        }
+        Primitive::RecvBroadcast => {
+            let (_tx, mut rx) = broadcast::channel::<u8>(1);
+            rx.recv(cx).await.is_err()
+        }
+        Primitive::Changed => {
+            let (_tx, mut rx) = watch::channel(0);
+            rx.changed(cx).await.is_err()
+        }
+        Primitive::WaitFor => {
+            let (_tx, mut rx) = watch::channel(0);
+            rx.wait_for(cx, |n| *n == 1).await.is_err()
+        }
+        Primitive::RecvAck => {
+            // With a message that is delayed, so that there is an alarm too.
+            let (tx, rx) = ack_queue::ack_queue(1, ack_queue::Redelivery::attempts(2).after(LONG));
+            tx.try_send(1).unwrap();
+            rx.try_recv(cx).unwrap().1.nack();
+            rx.recv(cx).await.is_err()
+        }
+        Primitive::Call => {
+            let (client, _server) = rpc::rpc::<u8, u8>(1);
+            client.call(cx, 1).await.is_err()
+        }
+        Primitive::RecvQuestion => {
+            let (_client, mut server) = rpc::rpc::<u8, u8>(1);
+            server.recv(cx).await.is_err()
         }
     }
 }

@@ -17,6 +17,7 @@ pub(super) struct Crowd(WaitQueue<u64>);
 #[must_use = "a waker that is not woken is a wake lost"]
 pub(super) struct Batch {
     wakers: [Option<Waker>; BATCH],
+    len: usize,
     /// Whether there are further ones.
     pub(super) more: bool,
 }
@@ -34,13 +35,12 @@ impl Crowd {
     /// Lets those go who wait for a number above theirs, now that it is `reached`.
     pub(super) fn release(&mut self, reached: u64) -> Batch {
         let mut batch = Batch::default();
-        let mut places = batch.wakers.iter_mut();
         while self.0.front().is_some_and(|seen| *seen < reached) {
-            let Some(place) = places.next() else {
+            if !batch.has_room() {
                 batch.more = true;
                 break;
-            };
-            *place = self.0.grant_front();
+            }
+            batch.add(self.0.grant_front());
         }
         batch
     }
@@ -98,6 +98,21 @@ pub(super) enum Waits {
 }
 
 impl Batch {
+    pub(super) fn has_room(&self) -> bool {
+        self.len < BATCH
+    }
+
+    /// Takes a waker along, if there is one.
+    ///
+    /// # Panics
+    /// When there is no room.
+    pub(super) fn add(&mut self, waker: Option<Waker>) {
+        if waker.is_some() {
+            self.wakers[self.len] = waker;
+            self.len += 1;
+        }
+    }
+
     /// Wakes all of them; says whether there are further ones.
     pub(super) fn wake(self) -> bool {
         // One that panics must not keep the others asleep.

@@ -4,6 +4,7 @@
 //! cancellation has the [`Cancelled`] as its `source()`, so that a task that
 //! ends with it (through `?`, `anyhow`, a box or `io::Error`) ends cancelled.
 
+use super::places::Refusal;
 use crate::types::cancel::Cancelled;
 use std::{fmt, io};
 
@@ -47,6 +48,15 @@ impl<T> TrySendError<T> {
     }
 }
 
+impl<T> From<(Refusal, T)> for TrySendError<T> {
+    fn from((refusal, value): (Refusal, T)) -> Self {
+        match refusal {
+            Refusal::Full => TrySendError::Full(value),
+            Refusal::Closed => TrySendError::Closed(value),
+        }
+    }
+}
+
 /// No place was reserved.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ReserveError {
@@ -67,6 +77,15 @@ pub enum TryReserveError {
     /// Nobody would ever receive the value.
     #[error("the channel is closed: the receiver is gone, stop sending")]
     Closed,
+}
+
+impl From<Refusal> for TryReserveError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Full => TryReserveError::Full,
+            Refusal::Closed => TryReserveError::Closed,
+        }
+    }
 }
 
 /// Nothing was received.

@@ -1,5 +1,14 @@
 //! Channels: a value is with its sender, in the queue, or with exactly one receiver.
 //!
+//! | module | senders and receivers | a value goes to |
+//! |---|---|---|
+//! | [`oneshot`] | one and one | the receiver, once |
+//! | [`mpsc`] | many and one | the receiver, in order |
+//! | [`broadcast`] | many and many | everyone who has subscribed |
+//! | [`watch`] | many and many | everyone who looks; only the latest |
+//! | [`ack_queue`] | many and many | one of them, again until it is acknowledged |
+//! | [`rpc`] | many and one | the server, and its answer back to who asked |
+//!
 //! Sending is *reserve, then commit*: waiting for room ([`mpsc::Sender::reserve`])
 //! may be cancelled and loses nothing; what follows ([`mpsc::Permit::send`])
 //! neither waits nor can be cancelled. Invariants of every channel here:
@@ -13,6 +22,7 @@
 //! 6. no lock is held while a waker is cloned, woken or dropped, nor while a
 //!    value is dropped.
 
+pub mod ack_queue;
 pub mod broadcast;
 #[cfg(test)]
 mod counted;
@@ -23,5 +33,8 @@ mod kind;
 pub mod mpsc;
 pub mod oneshot;
 mod outside;
+mod places;
+pub mod rpc;
+mod sending;
 mod waiting;
 pub mod watch;

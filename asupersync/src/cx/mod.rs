@@ -13,6 +13,7 @@
 //! | [`interrupt`] | how waits notice a request: used by every future that takes a `Cx` |
 //! | [`join_set`] | tasks of one region, awaited as a group |
 //! | `macaroon` | tokens for capabilities that leave the process (feature `macaroon`) |
+//! | [`rng`] | random words, from a stream per task |
 //! | [`scope`] | regions: opening, ending, deferring |
 //! | [`spawn`] | tasks |
 //! | [`spork`] | a task in a region of its own |
@@ -25,6 +26,7 @@ pub mod interrupt;
 pub mod join_set;
 #[cfg(feature = "macaroon")]
 pub mod macaroon;
+pub mod rng;
 pub mod scope;
 pub mod spawn;
 pub mod spork;
@@ -306,15 +308,6 @@ impl Cx {
     /// The current instant of the world's clock; virtual in the lab.
     pub fn now(&self) -> Time {
         self.world().now()
-    }
-
-    /// 64 uniformly distributed bits; from the seed in the lab. Not for secrets.
-    pub fn random_u64(&self) -> u64 {
-        let world = self.world();
-        if self.region_cell().tree.records {
-            world.emit(Event::EntropyDrawn);
-        }
-        world.entropy()
     }
 
     /// The effective budget of this context: the task's, met with the region's.

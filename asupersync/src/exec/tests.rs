@@ -6,6 +6,7 @@ use crate::exec::region::RegionOptions;
 use crate::exec::state::{self, AfterPoll, Wake};
 use crate::types::cancel::{CancelKind, CancelReason};
 use crate::types::event::Event;
+use crate::types::id::TaskId;
 use crate::types::outcome::{Outcome, Severity};
 use crate::types::policy::Policy;
 use crate::types::time::Time;
@@ -29,7 +30,7 @@ impl World for Bare {
     fn now(&self) -> Time {
         *self.now.lock().unwrap()
     }
-    fn entropy(&self) -> u64 {
+    fn entropy(&self, _: TaskId) -> u64 {
         4
     }
     fn enqueue(&self, task: Runnable, _: Hint) {

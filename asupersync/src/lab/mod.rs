@@ -25,6 +25,7 @@ pub mod pick;
 mod replay;
 mod report;
 mod run;
+mod streams;
 #[cfg(test)]
 mod tests;
 mod trace;

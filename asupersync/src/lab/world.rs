@@ -3,7 +3,7 @@
 //! Invariants:
 //!
 //! 1. everything that can differ between two runs is a choice of the strategy
-//!    or a word of the seeded entropy, so equal configurations give equal runs;
+//!    or a word of a seeded stream, so equal configurations give equal runs;
 //! 2. the clock moves only when nothing can run, and then to the next thing due;
 //! 3. one lock guards all of it, and it is a leaf: no waker, job or task is
 //!    called, cloned or dropped while it is held.
@@ -16,8 +16,8 @@ use super::config::LabConfig;
 use super::net::{Draw, NetState, Out, VirtualNet};
 use super::oracle::{OracleViolation, Oracles};
 use super::pick::{Ready, Strategy};
+use super::streams::Streams;
 use super::trace::{Trace, TraceEvent};
-use crate::math::rng::Rng;
 use crate::types::event::Event;
 use crate::types::id::TaskId;
 use crate::types::time::Time;
@@ -60,7 +60,7 @@ struct State {
     horizon: Time,
     max_steps: u64,
     steps: u64,
-    entropy: Rng,
+    streams: Streams,
     strategy: Box<dyn Strategy>,
     ready: VecDeque<Entry>,
     timers: Timers,
@@ -112,7 +112,7 @@ impl LabWorld {
                 },
                 max_steps: config.max_steps,
                 steps: 0,
-                entropy: Rng::stream(seed, "entropy"),
+                streams: Streams::new(seed),
                 strategy: config.pick.strategy(seed),
                 ready: VecDeque::new(),
                 timers: Timers::new(),
@@ -327,6 +327,7 @@ impl State {
             at: self.now,
             event,
         };
+        self.streams.on(&event);
         self.trace.events.push(e);
         self.oracles.on(&e);
         if self.violation.is_none() {
@@ -422,8 +423,8 @@ impl World for LabWorld {
         Time::from_nanos(self.core.now.load(Ordering::Acquire))
     }
 
-    fn entropy(&self) -> u64 {
-        self.core.lock().entropy.next_u64()
+    fn entropy(&self, task: TaskId) -> u64 {
+        self.core.lock().streams.draw(task)
     }
 
     fn enqueue(&self, task: Runnable, _hint: Hint) {

@@ -20,6 +20,7 @@ use super::ring::{Ring, Slot, Word};
 use super::sockets::Sockets;
 use crate::sched::Urgent;
 use crate::types::event::Event;
+use crate::types::id::TaskId;
 use crate::types::time::Time;
 use crate::world::{Chain, Hint, Job, Lane, Net, Runnable, Shutdown, TimerKey, World};
 use std::cell::Cell;
@@ -382,27 +383,32 @@ impl Shared {
     }
 }
 
+/// 64 bits from a generator per thread, seeded by the system.
+pub(super) fn random_word() -> u64 {
+    thread_local! {
+        // Seeded per thread with keys that the standard library takes from the system.
+        static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one(0x5eed_u64));
+    }
+    let step = |state: &Cell<u64>| {
+        // splitmix64: every state is visited once in a period of 2^64.
+        let next = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        state.set(next);
+        let z = (next ^ (next >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    };
+    STATE
+        .try_with(step)
+        .unwrap_or_else(|_| RandomState::new().hash_one(0x5eed_u64))
+}
+
 impl World for Shared {
     fn now(&self) -> Time {
         Time::from_nanos(u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX))
     }
 
-    fn entropy(&self) -> u64 {
-        thread_local! {
-            // Seeded per thread with keys that the standard library takes from the system.
-            static STATE: Cell<u64> = Cell::new(RandomState::new().hash_one(0x5eed_u64));
-        }
-        let step = |state: &Cell<u64>| {
-            // splitmix64: every state is visited once in a period of 2^64.
-            let next = state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
-            state.set(next);
-            let z = (next ^ (next >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            z ^ (z >> 31)
-        };
-        STATE
-            .try_with(step)
-            .unwrap_or_else(|_| RandomState::new().hash_one(0x5eed_u64))
+    fn entropy(&self, _task: TaskId) -> u64 {
+        random_word()
     }
 
     fn enqueue(&self, task: Runnable, hint: Hint) {

@@ -3,7 +3,7 @@
 use super::Runtime;
 use super::idle::Idle;
 use super::injector::Injector;
-use super::shared::{Flavour, Remote, Shared};
+use super::shared::{Flavour, Remote, Shared, random_word};
 use crate::kernel::task::TaskPhase;
 use crate::types::budget::Budget;
 use crate::types::cancel::CancelKind;
@@ -200,13 +200,13 @@ fn queues_lose_and_double_nothing() {
             s.spawn(move || {
                 // Each worker's `done` is asked between tasks: there it feeds its queues.
                 work(shared, index, || {
-                    for _ in 0..shared.entropy() % 8 {
+                    for _ in 0..random_word() % 8 {
                         let number = next.fetch_add(1, Ordering::Relaxed);
                         if number >= TASKS {
                             break;
                         }
                         let hint = [Hint::Spawned, Hint::Yielded][number % 2];
-                        let lane = match shared.entropy() % 16 {
+                        let lane = match random_word() % 16 {
                             0 => Lane::Cancel { priority: 200 },
                             1 => Lane::Timed {
                                 deadline: Time::from_nanos(number as u64),

@@ -16,7 +16,7 @@
 use super::context::{Context, Local};
 use super::park::Place;
 use super::patience::{Patience, SPIN};
-use super::shared::{Flavour, QUEUE, Remote, Shared};
+use super::shared::{Flavour, QUEUE, Remote, Shared, random_word};
 use super::slack::ExactTimers;
 use super::watch;
 use crate::sched::{Fairness, Pick, Waiting};
@@ -245,7 +245,7 @@ impl<'a> Worker<'a> {
         }
         self.searching = true;
         let workers = &self.shared.workers;
-        let start = self.shared.entropy() as usize % workers.len();
+        let start = random_word() as usize % workers.len();
         let (before, after) = workers.split_at(start);
         for peer in after.iter().chain(before) {
             if std::ptr::eq(peer, self.remote()) {

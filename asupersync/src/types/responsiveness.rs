@@ -95,6 +95,22 @@ primitives! {
     Recv, "mpsc::Receiver::recv(&cx)", Bound::AT_ONCE;
     /// Waiting for the one value.
     RecvOnce, "oneshot::Receiver::recv(&cx)", Bound::AT_ONCE;
+    /// Waiting for values.
+    RecvMany, "mpsc::Receiver::recv_many(&cx, buffer, limit)", Bound::AT_ONCE;
+    /// Waiting for a channel to close.
+    Closed, "mpsc::Sender::closed(&cx)", Bound::AT_ONCE;
+    /// Waiting for what everybody gets.
+    RecvBroadcast, "broadcast::Receiver::recv(&cx)", Bound::AT_ONCE;
+    /// Waiting for another value.
+    Changed, "watch::Receiver::changed(&cx)", Bound::AT_ONCE;
+    /// Waiting for a wanted value.
+    WaitFor, "watch::Receiver::wait_for(&cx, wanted)", Bound::AT_ONCE;
+    /// Waiting for a message to acknowledge.
+    RecvAck, "ack_queue::Receiver::recv(&cx)", Bound::AT_ONCE;
+    /// Waiting for an answer.
+    Call, "rpc::Client::call(&cx, question)", Bound::AT_ONCE;
+    /// Waiting for a question.
+    RecvQuestion, "rpc::Server::recv(&cx)", Bound::AT_ONCE;
 }
 
 /// The table as a document.

@@ -19,6 +19,7 @@ pub use runnable::{Chain, Lane, Runnable};
 pub use shutdown::Shutdown;
 
 use crate::types::event::Event;
+use crate::types::id::TaskId;
 use crate::types::slots::Key;
 use crate::types::time::Time;
 use std::task::Waker;
@@ -51,8 +52,10 @@ pub trait World: Send + Sync + 'static {
     /// The current instant of the world's monotonic clock.
     fn now(&self) -> Time;
 
-    /// 64 uniformly distributed bits: from the operating system, or from the seed.
-    fn entropy(&self) -> u64;
+    /// 64 uniformly distributed bits for a task: from the operating system, or
+    /// from the seed, where each task has a stream of its own, so that one task's
+    /// draws do not shift another's.
+    fn entropy(&self, task: TaskId) -> u64;
 
     /// Takes over a task that is ready to be polled.
     fn enqueue(&self, task: Runnable, hint: Hint);

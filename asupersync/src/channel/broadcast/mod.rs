@@ -34,6 +34,7 @@ use super::outside;
 use super::waiting::{Wait, Waiting};
 use crate::cx::{Cx, DropSafe};
 use crate::exec::lock;
+use crate::types::cancel_class::CancelClass;
 use crate::wait::Ticket;
 use state::{Read, State};
 use std::fmt;
@@ -41,6 +42,9 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+
+/// What happens to each operation that is cancelled or dropped half-way.
+pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[("Receiver::recv", CancelClass::Safe)];
 
 /// A channel that keeps the last `capacity` values for receivers that are behind.
 ///

@@ -5,7 +5,8 @@
 //! few is a lost wake, one too many wakes somebody who cannot go on.
 
 use super::super::counted::Counted;
-use super::state::{Popped, Refusal, State, Waited};
+use super::super::places::{Gone, Places, Refusal, Waited};
+use super::state::{Popped, State};
 use crate::wait::{After, Ticket};
 use proptest::prelude::*;
 use std::collections::VecDeque;
@@ -174,13 +175,13 @@ impl Pair {
 
     /// Polls a waiter the way the futures do: a waker is brought only on demand.
     fn wait(
-        state: &mut State<u64>,
+        places: &mut Places,
         s: &mut Sender,
-        step: fn(&mut State<u64>, &mut Option<Ticket>, &Waker, &mut Option<Waker>) -> Waited,
+        step: fn(&mut Places, &mut Option<Ticket>, &Waker, &mut Option<Waker>) -> Waited,
     ) -> Waited {
         let mut fresh = None;
         for _ in 0..2 {
-            match step(state, &mut s.ticket, &s.waker.waker, &mut fresh) {
+            match step(places, &mut s.ticket, &s.waker.waker, &mut fresh) {
                 Waited::NeedsWaker => fresh = Some(s.waker.waker.clone()),
                 waited => return waited,
             }
@@ -189,7 +190,7 @@ impl Pair {
     }
 
     fn poll_sender(&mut self, mut s: Sender) {
-        match Self::wait(&mut self.state, &mut s, State::wait) {
+        match Self::wait(&mut self.state.places, &mut s, Places::wait) {
             Waited::Granted => {
                 assert!(!self.closed);
                 if !s.granted {
@@ -201,12 +202,12 @@ impl Pair {
                 }
                 self.permits += 1;
             }
-            Waited::Closed(after) => {
+            Waited::Closed(gone) => {
                 assert!(self.closed);
                 if s.granted {
                     self.expect_release();
                 }
-                after.run();
+                self.gone(gone, s.granted);
             }
             Waited::Queued => {
                 assert!(!self.closed && !s.granted && self.free() == 0);
@@ -220,6 +221,19 @@ impl Pair {
             Waited::NeedsWaker => unreachable!(),
         }
         s.waker.check();
+    }
+
+    fn gone(&mut self, gone: Gone, granted: bool) {
+        match gone {
+            Gone::Left(after) => {
+                assert!(!granted);
+                after.run();
+            }
+            Gone::Granted => {
+                assert!(granted);
+                self.state.release().run();
+            }
+        }
     }
 
     fn apply(&mut self, step: Step) {
@@ -241,7 +255,7 @@ impl Pair {
             }
             Step::TryReserve if !self.senders_gone => {
                 let refusal = self.refusal();
-                assert_eq!(self.state.reserve().err(), refusal);
+                assert_eq!(self.state.places.reserve().err(), refusal);
                 self.permits += usize::from(refusal.is_none());
             }
             Step::Wait if !self.senders_gone => {
@@ -264,12 +278,12 @@ impl Pair {
             }
             Step::Withdraw(who) if !self.senders.is_empty() => {
                 let s = self.senders.swap_remove(who % self.senders.len());
-                let after = self.state.withdraw(s.ticket.unwrap());
+                let gone = self.state.places.withdraw(s.ticket.unwrap());
                 self.line.retain(|name| *name != s.name);
                 if s.granted {
                     self.expect_release();
                 }
-                after.run();
+                self.gone(gone, s.granted);
                 s.waker.check();
             }
             Step::Fill if self.permits > 0 => {
@@ -333,10 +347,10 @@ impl Pair {
                     waker: Counted::new(),
                     granted: false,
                 };
-                match Self::wait(&mut self.state, &mut w, State::watch) {
-                    Waited::Closed(after) => {
+                match Self::wait(&mut self.state.places, &mut w, Places::watch) {
+                    Waited::Closed(gone) => {
                         assert!(self.closed);
-                        after.run();
+                        self.gone(gone, false);
                     }
                     Waited::Queued => {
                         assert!(!self.closed);
@@ -347,7 +361,7 @@ impl Pair {
             }
             Step::Unwatch(who) if !self.watchers.is_empty() => {
                 let w = self.watchers.swap_remove(who % self.watchers.len());
-                self.state.unwatch(w.ticket.unwrap()).run();
+                self.state.places.unwatch(w.ticket.unwrap()).run();
                 w.waker.check();
             }
             Step::Close if !self.receiver_gone => {
@@ -355,7 +369,7 @@ impl Pair {
                 self.expect_close();
                 self.receiver_waits = false;
                 self.state.forget_receiver().run();
-                self.state.close(&mut wake);
+                self.state.places.close(&mut wake);
                 wake.into_iter().for_each(Waker::wake);
             }
             Step::DropReceiver if !self.receiver_gone => {
@@ -403,11 +417,11 @@ impl Pair {
     fn check(&self) {
         self.state.check();
         assert_eq!(self.state.len(), self.queue.len());
-        assert_eq!(self.state.reserved(), self.reserved());
-        assert_eq!(self.state.free(), self.free());
-        assert_eq!(self.state.is_closed(), self.closed);
+        assert_eq!(self.state.places.reserved(), self.reserved());
+        assert_eq!(self.state.places.free(), self.free());
+        assert_eq!(self.state.places.is_closed(), self.closed);
         if !self.closed {
-            assert_eq!(self.state.waiting(), self.line.len());
+            assert_eq!(self.state.places.waiting(), self.line.len());
         }
         self.receiver.check();
         self.senders
@@ -437,7 +451,7 @@ impl Pair {
             self.apply(Step::TryRecv);
         }
         self.check();
-        assert_eq!(self.state.reserved(), 0);
+        assert_eq!(self.state.places.reserved(), 0);
         assert!(self.receiver_gone || matches!(self.state.pop(), Popped::Closed));
     }
 }

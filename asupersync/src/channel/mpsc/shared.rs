@@ -1,38 +1,69 @@
-//! A [`State`] behind its lock, and the parts of waiting that all futures of the channel share.
+//! A [`State`] behind its lock.
 //!
 //! Invariant: wakers and values are dropped, woken and cloned outside the lock.
 
-use super::super::error::RecvError;
-use super::state::{Popped, State, Waited};
-use crate::cx::{Cx, Interrupt};
-use crate::wait::{After, Ticket};
+use super::super::crowd::wake_all;
+use super::super::places::{Places, Refusal, Room};
+use super::super::sending::Queue;
+use super::Statistics;
+use super::state::{Popped, State};
+use crate::exec::lock;
+use crate::wait::After;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
 
 /// What both ends hold.
 pub(super) struct Shared<T> {
     state: Mutex<State<T>>,
+    /// Why there is no bound, if there is none.
+    unbounded: Option<&'static str>,
     /// Number of live senders; outside the lock, so that a clone takes none.
     senders: AtomicUsize,
 }
 
 impl<T> Shared<T> {
     /// A channel with one sender.
-    pub(super) fn new(capacity: usize) -> Arc<Self> {
+    pub(super) fn new(capacity: usize, unbounded: Option<&'static str>) -> Arc<Self> {
         Arc::new(Shared {
             state: Mutex::new(State::new(capacity)),
+            unbounded,
             senders: AtomicUsize::new(1),
         })
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State<T>> {
-        // No user code runs inside, so a poisoned lock protects a sound value.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
+    }
+
+    /// Why there is no bound, if there is none.
+    pub(super) fn unbounded(&self) -> Option<&'static str> {
+        self.unbounded
+    }
+
+    pub(super) fn statistics(&self) -> Statistics {
+        let senders = self.senders.load(Ordering::Relaxed);
+        let state = self.lock();
+        Statistics {
+            capacity: self.unbounded.is_none().then(|| state.places.capacity()),
+            queued: state.len(),
+            reserved: state.places.reserved(),
+            waiting: state.places.waiting(),
+            senders,
+        }
     }
 
     pub(super) fn add_sender(&self) {
         self.senders.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Another sender, unless the last one has gone.
+    pub(super) fn revive_sender(&self) -> bool {
+        self.senders
+            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |senders| {
+                (senders > 0).then(|| senders + 1)
+            })
+            .is_ok()
     }
 
     pub(super) fn remove_sender(&self) {
@@ -47,7 +78,7 @@ impl<T> Shared<T> {
     /// Gives out no further place.
     pub(super) fn close(&self) {
         let mut wake = Vec::new();
-        self.lock().close(&mut wake);
+        self.lock().places.close(&mut wake);
         wake.into_iter().for_each(Waker::wake);
     }
 
@@ -88,154 +119,42 @@ impl<T> Shared<T> {
             }
         }
     }
+}
 
-    /// Waits for a place (`Ok`) or for the end of the channel (`Err`).
-    fn poll_wait(
-        &self,
-        ticket: &mut Option<Ticket>,
-        task: &Context<'_>,
-        step: fn(&mut State<T>, &mut Option<Ticket>, &Waker, &mut Option<Waker>) -> Waited,
-    ) -> Poll<Result<(), Closed>> {
-        let mut fresh = None;
-        loop {
-            let waited = step(&mut self.lock(), ticket, task.waker(), &mut fresh);
-            match waited {
-                Waited::Granted => return Poll::Ready(Ok(())),
-                Waited::Queued => return Poll::Pending,
-                Waited::NeedsWaker => fresh = Some(task.waker().clone()),
-                Waited::Closed(after) => {
-                    after.run();
-                    return Poll::Ready(Err(Closed));
-                }
-            }
-        }
+impl<T> Shared<T> {
+    /// Takes up to `limit` values, and wakes the senders that were granted their places.
+    pub(super) fn pop_many(&self, limit: usize, into: &mut Vec<T>) -> usize {
+        let before = into.len();
+        // Room is made before the lock is taken, for what is there at the moment.
+        into.reserve(limit.min(self.lock().len()));
+        let first = self.lock().pop_many(limit, into);
+        wake_all(first, || {
+            let left = limit - (into.len() - before);
+            self.lock().pop_many(left, into)
+        });
+        into.len() - before
     }
 }
 
-/// The channel gives out no further place.
-pub(super) struct Closed;
-
-/// Waiting for a place: the part that `Reserve` and `SendValue` share.
-///
-/// Dropped or withdrawn, it leaves the line, and a place that it was granted
-/// and never used goes to the next.
-pub(super) struct Line<'a, T> {
-    shared: &'a Shared<T>,
-    ticket: Option<Ticket>,
-}
-
-impl<'a, T> Line<'a, T> {
-    pub(super) fn new(shared: &'a Shared<T>) -> Self {
-        Line {
-            shared,
-            ticket: None,
-        }
+impl<T> Room for Shared<T> {
+    fn places<R>(&self, edit: impl FnOnce(&mut Places) -> R) -> R {
+        edit(&mut self.lock().places)
     }
 
-    pub(super) fn shared(&self) -> &'a Shared<T> {
-        self.shared
-    }
-
-    /// Whether it has joined the line and not left it yet.
-    pub(super) fn is_waiting(&self) -> bool {
-        self.ticket.is_some()
-    }
-
-    /// Waits for a place, which then is reserved.
-    pub(super) fn poll(&mut self, task: &Context<'_>) -> Poll<Result<(), Closed>> {
-        self.shared.poll_wait(&mut self.ticket, task, State::wait)
-    }
-
-    /// Leaves the line.
-    pub(super) fn withdraw(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            let after = self.shared.lock().withdraw(ticket);
-            after.run();
-        }
+    fn release(&self) {
+        let after = self.lock().release();
+        after.run();
     }
 }
 
-impl<T> Drop for Line<'_, T> {
-    fn drop(&mut self) {
-        self.withdraw();
-    }
-}
-
-/// Waiting for the channel to close.
-pub(super) struct Watch<'a, T> {
-    shared: &'a Shared<T>,
-    ticket: Option<Ticket>,
-}
-
-impl<'a, T> Watch<'a, T> {
-    pub(super) fn new(shared: &'a Shared<T>) -> Self {
-        Watch {
-            shared,
-            ticket: None,
-        }
+impl<T> Queue<T> for Shared<T> {
+    fn push(&self, value: T) -> Result<(), (Refusal, T)> {
+        let pushed = self.lock().push(value);
+        pushed.map(After::run)
     }
 
-    /// Waits until the channel gives out no further place.
-    pub(super) fn poll(&mut self, task: &Context<'_>) -> Poll<()> {
-        self.shared
-            .poll_wait(&mut self.ticket, task, State::watch)
-            .map(|_| ())
-    }
-
-    /// Stops waiting.
-    pub(super) fn withdraw(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            let after = self.shared.lock().unwatch(ticket);
-            after.run();
-        }
-    }
-}
-
-impl<T> Drop for Watch<'_, T> {
-    fn drop(&mut self) {
-        self.withdraw();
-    }
-}
-
-/// Receiving: the part that the futures of both kinds of receiver share.
-pub(super) struct Receiving<'a, T> {
-    shared: &'a Shared<T>,
-    cx: &'a Cx,
-    interrupt: Interrupt,
-    /// Whether the channel keeps a waker of ours.
-    waiting: bool,
-}
-
-impl<'a, T> Receiving<'a, T> {
-    pub(super) fn new(shared: &'a Shared<T>, cx: &'a Cx) -> Self {
-        Receiving {
-            shared,
-            cx,
-            interrupt: Interrupt::default(),
-            waiting: false,
-        }
-    }
-
-    pub(super) fn poll(&mut self, task: &mut Context<'_>) -> Poll<Result<T, RecvError>> {
-        if let Err(cancelled) = ready!(self.interrupt.poll(self.cx, task)) {
-            self.withdraw();
-            return Poll::Ready(Err(RecvError::Cancelled(cancelled)));
-        }
-        let received = self.shared.poll_pop(task);
-        self.waiting = received.is_pending();
-        received.map(|value| value.ok_or(RecvError::Closed))
-    }
-
-    fn withdraw(&mut self) {
-        if std::mem::take(&mut self.waiting) {
-            let after = self.shared.lock().forget_receiver();
-            after.run();
-        }
-    }
-}
-
-impl<T> Drop for Receiving<'_, T> {
-    fn drop(&mut self) {
-        self.withdraw();
+    fn fill(&self, value: T) -> Result<(), T> {
+        let filled = self.lock().fill(value);
+        filled.map(After::run)
     }
 }

@@ -45,11 +45,18 @@ use super::waiting::{Wait, Waiting};
 use crate::cx::{Cx, DropSafe};
 use crate::exec::obligation::Obligation;
 use crate::types::cancel::Cancelled;
+use crate::types::cancel_class::CancelClass;
 use crate::types::obligation::{AbortCause, ObligationKind};
 use cell::{Found, Rx, Tx};
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+
+/// What happens to each operation that is cancelled or dropped half-way.
+pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
+    ("Sender::closed", CancelClass::Safe),
+    ("Receiver::recv", CancelClass::Safe),
+];
 
 /// A channel for one value; one allocation.
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {

@@ -33,6 +33,7 @@ use super::waiting::{Wait, Waiting};
 use crate::cx::{Cx, DropSafe};
 use crate::exec::lock;
 use crate::types::cancel::Cancelled;
+use crate::types::cancel_class::CancelClass;
 use crate::wait::Ticket;
 use state::{Look, State};
 use std::fmt;
@@ -41,6 +42,13 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+
+/// What happens to each operation that is cancelled or dropped half-way.
+pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
+    ("Sender::closed", CancelClass::Safe),
+    ("Receiver::changed", CancelClass::Safe),
+    ("Receiver::wait_for", CancelClass::Safe),
+];
 
 /// A channel that starts with `value`, which its receiver counts as seen.
 pub fn channel<T>(value: T) -> (Sender<T>, Receiver<T>) {
