@@ -91,10 +91,10 @@ impl Oracle for Finalizer {
                 }
                 self.over(e, (region, Some(task)));
             }
-            Event::RegionFinalizing { region } => {
-                if self.live.get(&region).is_some_and(|live| *live > 0) {
-                    self.violate(e, (region, None), "finalizes before it has drained");
-                }
+            Event::RegionFinalizing { region }
+                if self.live.get(&region).is_some_and(|live| *live > 0) =>
+            {
+                self.violate(e, (region, None), "finalizes before it has drained");
             }
             Event::RegionClosed { region } => {
                 self.live.remove(&region);
