@@ -182,6 +182,7 @@ where
             region: region.id,
             parent: None,
             opener: task.id(),
+            shielded: false,
         });
         cancel::arm_region(&region);
         region.raise_spent();
