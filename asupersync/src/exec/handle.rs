@@ -142,7 +142,7 @@ impl<T, E> TaskHandle<T, E> {
         self.task().is_none_or(TaskRef::is_complete)
     }
 
-    fn task(&self) -> Option<&TaskRef> {
+    pub(crate) fn task(&self) -> Option<&TaskRef> {
         match &self.inner {
             Inner::Task(task) | Inner::Taken(task) => Some(task),
             Inner::Refused(_) | Inner::Moving => None,
@@ -166,6 +166,7 @@ impl<T, E> Future for TaskHandle<T, E> {
             let head = task.head();
             // SAFETY: its own state word, and a task has one handle, borrowed mutably here.
             if unsafe { head.join.leave(&head.header.state, cx.waker()) } {
+                task.hasten(cx.waker());
                 return Poll::Pending;
             }
         }

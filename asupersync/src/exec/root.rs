@@ -7,6 +7,7 @@
 use super::cell::Typed;
 use super::drive::{Drive, Reported};
 use super::join::JoinSlot;
+use super::lending::Borrowed;
 use super::probe::Plain;
 use super::region::{RegionCell, RegionOptions, Tree};
 use super::state;
@@ -181,7 +182,10 @@ where
             region: region.id,
             parent: None,
             opener: task.id(),
+            shielded: false,
         });
+        cancel::arm_region(&region);
+        region.raise_spent();
         let _listening = Listening::begin(world, &task);
         task.clone().enqueue(Hint::Spawned);
         drive(&RootRef { task: task.clone() });
@@ -312,6 +316,8 @@ fn root_task(
         role: Role::Foreground,
         home: Home::default(),
         rank: AtomicU8::new(0),
+        ended: AtomicU8::new(0),
+        borrowed: Borrowed::default(),
         promises: AtomicPtr::new(std::ptr::null_mut()),
         join: JoinSlot::default(),
         control: Mutex::new(None),

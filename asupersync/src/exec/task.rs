@@ -1,6 +1,8 @@
 //! References to tasks, and what can be asked of a task of any type.
 
 use super::join::JoinSlot;
+use super::lending::Borrowed;
+use super::link::Entry;
 use super::lock;
 use super::obligation::Promises;
 use super::region::RegionCell;
@@ -43,6 +45,11 @@ pub(crate) struct Head {
     pub(crate) home: Home,
     /// Rank of the strongest request so far, for the cancel lane.
     pub(crate) rank: AtomicU8,
+    /// How badly it ended, as a [`Severity`](crate::types::outcome::Severity); 0 for a
+    /// value, and for an end that was asked for. Says something once it is complete.
+    pub(crate) ended: AtomicU8,
+    /// Urgency borrowed from who waits for this task.
+    pub(crate) borrowed: Borrowed,
     pub(crate) promises: AtomicPtr<Promises>,
     /// Who waits for the outcome.
     pub(crate) join: JoinSlot,
@@ -66,6 +73,8 @@ pub(crate) struct Control {
     /// Wakers, other than the task's own, to wake when a request comes.
     pub(crate) cancel_wakers: Slots<Waker>,
     pub(crate) alarm: Option<TimerKey>,
+    /// The tasks it is linked to.
+    pub(crate) links: Slots<Entry>,
 }
 
 /// A counted reference to a task.
@@ -124,6 +133,12 @@ impl TaskRef {
 
     pub(crate) fn is_complete(&self) -> bool {
         self.state() & state::COMPLETE != 0
+    }
+
+    /// Whether a deadline binds the task. One load.
+    #[inline]
+    pub(crate) fn is_timed(&self) -> bool {
+        self.head().header.state.load(Ordering::Relaxed) & state::TIMED != 0
     }
 
     /// Whether the task's future guards code that cannot be dropped.
@@ -207,12 +222,21 @@ impl TaskRef {
     /// Defers work to the end of the task. What is deferred to a task that has
     /// ended is dropped unrun.
     pub(crate) fn defer(&self, finalizer: Finalizer) {
-        self.with_control(|c| c.defers.push(finalizer));
+        let index = self.with_control(|c| {
+            c.defers.push(finalizer);
+            c.defers.len() - 1
+        });
         // Work that refers to its own task would keep it, and itself, for ever.
         if self.is_complete() {
             let late = self.with_control(|c| std::mem::take(&mut c.defers));
             drop(late);
+            return;
         }
+        self.emit(|| Event::Deferred {
+            region: self.region().id,
+            task: Some(self.id()),
+            index: index as u32,
+        });
     }
 
     /// Reads the control, if there is one: one load for the many tasks that have none.
@@ -269,13 +293,20 @@ impl TaskRef {
         }
     }
 
-    /// The effective budget: the region's, and the task's own deadline.
+    /// The task's own limits, as far as they are not used up.
+    pub(crate) fn own_budget(&self) -> Budget {
+        let own = self.peek_control(|c| Budget {
+            deadline: c.deadline,
+            poll_quota: c.record.poll_quota,
+            cost_quota: c.record.cost_quota,
+            ..Budget::INFINITE
+        });
+        own.unwrap_or_default()
+    }
+
+    /// What is left of the limits that bind the task: its own and its region's.
     pub(crate) fn budget(&self) -> Budget {
-        let mut budget = self.region().budget;
-        if let Some(own) = self.peek_control(|c| c.deadline).flatten() {
-            budget = budget.meet(Budget::new().with_deadline(own));
-        }
-        budget
+        self.region().budget_left().meet(self.own_budget())
     }
 
     /// Wakes the task and everything in it that waits with a waker of its own.
@@ -338,7 +369,13 @@ impl TaskRef {
     }
 
     /// Which lane the task belongs to now.
+    #[inline]
     pub(crate) fn lane(&self) -> Lane {
+        self.head().borrowed.raise(self.own_lane())
+    }
+
+    /// Which lane it would belong to if it had borrowed no urgency.
+    fn own_lane(&self) -> Lane {
         if self.cancel_requested() {
             let rank = self.head().rank.load(Ordering::Relaxed);
             return Lane::Cancel {
@@ -391,7 +428,7 @@ impl std::ops::Deref for BorrowedWaker<'_> {
 
 /// # Safety
 /// `data` came from a waker made above and its reference is still owned by it.
-unsafe fn borrow(data: *const ()) -> ManuallyDrop<TaskRef> {
+pub(super) unsafe fn borrow(data: *const ()) -> ManuallyDrop<TaskRef> {
     // SAFETY: such data is a non-null pointer to a live head.
     ManuallyDrop::new(TaskRef(unsafe {
         NonNull::new_unchecked(data.cast_mut().cast())
@@ -405,7 +442,7 @@ unsafe fn own(data: *const ()) -> TaskRef {
     ManuallyDrop::into_inner(unsafe { borrow(data) })
 }
 
-static WAKER: RawWakerVTable = RawWakerVTable::new(
+pub(super) static WAKER: RawWakerVTable = RawWakerVTable::new(
     // SAFETY (all four): the executor calls these with the data they were made with.
     |data| {
         // SAFETY: the waker being cloned owns or borrows a live reference.
