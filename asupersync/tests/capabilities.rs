@@ -4,8 +4,8 @@ use asupersync::cx::{Interrupt, WaitCancelled};
 use asupersync::net::{TcpListener, TcpStream};
 use asupersync::types::event::Event;
 use asupersync::{
-    CapSet, Capability, CapabilityDenied, Cx, LabConfig, LabRuntime, Missed, Outcome, Region,
-    RegionOptions, Runtime, Scope, Severity, TimeoutError,
+    CapSet, Capability, CapabilityDenied, Cx, Error, ErrorKind, LabConfig, LabRuntime, Missed,
+    Outcome, Region, RegionOptions, Runtime, Scope, Severity, TimeoutError,
 };
 use proptest::prelude::*;
 use std::io;
@@ -146,6 +146,8 @@ fn a_denied_wait_is_no_cancellation() {
             error.to_string(),
             "CapabilityDenied: TIME is not among the effects of this context (NONE); pass a context that has it, or keep it in TaskBuilder::caps, RegionOptions::caps or Cx::restrict where this one was narrowed"
         );
+        let kind = Error::from(error.clone()).kind();
+        assert_eq!(kind, ErrorKind::CapabilityDenied);
         let error = io::Error::from(error);
         assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
     });
@@ -309,12 +311,14 @@ fn waiting_through_another_tasks_context_is_reported() {
         let lent = Cx::clone(&scope);
         scope.spawn(async move |_own: Cx| lent.sleep(MOMENT).await);
     });
-    let text = failure.unwrap_err().to_string();
+    let failure = failure.unwrap_err();
+    let text = failure.to_string();
     assert!(
         text.contains("TaskNotOwned: T1 waits through the context of T0"),
         "{text}"
     );
     assert!(lab.capability_use_oracle().is_err());
+    assert_eq!(Error::from(failure).kind(), ErrorKind::TaskNotOwned);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod capability_use;
 mod futurelock;
+mod kind;
 mod obligation_leak;
 mod quiescence;
 mod race_drain;
@@ -263,6 +264,7 @@ mod tests {
         const PROMISE: &str = "obligation leak";
         const QUIET: &str = "quiescence";
         const CAPS: &str = "capability use";
+        const OWNER: &str = "context ownership";
         let dropped = with(
             7,
             resolved(CHILD, 1, Resolution::Aborted(AbortCause::Dropped)),
@@ -331,7 +333,7 @@ mod tests {
                     owner: ROOT,
                     user: CHILD,
                 }]),
-                &[CAPS],
+                &[OWNER],
             ),
             (
                 "a task enters a closed region",
