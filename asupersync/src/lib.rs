@@ -54,6 +54,7 @@ pub mod runtime;
 pub mod sched;
 pub mod signal;
 pub mod stream;
+pub mod sync;
 pub mod time;
 pub mod types;
 pub mod wait;

@@ -155,6 +155,7 @@ impl<T, E> Future for TaskHandle<T, E> {
             let head = task.head();
             // SAFETY: its own state word, and a task has one handle, borrowed mutably here.
             if unsafe { head.join.leave(&head.header.state, cx.waker()) } {
+                task.hasten(cx.waker());
                 return Poll::Pending;
             }
         }

@@ -13,6 +13,7 @@
 //! | [`spawn`] | admission of tasks |
 //! | [`handle`], [`join`] | waiting for a task's outcome |
 //! | [`obligation`] | the promises a task holds |
+//! | [`lending`] | urgency borrowed from who waits |
 //! | [`probe`] | recognising cancellation inside error types |
 //! | [`root`] | the root region of a run |
 //!
@@ -25,6 +26,7 @@ pub(crate) mod cell;
 pub(crate) mod drive;
 pub mod handle;
 pub(crate) mod join;
+pub(crate) mod lending;
 pub(crate) mod obligation;
 pub(crate) mod poll;
 pub mod probe;

@@ -125,6 +125,11 @@ impl Obligation {
         self
     }
 
+    /// The task that promised.
+    pub(crate) fn holder(&self) -> &TaskRef {
+        &self.holder
+    }
+
     /// The promised effect happened.
     pub(crate) fn commit(self) {
         self.resolve(Resolution::Committed);

@@ -7,6 +7,7 @@
 use super::cell::Typed;
 use super::drive::{Drive, Reported};
 use super::join::JoinSlot;
+use super::lending::Borrowed;
 use super::probe::Plain;
 use super::region::{RegionCell, RegionOptions, Tree};
 use super::state;
@@ -311,6 +312,7 @@ fn root_task(
         },
         role: Role::Foreground,
         rank: AtomicU8::new(0),
+        borrowed: Borrowed::default(),
         promises: AtomicPtr::new(std::ptr::null_mut()),
         join: JoinSlot::default(),
         control: Mutex::new(None),

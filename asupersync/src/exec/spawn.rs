@@ -2,6 +2,7 @@
 
 use super::cell::{Settle, Typed};
 use super::join::JoinSlot;
+use super::lending::Borrowed;
 use super::region::{Child, RegionCell};
 use super::task::{Control, Head, TaskRef};
 use super::{cancel, lock, state};
@@ -96,6 +97,7 @@ where
         },
         role,
         rank: AtomicU8::new(0),
+        borrowed: Borrowed::default(),
         promises: AtomicPtr::new(std::ptr::null_mut()),
         join: JoinSlot::default(),
         control: Mutex::new(control),

@@ -1,6 +1,7 @@
 //! References to tasks, and what can be asked of a task of any type.
 
 use super::join::JoinSlot;
+use super::lending::Borrowed;
 use super::lock;
 use super::obligation::Promises;
 use super::region::RegionCell;
@@ -41,6 +42,8 @@ pub(crate) struct Head {
     pub(crate) role: Role,
     /// Rank of the strongest request so far, for the cancel lane.
     pub(crate) rank: AtomicU8,
+    /// Urgency borrowed from who waits for this task.
+    pub(crate) borrowed: Borrowed,
     pub(crate) promises: AtomicPtr<Promises>,
     /// Who waits for the outcome.
     pub(crate) join: JoinSlot,
@@ -336,7 +339,13 @@ impl TaskRef {
     }
 
     /// Which lane the task belongs to now.
+    #[inline]
     pub(crate) fn lane(&self) -> Lane {
+        self.head().borrowed.raise(self.own_lane())
+    }
+
+    /// Which lane it would belong to if it had borrowed no urgency.
+    fn own_lane(&self) -> Lane {
         if self.cancel_requested() {
             let rank = self.head().rank.load(Ordering::Relaxed);
             return Lane::Cancel {
@@ -389,7 +398,7 @@ impl std::ops::Deref for BorrowedWaker<'_> {
 
 /// # Safety
 /// `data` came from a waker made above and its reference is still owned by it.
-unsafe fn borrow(data: *const ()) -> ManuallyDrop<TaskRef> {
+pub(super) unsafe fn borrow(data: *const ()) -> ManuallyDrop<TaskRef> {
     // SAFETY: such data is a non-null pointer to a live head.
     ManuallyDrop::new(TaskRef(unsafe {
         NonNull::new_unchecked(data.cast_mut().cast())
@@ -403,7 +412,7 @@ unsafe fn own(data: *const ()) -> TaskRef {
     ManuallyDrop::into_inner(unsafe { borrow(data) })
 }
 
-static WAKER: RawWakerVTable = RawWakerVTable::new(
+pub(super) static WAKER: RawWakerVTable = RawWakerVTable::new(
     // SAFETY (all four): the executor calls these with the data they were made with.
     |data| {
         // SAFETY: the waker being cloned owns or borrows a live reference.

@@ -21,20 +21,22 @@ pub(super) struct Clock {
 
 struct Shard {
     queue: Mutex<Timers>,
-    /// Nanoseconds of the next due time, or `u64::MAX`.
+    /// Nanoseconds of the next due time, or somewhat before; `u64::MAX` for never.
     next: AtomicU64,
 }
 
 impl Shard {
-    /// Runs `f` on the queue and publishes the next due time.
-    fn with<R>(&self, f: impl FnOnce(&mut Timers) -> R) -> R {
-        let mut queue = lock(&self.queue);
-        let result = f(&mut queue);
-        let next = queue.next_due().unwrap_or(Time::MAX).as_nanos();
+    /// Publishes the next due time after a change that may have moved it.
+    fn publish(&self, queue: &Timers) {
+        let next = queue.wake_by().unwrap_or(Time::MAX).as_nanos();
         if next != self.next.load(Ordering::Relaxed) {
             self.next.store(next, Ordering::SeqCst);
         }
-        result
+    }
+
+    /// What was published; who holds the queue is the only one to change it.
+    fn published(&self) -> Time {
+        Time::from_nanos(self.next.load(Ordering::Relaxed))
     }
 }
 
@@ -56,7 +58,12 @@ impl Clock {
 
     pub(super) fn set(&self, shard: usize, due: Time, waker: &Waker) -> TimerKey {
         let waker = waker.clone();
-        let key = self.shards[shard].with(|timers| timers.set(due, waker));
+        let at = &self.shards[shard];
+        let mut queue = lock(&at.queue);
+        let key = queue.set(due, waker);
+        if due < at.published() {
+            at.next.store(due.as_nanos(), Ordering::SeqCst);
+        }
         TimerKey {
             shard: shard as u32,
             key,
@@ -64,32 +71,44 @@ impl Clock {
     }
 
     pub(super) fn update(&self, key: TimerKey, waker: &Waker) -> bool {
-        let waker = waker.clone();
-        let replace = |timers: &mut Timers| match timers.waker_mut(key.key) {
-            Some(known) => Ok(std::mem::replace(known, waker)),
-            None => Err(waker),
+        let fresh = waker.clone();
+        let mut queue = lock(&self.shards[key.shard as usize].queue);
+        // The waker that is not kept is dropped after the lock is released.
+        let (found, _dropped) = match queue.waker_mut(key.key) {
+            Some(known) => (true, std::mem::replace(known, fresh)),
+            None => (false, fresh),
         };
-        // The waker that is not kept is dropped here, after the lock is released.
-        self.shards[key.shard as usize].with(replace).is_ok()
+        drop(queue);
+        found
     }
 
     pub(super) fn cancel(&self, key: TimerKey) -> bool {
-        let removed = self.shards[key.shard as usize].with(|timers| timers.cancel(key.key));
-        removed.is_some()
+        let shard = &self.shards[key.shard as usize];
+        let mut queue = lock(&shard.queue);
+        let cancelled = queue.cancel(key.key);
+        if let Some((due, _)) = &cancelled
+            && *due <= shard.published()
+        {
+            shard.publish(&queue);
+        }
+        // The waker is dropped after the lock is released.
+        drop(queue);
+        cancelled.is_some()
     }
 
-    /// When the shard is due next; `Time::MAX` for never.
+    /// When the shard is due next, or somewhat before; `Time::MAX` for never.
     pub(super) fn next_due(&self, shard: usize) -> Time {
         Time::from_nanos(self.shards[shard].next.load(Ordering::SeqCst))
     }
 
     /// Takes the wakers of timers that are due, a batch at most; `true` when more are left.
     pub(super) fn fire(&self, shard: usize, now: Time, wakers: &mut Vec<Waker>) -> bool {
-        self.shards[shard].with(|timers| {
-            let due = std::iter::from_fn(|| timers.fire(now).map(|(_, waker)| waker));
-            wakers.extend(due.take(BATCH));
-            timers.next_due().is_some_and(|due| due <= now)
-        })
+        let shard = &self.shards[shard];
+        let mut queue = lock(&shard.queue);
+        let due = std::iter::from_fn(|| queue.fire(now).map(|(_, waker)| waker));
+        wakers.extend(due.take(BATCH));
+        shard.publish(&queue);
+        shard.published() <= now
     }
 
     /// Timers pending in all shards.

@@ -19,7 +19,7 @@ impl Cx {
     /// [`Cancelled`]; at once, and with [`Cancelled::denied`], when this context
     /// lacks [`Capability::Time`].
     pub fn sleep(&self, d: Duration) -> Sleep<'_> {
-        self.sleep_until(self.now() + d)
+        Sleep::new(self, self.now() + d, true).ahead(d)
     }
 
     /// Waits until `due`, or not at all if that has passed.
@@ -34,7 +34,7 @@ impl Cx {
 
     /// A sleep that is part of another effect, and needs no capability of its own.
     pub(crate) fn pause(&self, d: Duration) -> Sleep<'_> {
-        Sleep::new(self, self.now() + d, false)
+        Sleep::new(self, self.now() + d, false).ahead(d)
     }
 }
 
@@ -47,6 +47,10 @@ pub struct Sleep<'a> {
     timer: Option<TimerKey>,
     /// Whether it is an effect of its own.
     gated: bool,
+    /// Whether the clock was just read and `due` lies ahead of it: then the
+    /// timer is set without reading it again. Polled late all the same, it
+    /// fires at once.
+    ahead: bool,
     interrupt: Interrupt,
 }
 
@@ -57,8 +61,14 @@ impl<'a> Sleep<'a> {
             due,
             timer: None,
             gated,
+            ahead: false,
             interrupt: Interrupt::default(),
         }
+    }
+
+    fn ahead(mut self, d: Duration) -> Self {
+        self.ahead = !d.is_zero();
+        self
     }
 }
 
@@ -72,6 +82,7 @@ impl Sleep<'_> {
     pub fn reset(&mut self, due: Time) {
         self.forget();
         self.due = due;
+        self.ahead = false;
     }
 
     fn forget(&mut self) {
@@ -101,7 +112,7 @@ impl Future for Sleep<'_> {
             this.timer = None;
             return Poll::Ready(Ok(()));
         }
-        if world.now() >= this.due {
+        if !this.ahead && world.now() >= this.due {
             return Poll::Ready(Ok(()));
         }
         if this.due == Time::MAX {

@@ -8,12 +8,34 @@
 //! 2. whoever is granted owns what was granted from that moment on, polled or
 //!    not; so a waiter that leaves after its grant must pass it on;
 //! 3. a newcomer may pass the queue only when the queue is empty.
+//!
+//! [`permits`] adds an atomic number to a queue, for primitives whose uncontended
+//! use is one atomic step.
 
+mod permits;
+#[cfg(test)]
+mod permits_model;
 mod queue;
 
+pub(crate) use permits::{Permits, Refusal};
 pub use queue::{Left, Statistics, Ticket, Turn, WaitQueue};
 
 use std::task::Waker;
+
+/// What `permits` is made of, by a name that `tests/loom_wait.rs` can give to
+/// the atomics of its models.
+mod atomic {
+    pub(super) use std::sync::atomic::{AtomicUsize, Ordering};
+    pub(super) use std::sync::{Mutex, MutexGuard};
+}
+
+impl Permits {
+    /// `free` permits, and nobody in line.
+    pub(crate) const fn new(free: usize) -> Self {
+        let word = atomic::AtomicUsize::new(Permits::word(free));
+        Permits::of(word, atomic::Mutex::new(WaitQueue::new()))
+    }
+}
 
 /// What is left to do with a waker once the lock is released.
 #[derive(Debug)]

@@ -149,6 +149,21 @@ impl<W> WaitQueue<W> {
         self.front.map(|key| &mut self.waiter_mut(key).want)
     }
 
+    /// What a waiter wants, wherever it stands.
+    pub fn want(&self, ticket: &Ticket) -> &W {
+        &self.waiter(ticket.0).want
+    }
+
+    /// Grants everyone in line its turn, first in line first; `mark` may note in
+    /// what each wanted why.
+    pub fn grant_all(&mut self, into: &mut Vec<Waker>, mut mark: impl FnMut(&mut W)) {
+        into.reserve(self.waiting);
+        while let Some(want) = self.front_mut() {
+            mark(want);
+            into.extend(self.grant_front());
+        }
+    }
+
     /// Grants the first in line its turn. The caller wakes the waker after
     /// unlocking; there is none if nobody is in line.
     pub fn grant_front(&mut self) -> Option<Waker> {
@@ -289,6 +304,7 @@ mod tests {
         Poll { who: usize, other_waker: bool },
         Leave(usize),
         TakeWakers,
+        GrantAll,
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -299,6 +315,7 @@ mod tests {
                 .prop_map(|(who, other_waker)| Step::Poll { who, other_waker }),
             2 => any::<usize>().prop_map(Step::Leave),
             1 => Just(Step::TakeWakers),
+            1 => Just(Step::GrantAll),
         ]
     }
 
@@ -412,6 +429,15 @@ mod tests {
                             had += 1;
                         }
                         prop_assert_eq!(wakers.len(), had);
+                    }
+                    Step::GrantAll => {
+                        let mut wakers = Vec::new();
+                        let mut marked = Vec::new();
+                        queue.grant_all(&mut wakers, |want| marked.push(*want));
+                        prop_assert_eq!(marked, line.drain(..).collect::<Vec<_>>());
+                        let with = alive.iter().filter(|a| a.has_waker && !a.granted).count();
+                        prop_assert_eq!(wakers.len(), with);
+                        alive.iter_mut().for_each(|a| a.granted = true);
                     }
                 }
                 longest = longest.max(line.len());

@@ -1,0 +1,348 @@
+//! What locks, semaphores and pools share: permits, who holds one, and the
+//! future that waits for some.
+//!
+//! A [`Gate`] knows the task that took permits last. That is all inheritance
+//! needs where one permit is wanted: if none is free, whoever took the last one
+//! still has it. A writer that waits for several readers lends to the last of
+//! them only.
+//!
+//! The holder is an address without a reference. Rule: a holder wipes its own
+//! address before it gives its permit back, and keeps a reference until after
+//! that; while somebody is in line, giving back takes the lock of the line; so
+//! an address found under that lock belongs to a live task.
+
+use crate::cx::{Cx, Interrupt};
+use crate::exec::lending::{Loan, Urgency, address, upgrade};
+use crate::exec::task::TaskRef;
+use crate::types::cancel::Cancelled;
+use crate::wait::{Permits, Refusal, Statistics, Ticket};
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+/// Permits, and the task that took some last.
+pub(super) struct Gate {
+    permits: Permits,
+    holder: AtomicPtr<()>,
+    /// Made when somebody urgent first waits.
+    lending: OnceLock<Box<Lending>>,
+}
+
+/// What the urgent waiters of one gate have lent.
+#[derive(Default)]
+struct Lending {
+    /// Whether somebody urgent waits.
+    active: AtomicBool,
+    book: Mutex<Book>,
+}
+
+#[derive(Default)]
+struct Book {
+    urgent: usize,
+    /// The most urgent there was since the last time nobody was.
+    urgency: Option<Urgency>,
+    loans: Vec<Loan>,
+}
+
+impl Gate {
+    pub(super) const fn new(free: usize) -> Self {
+        Gate {
+            permits: Permits::new(free),
+            holder: AtomicPtr::new(std::ptr::null_mut()),
+            lending: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn permits(&self) -> &Permits {
+        &self.permits
+    }
+
+    pub(super) fn statistics(&self) -> Statistics {
+        self.permits.statistics()
+    }
+
+    /// `task` has taken permits, and keeps a reference until it gives them back.
+    #[inline]
+    pub(super) fn taken_by(&self, task: &TaskRef) {
+        // Release: whoever finds the address finds the task behind it.
+        self.holder.store(address(task), Ordering::Release);
+    }
+
+    /// Gives `n` permits back that `task` took, if a task did.
+    #[inline]
+    pub(super) fn release(&self, n: usize, task: Option<&TaskRef>) {
+        if let Some(task) = task {
+            self.let_go(task);
+        }
+        self.permits.release(n, |waker| self.wake(waker));
+    }
+
+    /// `task` holds nothing here any more.
+    #[inline]
+    pub(super) fn let_go(&self, task: &TaskRef) {
+        // Not an exchange: if another task takes a permit in between, wiping it
+        // costs that task a loan at worst.
+        if self.holder.load(Ordering::Relaxed) == address(task) {
+            self.holder.store(std::ptr::null_mut(), Ordering::Relaxed);
+        }
+        if let Some(lending) = self.lending() {
+            lending.end(task);
+        }
+    }
+
+    /// Adds permits that nobody held.
+    pub(super) fn add(&self, n: usize) {
+        self.permits.release(n, |waker| self.wake(waker));
+    }
+
+    pub(super) fn close(&self) {
+        self.permits.close(crate::exec::wake);
+    }
+
+    /// Wakes a waiter that was granted what it waits for.
+    fn wake(&self, waker: Waker) {
+        if let Some(lending) = self.lending() {
+            // It is the holder already, though it does not know yet.
+            TaskRef::of_waker(&waker)
+                .into_iter()
+                .for_each(|task| lending.lend(task));
+        }
+        crate::exec::wake(waker);
+    }
+
+    fn lending(&self) -> Option<&Lending> {
+        let lending = self.lending.get()?;
+        lending.active.load(Ordering::Relaxed).then_some(lending)
+    }
+
+    /// A waiter in line is urgent: whoever holds what it waits for is urgent too.
+    #[cold]
+    fn urge(&self, urgency: Urgency, first: bool) {
+        let lending = self.lending.get_or_init(Box::default);
+        lending.add(urgency, first);
+        let holder = self.permits.while_held(|| {
+            let holder = self.holder.load(Ordering::Acquire);
+            // SAFETY: somebody is in line and its lock is held, see the rule above.
+            unsafe { upgrade(holder) }
+        });
+        holder
+            .flatten()
+            .into_iter()
+            .for_each(|task| lending.lend(task));
+    }
+}
+
+impl Lending {
+    fn add(&self, urgency: Urgency, first: bool) {
+        let mut book = self.book();
+        book.urgent += usize::from(first);
+        book.urgency = Some(book.urgency.map_or(urgency, |known| known.max(urgency)));
+        self.active.store(true, Ordering::Relaxed);
+    }
+
+    fn lend(&self, task: TaskRef) {
+        let urgency = {
+            let book = self.book();
+            match book.urgency {
+                Some(urgency) if !book.loans.iter().any(|loan| loan.is_to(&task)) => urgency,
+                _ => return,
+            }
+        };
+        let Some(loan) = Loan::to(task, urgency) else {
+            return;
+        };
+        let mut book = self.book();
+        if book.urgency.is_some() {
+            book.loans.push(loan);
+        }
+    }
+
+    /// `task` has let go.
+    #[cold]
+    fn end(&self, task: &TaskRef) {
+        let ended = {
+            let mut book = self.book();
+            let place = book.loans.iter().position(|loan| loan.is_to(task));
+            place.map(|place| book.loans.swap_remove(place))
+        };
+        drop(ended);
+    }
+
+    /// An urgent waiter waits no more.
+    #[cold]
+    fn remove(&self) {
+        let ended = {
+            let mut book = self.book();
+            book.urgent -= 1;
+            if book.urgent > 0 {
+                return;
+            }
+            self.active.store(false, Ordering::Relaxed);
+            book.urgency = None;
+            std::mem::take(&mut book.loans)
+        };
+        drop(ended);
+    }
+
+    fn book(&self) -> std::sync::MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What has a gate.
+pub(super) trait Gated {
+    fn gate(&self) -> &Gate;
+}
+
+/// Why a claim was not granted.
+pub(super) enum Denied {
+    Cancelled(Cancelled),
+    Closed,
+}
+
+/// A wait for `want` permits of `of`.
+///
+/// Dropped or cancelled, it leaves the line wherever it stands, and what it was
+/// granted and never used goes to the next.
+pub(super) struct Claim<'a, P: Deref<Target: Gated>> {
+    of: P,
+    cx: &'a Cx,
+    want: usize,
+    ticket: Option<Ticket>,
+    /// Whether it counts as urgent.
+    urgent: bool,
+    interrupt: Interrupt,
+}
+
+impl<'a, P: Deref<Target: Gated>> Claim<'a, P> {
+    #[inline]
+    pub(super) fn new(of: P, cx: &'a Cx, want: usize) -> Self {
+        Claim {
+            of,
+            cx,
+            want,
+            ticket: None,
+            urgent: false,
+            interrupt: Interrupt::default(),
+        }
+    }
+
+    pub(super) fn of(&self) -> &P {
+        &self.of
+    }
+
+    pub(super) fn cx(&self) -> &'a Cx {
+        self.cx
+    }
+
+    /// Granted, the permits are the caller's.
+    #[inline]
+    pub(super) fn poll(&mut self, task: &mut Context<'_>) -> Poll<Result<(), Denied>> {
+        if let Err(cancelled) = ready!(self.interrupt.poll(self.cx, task)) {
+            self.withdraw();
+            return Poll::Ready(Err(Denied::Cancelled(cancelled)));
+        }
+        let gate = self.of.gate();
+        if self.ticket.is_none() {
+            match gate.permits.try_acquire(self.want) {
+                Ok(()) => return Poll::Ready(Ok(())),
+                Err(Refusal::Closed) => return Poll::Ready(Err(Denied::Closed)),
+                Err(Refusal::Taken) => {}
+            }
+        }
+        self.poll_line(task)
+    }
+
+    fn poll_line(&mut self, task: &mut Context<'_>) -> Poll<Result<(), Denied>> {
+        let gate = self.of.gate();
+        let waker = task.waker();
+        let Poll::Ready(granted) = gate
+            .permits
+            .poll_acquire(self.want, &mut self.ticket, waker)
+        else {
+            if let Some(urgency) = self.cx.task_ref().urgency() {
+                let first = !std::mem::replace(&mut self.urgent, true);
+                gate.urge(urgency, first);
+            }
+            return Poll::Pending;
+        };
+        self.calm();
+        // Whoever is urgent behind us waits for us now.
+        if let (Ok(()), Some(lending)) = (granted, self.of.gate().lending()) {
+            lending.lend(self.cx.task_ref().clone());
+        }
+        Poll::Ready(granted.map_err(|_| Denied::Closed))
+    }
+
+    /// Is no urgent waiter any more.
+    fn calm(&mut self) {
+        if std::mem::take(&mut self.urgent)
+            && let Some(lending) = self.of.gate().lending.get()
+        {
+            lending.remove();
+        }
+    }
+
+    #[inline]
+    fn withdraw(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.leave(ticket);
+        }
+    }
+
+    #[cold]
+    fn leave(&mut self, ticket: Ticket) {
+        self.calm();
+        let gate = self.of.gate();
+        gate.permits
+            .withdraw(self.want, ticket, |waker| gate.wake(waker));
+        // A loan made to us at the moment of our grant.
+        if let Some(lending) = gate.lending() {
+            lending.end(self.cx.task_ref());
+        }
+    }
+}
+
+impl<P: Deref<Target: Gated>> Drop for Claim<'_, P> {
+    #[inline]
+    fn drop(&mut self) {
+        self.withdraw();
+    }
+}
+
+/// A task that holds permits of a gate: it is kept for as long as it does.
+///
+/// `None` for who took them without a context.
+#[derive(Debug)]
+pub(super) struct Holder {
+    task: Option<TaskRef>,
+    /// Whether it was unwinding already: then a panic under the lock is an older one.
+    unwinding: bool,
+}
+
+impl Holder {
+    #[inline]
+    pub(super) fn new(gate: &Gate, cx: Option<&Cx>) -> Self {
+        let task = cx.map(|cx| cx.task_ref().clone());
+        if let Some(task) = &task {
+            gate.taken_by(task);
+        }
+        Holder {
+            task,
+            unwinding: std::thread::panicking(),
+        }
+    }
+
+    /// Gives `n` permits back.
+    #[inline]
+    pub(super) fn release(&self, gate: &Gate, n: usize) {
+        gate.release(n, self.task.as_ref());
+    }
+
+    /// Whether a panic began while it held.
+    #[inline]
+    pub(super) fn panicked(&self) -> bool {
+        std::thread::panicking() && !self.unwinding
+    }
+}

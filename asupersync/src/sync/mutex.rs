@@ -1,0 +1,424 @@
+//! A lock that may be held across an await.
+
+use super::LockStatistics;
+use super::gate::{Claim, Denied, Gate, Gated, Holder};
+use crate::cx::{Cx, DropSafe};
+use crate::types::cancel::Cancelled;
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+/// One holder at a time, first come, first served.
+///
+/// A panic under the guard releases the lock; [`Mutex::was_panicked`] tells that
+/// it happened. A mutex made by [`Mutex::poisoning`] refuses instead, as `std`'s
+/// does.
+///
+/// The guard may be held across an await. Where no await stands between lock
+/// and unlock, `std::sync::Mutex` is cheaper.
+///
+/// *Statics.* [`Mutex::new`] is `const`.
+pub struct Mutex<T: ?Sized> {
+    lock: RawLock,
+    value: UnsafeCell<T>,
+}
+
+/// All of a mutex but its value.
+struct RawLock {
+    gate: Gate,
+    poisons: bool,
+    panicked: AtomicBool,
+}
+
+// SAFETY: the value is reached through a guard only, of which there is one at a
+// time, and through `&mut Mutex`; so sharing the mutex sends the value around.
+unsafe impl<T: ?Sized + Send> Send for Mutex<T> {}
+// SAFETY: as above.
+unsafe impl<T: ?Sized + Send> Sync for Mutex<T> {}
+
+/// The mutex was not locked.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum LockError {
+    /// The task was asked to cancel.
+    #[error("waiting for a lock was cancelled; to lock while cancelling use `lock(cx.cleanup())`")]
+    Cancelled(#[from] Cancelled),
+    /// A task panicked while it held the lock: the value may be half-changed.
+    #[error(
+        "a task panicked while it held this lock; repair the value, then call `clear_panicked`"
+    )]
+    Poisoned,
+}
+
+/// The mutex was not locked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum TryLockError {
+    /// Somebody holds it, or is in line for it.
+    #[error("the lock is held: await `lock`, or try again later")]
+    Locked,
+    /// A task panicked while it held the lock: the value may be half-changed.
+    #[error(
+        "a task panicked while it held this lock; repair the value, then call `clear_panicked`"
+    )]
+    Poisoned,
+}
+
+impl<T> Mutex<T> {
+    /// A mutex that survives a panic under its guard.
+    pub const fn new(value: T) -> Self {
+        Mutex {
+            lock: RawLock::new(false),
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    /// A mutex that, once a task panicked under its guard, refuses to be locked.
+    pub const fn poisoning(value: T) -> Self {
+        Mutex {
+            lock: RawLock::new(true),
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    /// The value.
+    pub fn into_inner(self) -> T {
+        self.value.into_inner()
+    }
+}
+
+impl<T: ?Sized> Mutex<T> {
+    /// Waits for the lock.
+    ///
+    /// # Cancellation
+    /// Safe: either the guard is returned, or nothing happened; a lock granted in
+    /// the meantime goes to the next in line.
+    ///
+    /// # Errors
+    /// [`LockError::Cancelled`] when the task was asked to cancel;
+    /// [`LockError::Poisoned`] for a poisoning mutex under which a task panicked.
+    pub fn lock<'a>(&'a self, cx: &'a Cx) -> Lock<'a, T> {
+        Lock(Claim::new(self, cx, 1))
+    }
+
+    /// As [`Mutex::lock`], with a guard that owns the mutex.
+    ///
+    /// # Cancellation
+    /// Safe, as [`Mutex::lock`].
+    ///
+    /// # Errors
+    /// As [`Mutex::lock`].
+    pub fn lock_owned(self: Arc<Self>, cx: &Cx) -> LockOwned<'_, T> {
+        LockOwned(Claim::new(self, cx, 1))
+    }
+
+    /// Locks if nobody holds the lock or is in line for it.
+    ///
+    /// # Errors
+    /// [`TryLockError`] says why not.
+    pub fn try_lock(&self) -> Result<MutexGuard<'_, T>, TryLockError> {
+        self.lock.try_enter().map(|holder| MutexGuard {
+            holder,
+            mutex: self,
+        })
+    }
+
+    /// As [`Mutex::try_lock`], with a guard that owns the mutex.
+    ///
+    /// # Errors
+    /// As [`Mutex::try_lock`].
+    pub fn try_lock_owned(self: Arc<Self>) -> Result<OwnedMutexGuard<T>, TryLockError> {
+        let holder = self.lock.try_enter()?;
+        Ok(OwnedMutexGuard {
+            holder,
+            mutex: self,
+        })
+    }
+
+    /// The value: nobody else can hold the lock.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
+    }
+
+    /// Whether a task panicked under the guard since the mutex was made, or since
+    /// [`Mutex::clear_panicked`].
+    pub fn was_panicked(&self) -> bool {
+        self.lock.panicked.load(Ordering::Acquire)
+    }
+
+    /// The value is in order again.
+    pub fn clear_panicked(&self) {
+        self.lock.panicked.store(false, Ordering::Release);
+    }
+
+    /// How busy the lock is.
+    pub fn statistics(&self) -> LockStatistics {
+        let line = self.lock.gate.statistics();
+        LockStatistics {
+            locked: self.lock.gate.permits().free() == 0,
+            waiting: line.waiting,
+            longest: line.longest,
+        }
+    }
+}
+
+impl RawLock {
+    const fn new(poisons: bool) -> Self {
+        RawLock {
+            gate: Gate::new(1),
+            poisons,
+            panicked: AtomicBool::new(false),
+        }
+    }
+
+    fn try_enter(&self) -> Result<Holder, TryLockError> {
+        let taken = self.gate.permits().try_acquire(1);
+        taken.map_err(|_| TryLockError::Locked)?;
+        self.enter(None).map_err(|Poisoned| TryLockError::Poisoned)
+    }
+
+    /// The lock was granted.
+    #[inline]
+    fn enter(&self, cx: Option<&Cx>) -> Result<Holder, Poisoned> {
+        // What the holder before did, its panic too, has happened.
+        if self.poisons && self.panicked.load(Ordering::Relaxed) {
+            self.gate.add(1);
+            return Err(Poisoned);
+        }
+        Ok(Holder::new(&self.gate, cx))
+    }
+
+    #[inline]
+    fn entered(&self, granted: Result<(), Denied>, cx: &Cx) -> Result<Holder, LockError> {
+        match granted {
+            Ok(()) => self.enter(Some(cx)).map_err(|Poisoned| LockError::Poisoned),
+            Err(Denied::Cancelled(cancelled)) => Err(LockError::Cancelled(cancelled)),
+            Err(Denied::Closed) => unreachable!("nobody closes a mutex"),
+        }
+    }
+
+    #[inline]
+    fn leave(&self, holder: &Holder) {
+        if holder.panicked() {
+            self.panicked.store(true, Ordering::Release);
+        }
+        holder.release(&self.gate, 1);
+    }
+}
+
+struct Poisoned;
+
+impl<T: ?Sized> Gated for Mutex<T> {
+    fn gate(&self) -> &Gate {
+        &self.lock.gate
+    }
+}
+
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Self {
+        Mutex::new(T::default())
+    }
+}
+
+impl<T> From<T> for Mutex<T> {
+    fn from(value: T) -> Self {
+        Mutex::new(value)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut mutex = f.debug_struct("Mutex");
+        match self.try_lock() {
+            Ok(guard) => mutex.field("value", &&*guard),
+            Err(why) => mutex.field("value", &format_args!("<{why:?}>")),
+        };
+        mutex.finish()
+    }
+}
+
+/// Holds a [`Mutex`]; dropping it unlocks.
+///
+/// It may be held across an await: it is `Send` where the value is.
+#[must_use = "the lock is held until the guard is dropped"]
+pub struct MutexGuard<'a, T: ?Sized> {
+    mutex: &'a Mutex<T>,
+    holder: Holder,
+}
+
+// SAFETY: through a shared guard one gets `&T` only.
+unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
+
+impl<'a, T: ?Sized> MutexGuard<'a, T> {
+    /// A guard of a part of the value.
+    ///
+    /// An associated function, so that it hides no method of the value.
+    pub fn map<U: ?Sized>(
+        this: Self,
+        part: impl FnOnce(&mut T) -> &mut U,
+    ) -> MappedMutexGuard<'a, U> {
+        let mut this = this;
+        // Unlocks if `part` panics.
+        let value: *mut U = part(&mut this);
+        let this = ManuallyDrop::new(this);
+        MappedMutexGuard {
+            lock: &this.mutex.lock,
+            // SAFETY: the guard is not dropped, so its holder is moved out once.
+            holder: unsafe { std::ptr::read(&this.holder) },
+            value,
+            _value: PhantomData,
+        }
+    }
+}
+
+impl<T: ?Sized> Deref for MutexGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: the lock is ours while the guard lives.
+        unsafe { &*self.mutex.value.get() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the lock is ours while the guard lives, and the guard is borrowed mutably.
+        unsafe { &mut *self.mutex.value.get() }
+    }
+}
+
+impl<T: ?Sized> Drop for MutexGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        self.mutex.lock.leave(&self.holder);
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// A [`MutexGuard`] of a part of the value; see [`MutexGuard::map`].
+#[must_use = "the lock is held until the guard is dropped"]
+pub struct MappedMutexGuard<'a, T: ?Sized> {
+    lock: &'a RawLock,
+    holder: Holder,
+    value: *mut T,
+    _value: PhantomData<&'a mut T>,
+}
+
+// SAFETY: it is a `&mut T` that unlocks when it is dropped, on any thread.
+unsafe impl<T: ?Sized + Send> Send for MappedMutexGuard<'_, T> {}
+// SAFETY: through a shared guard one gets `&T` only.
+unsafe impl<T: ?Sized + Sync> Sync for MappedMutexGuard<'_, T> {}
+
+impl<T: ?Sized> Deref for MappedMutexGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: it points into the value, whose lock is ours while the guard lives.
+        unsafe { &*self.value }
+    }
+}
+
+impl<T: ?Sized> DerefMut for MappedMutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above, and the guard is borrowed mutably.
+        unsafe { &mut *self.value }
+    }
+}
+
+impl<T: ?Sized> Drop for MappedMutexGuard<'_, T> {
+    fn drop(&mut self) {
+        self.lock.leave(&self.holder);
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for MappedMutexGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// Holds a [`Mutex`] that it owns; dropping it unlocks.
+#[must_use = "the lock is held until the guard is dropped"]
+pub struct OwnedMutexGuard<T: ?Sized> {
+    mutex: Arc<Mutex<T>>,
+    holder: Holder,
+}
+
+// SAFETY: through a shared guard one gets `&T` only.
+unsafe impl<T: ?Sized + Sync> Sync for OwnedMutexGuard<T> {}
+
+impl<T: ?Sized> Deref for OwnedMutexGuard<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the lock is ours while the guard lives.
+        unsafe { &*self.mutex.value.get() }
+    }
+}
+
+impl<T: ?Sized> DerefMut for OwnedMutexGuard<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the lock is ours while the guard lives, and the guard is borrowed mutably.
+        unsafe { &mut *self.mutex.value.get() }
+    }
+}
+
+impl<T: ?Sized> Drop for OwnedMutexGuard<T> {
+    fn drop(&mut self) {
+        self.mutex.lock.leave(&self.holder);
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for OwnedMutexGuard<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// Future of [`Mutex::lock`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct Lock<'a, T: ?Sized>(Claim<'a, &'a Mutex<T>>);
+
+impl<'a, T: ?Sized> Future for Lock<'a, T> {
+    type Output = Result<MutexGuard<'a, T>, LockError>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let claim = &mut self.get_mut().0;
+        let granted = ready!(claim.poll(task));
+        let mutex: &'a Mutex<T> = claim.of();
+        let entered = mutex.lock.entered(granted, claim.cx());
+        Poll::Ready(entered.map(|holder| MutexGuard { mutex, holder }))
+    }
+}
+
+impl<T: ?Sized> DropSafe for Lock<'_, T> {}
+
+/// Future of [`Mutex::lock_owned`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct LockOwned<'a, T: ?Sized>(Claim<'a, Arc<Mutex<T>>>);
+
+impl<T: ?Sized> Future for LockOwned<'_, T> {
+    type Output = Result<OwnedMutexGuard<T>, LockError>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let claim = &mut self.get_mut().0;
+        let granted = ready!(claim.poll(task));
+        let mutex = claim.of().clone();
+        let entered = mutex.lock.entered(granted, claim.cx());
+        Poll::Ready(entered.map(|holder| OwnedMutexGuard { mutex, holder }))
+    }
+}
+
+impl<T: ?Sized> DropSafe for LockOwned<'_, T> {}

@@ -1,0 +1,360 @@
+//! A lock for one writer or many readers that may be held across an await.
+
+use super::gate::{Claim, Denied, Gate, Gated, Holder};
+use crate::cx::{Cx, DropSafe};
+use crate::types::cancel::Cancelled;
+use std::cell::UnsafeCell;
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ops::{Deref, DerefMut};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+/// Readers there can be at one time: a reader takes one permit, a writer all.
+const READERS: usize = (u32::MAX >> 3) as usize;
+
+/// One writer or many readers at a time, first come, first served.
+///
+/// A writer in line is not passed by readers that come later, so readers do not
+/// starve writers; readers next to each other in line are let in together. So a
+/// task that holds a read lock must not wait for another one of the same lock: a
+/// writer may stand between the two.
+///
+/// A panic under a write guard releases the lock; [`RwLock::was_panicked`] tells
+/// that it happened.
+///
+/// ```
+/// use asupersync::{LabRuntime, Scope, sync::RwLock};
+///
+/// LabRuntime::default().run(async |cx: Scope| {
+///     let config = RwLock::new(1);
+///     let mut guard = config.write(&cx).await.unwrap();
+///     *guard += 1;
+///     let guard = guard.downgrade(); // nobody writes in between
+///     assert_eq!((*guard, *config.read(&cx).await.unwrap()), (2, 2));
+/// });
+/// ```
+pub struct RwLock<T: ?Sized> {
+    gate: Gate,
+    panicked: AtomicBool,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: a write guard is alone and gives `&mut T` on any thread.
+unsafe impl<T: ?Sized + Send> Send for RwLock<T> {}
+// SAFETY: as above, and read guards on several threads give `&T` at one time.
+unsafe impl<T: ?Sized + Send + Sync> Sync for RwLock<T> {}
+
+/// How busy a read-write lock is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RwLockStatistics {
+    /// Readers that hold it.
+    pub readers: usize,
+    /// Whether a writer holds it.
+    pub writer: bool,
+    /// Waiters in line.
+    pub waiting: usize,
+    /// The largest number that was ever in line at one time.
+    pub longest: usize,
+}
+
+/// The lock is held, or somebody is in line for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the lock is held: await `read` or `write`, or try again later")]
+pub struct WouldBlock;
+
+impl<T> RwLock<T> {
+    /// An unlocked lock.
+    pub const fn new(value: T) -> Self {
+        RwLock {
+            gate: Gate::new(READERS),
+            panicked: AtomicBool::new(false),
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    /// The value.
+    pub fn into_inner(self) -> T {
+        self.value.into_inner()
+    }
+}
+
+impl<T: ?Sized> RwLock<T> {
+    /// Waits until it may read.
+    ///
+    /// # Cancellation
+    /// Safe: either the guard is returned, or nothing happened; a lock granted in
+    /// the meantime goes to the next in line.
+    ///
+    /// # Errors
+    /// When the task was asked to cancel.
+    pub fn read<'a>(&'a self, cx: &'a Cx) -> Read<'a, T> {
+        Read(Claim::new(self, cx, 1))
+    }
+
+    /// Waits until it may write.
+    ///
+    /// # Cancellation
+    /// Safe, as [`RwLock::read`].
+    ///
+    /// # Errors
+    /// When the task was asked to cancel.
+    pub fn write<'a>(&'a self, cx: &'a Cx) -> Write<'a, T> {
+        Write(Claim::new(self, cx, READERS))
+    }
+
+    /// As [`RwLock::read`], with a guard that owns the lock.
+    ///
+    /// # Cancellation
+    /// Safe, as [`RwLock::read`].
+    ///
+    /// # Errors
+    /// When the task was asked to cancel.
+    pub fn read_owned(self: Arc<Self>, cx: &Cx) -> ReadOwned<'_, T> {
+        ReadOwned(Claim::new(self, cx, 1))
+    }
+
+    /// As [`RwLock::write`], with a guard that owns the lock.
+    ///
+    /// # Cancellation
+    /// Safe, as [`RwLock::read`].
+    ///
+    /// # Errors
+    /// When the task was asked to cancel.
+    pub fn write_owned(self: Arc<Self>, cx: &Cx) -> WriteOwned<'_, T> {
+        WriteOwned(Claim::new(self, cx, READERS))
+    }
+
+    /// Reads if no writer holds the lock and nobody is in line.
+    ///
+    /// # Errors
+    /// When it would have to wait.
+    pub fn try_read(&self) -> Result<ReadGuard<'_, T>, WouldBlock> {
+        let taken = self.gate.permits().try_acquire(1);
+        taken.map_err(|_| WouldBlock)?;
+        Ok(ReadGuard(Held::new(self, None)))
+    }
+
+    /// Writes if nobody holds the lock or is in line.
+    ///
+    /// # Errors
+    /// When it would have to wait.
+    pub fn try_write(&self) -> Result<WriteGuard<'_, T>, WouldBlock> {
+        let taken = self.gate.permits().try_acquire(READERS);
+        taken.map_err(|_| WouldBlock)?;
+        Ok(WriteGuard(Held::new(self, None)))
+    }
+
+    /// The value: nobody else can hold the lock.
+    pub fn get_mut(&mut self) -> &mut T {
+        self.value.get_mut()
+    }
+
+    /// Whether a task panicked under a write guard since the lock was made, or
+    /// since [`RwLock::clear_panicked`].
+    pub fn was_panicked(&self) -> bool {
+        self.panicked.load(Ordering::Acquire)
+    }
+
+    /// The value is in order again.
+    pub fn clear_panicked(&self) {
+        self.panicked.store(false, Ordering::Release);
+    }
+
+    /// How busy the lock is.
+    pub fn statistics(&self) -> RwLockStatistics {
+        let line = self.gate.statistics();
+        let free = self.gate.permits().free();
+        RwLockStatistics {
+            readers: if free == 0 { 0 } else { READERS - free },
+            writer: free == 0,
+            waiting: line.waiting,
+            longest: line.longest,
+        }
+    }
+}
+
+impl<T: ?Sized> Gated for RwLock<T> {
+    fn gate(&self) -> &Gate {
+        &self.gate
+    }
+}
+
+impl<T: Default> Default for RwLock<T> {
+    fn default() -> Self {
+        RwLock::new(T::default())
+    }
+}
+
+impl<T> From<T> for RwLock<T> {
+    fn from(value: T) -> Self {
+        RwLock::new(value)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for RwLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lock = f.debug_struct("RwLock");
+        match self.try_read() {
+            Ok(guard) => lock.field("value", &&*guard),
+            Err(WouldBlock) => lock.field("value", &format_args!("<locked>")),
+        };
+        lock.finish()
+    }
+}
+
+/// A lock and who holds it: what the four guards are made of.
+struct Held<P> {
+    lock: P,
+    holder: Holder,
+}
+
+impl<T: ?Sized, P: Deref<Target = RwLock<T>>> Held<P> {
+    fn new(lock: P, cx: Option<&Cx>) -> Self {
+        let holder = Holder::new(&lock.gate, cx);
+        Held { lock, holder }
+    }
+
+    fn read(&self) {
+        self.holder.release(&self.lock.gate, 1);
+    }
+
+    fn written(&self) {
+        if self.holder.panicked() {
+            self.lock.panicked.store(true, Ordering::Release);
+        }
+        self.holder.release(&self.lock.gate, READERS);
+    }
+
+    /// A writer goes on as a reader; those next in line may read too.
+    fn downgrade(&self) {
+        self.lock.gate.add(READERS - 1);
+    }
+
+    fn value(&self) -> &T {
+        // SAFETY: while a guard lives, nobody else writes.
+        unsafe { &*self.lock.value.get() }
+    }
+}
+
+macro_rules! guards {
+    ($(#[$doc:meta])* read: $Read:ident, write: $Write:ident, [$($life:lifetime)?], $Lock:ty) => {
+        /// Reads a [`RwLock`]; dropping it unlocks.
+        $(#[$doc])*
+        #[must_use = "the lock is held until the guard is dropped"]
+        pub struct $Read<$($life,)? T: ?Sized>(Held<$Lock>);
+
+        // SAFETY: it gives out `&T` only.
+        unsafe impl<$($life,)? T: ?Sized + Sync> Sync for $Read<$($life,)? T> {}
+
+        impl<$($life,)? T: ?Sized> Deref for $Read<$($life,)? T> {
+            type Target = T;
+
+            fn deref(&self) -> &T {
+                self.0.value()
+            }
+        }
+
+        impl<$($life,)? T: ?Sized> Drop for $Read<$($life,)? T> {
+            fn drop(&mut self) {
+                self.0.read();
+            }
+        }
+
+        impl<$($life,)? T: ?Sized + fmt::Debug> fmt::Debug for $Read<$($life,)? T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                (**self).fmt(f)
+            }
+        }
+
+        /// Writes a [`RwLock`]; dropping it unlocks.
+        $(#[$doc])*
+        #[must_use = "the lock is held until the guard is dropped"]
+        pub struct $Write<$($life,)? T: ?Sized>(Held<$Lock>);
+
+        // SAFETY: through a shared guard one gets `&T` only.
+        unsafe impl<$($life,)? T: ?Sized + Sync> Sync for $Write<$($life,)? T> {}
+
+        impl<$($life,)? T: ?Sized> $Write<$($life,)? T> {
+            /// Goes on as a reader; nobody writes in between, and readers who are
+            /// next in line are let in.
+            pub fn downgrade(self) -> $Read<$($life,)? T> {
+                let this = ManuallyDrop::new(self);
+                // SAFETY: the guard is not dropped, so what it held is moved out once.
+                let held = unsafe { std::ptr::read(&this.0) };
+                held.downgrade();
+                $Read(held)
+            }
+        }
+
+        impl<$($life,)? T: ?Sized> Deref for $Write<$($life,)? T> {
+            type Target = T;
+
+            fn deref(&self) -> &T {
+                self.0.value()
+            }
+        }
+
+        impl<$($life,)? T: ?Sized> DerefMut for $Write<$($life,)? T> {
+            fn deref_mut(&mut self) -> &mut T {
+                // SAFETY: while the guard lives nobody else has the lock, and the
+                // guard is borrowed mutably.
+                unsafe { &mut *self.0.lock.value.get() }
+            }
+        }
+
+        impl<$($life,)? T: ?Sized> Drop for $Write<$($life,)? T> {
+            fn drop(&mut self) {
+                self.0.written();
+            }
+        }
+
+        impl<$($life,)? T: ?Sized + fmt::Debug> fmt::Debug for $Write<$($life,)? T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                (**self).fmt(f)
+            }
+        }
+    };
+}
+
+guards!(read: ReadGuard, write: WriteGuard, ['a], &'a RwLock<T>);
+guards!(
+    #[doc = "\n It owns the lock."]
+    read: OwnedReadGuard, write: OwnedWriteGuard, [], Arc<RwLock<T>>
+);
+
+macro_rules! futures {
+    ($($(#[$doc:meta])* $Future:ident, $Lock:ty => $Guard:ident $(<$life:lifetime>)?;)*) => { $(
+        $(#[$doc])*
+        #[must_use = "futures do nothing unless awaited"]
+        pub struct $Future<'a, T: ?Sized>(Claim<'a, $Lock>);
+
+        impl<'a, T: ?Sized> Future for $Future<'a, T> {
+            type Output = Result<$Guard<$($life,)? T>, Cancelled>;
+
+            fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+                let claim = &mut self.get_mut().0;
+                Poll::Ready(match ready!(claim.poll(task)) {
+                    Ok(()) => Ok($Guard(Held::new(claim.of().clone(), Some(claim.cx())))),
+                    Err(Denied::Cancelled(cancelled)) => Err(cancelled),
+                    Err(Denied::Closed) => unreachable!("nobody closes a lock"),
+                })
+            }
+        }
+
+        impl<T: ?Sized> DropSafe for $Future<'_, T> {}
+    )* };
+}
+
+futures! {
+    /// Future of [`RwLock::read`].
+    Read, &'a RwLock<T> => ReadGuard<'a>;
+    /// Future of [`RwLock::write`].
+    Write, &'a RwLock<T> => WriteGuard<'a>;
+    /// Future of [`RwLock::read_owned`].
+    ReadOwned, Arc<RwLock<T>> => OwnedReadGuard;
+    /// Future of [`RwLock::write_owned`].
+    WriteOwned, Arc<RwLock<T>> => OwnedWriteGuard;
+}

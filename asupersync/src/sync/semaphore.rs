@@ -1,0 +1,342 @@
+//! A number of permits, lent to whoever comes first.
+
+use super::gate::{Claim, Denied, Gate, Gated};
+use crate::cx::{Cx, DropSafe};
+use crate::exec::obligation::Obligation;
+use crate::types::cancel::Cancelled;
+use crate::types::obligation::ObligationKind;
+use crate::wait::{Permits, Refusal};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+/// A number of permits, first come, first served: who wants many is not passed
+/// by who wants few.
+///
+/// A permit is a lease of its task: dropping it gives it back, and one that was
+/// forgotten with `mem::forget` is reported when the task ends.
+///
+/// ```
+/// use asupersync::{LabRuntime, Scope, sync::Semaphore};
+///
+/// LabRuntime::default().run(async |cx: Scope| {
+///     let slots = Semaphore::new(2);
+///     let both = slots.acquire(&cx, 2).await.unwrap();
+///     assert!(slots.try_acquire(&cx, 1).is_err());
+///     drop(both);
+///     assert_eq!(slots.statistics().available, 2);
+/// });
+/// ```
+pub struct Semaphore {
+    gate: Gate,
+}
+
+/// How busy a semaphore is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SemaphoreStatistics {
+    /// Permits that are free.
+    pub available: usize,
+    /// Waiters in line.
+    pub waiting: usize,
+    /// The largest number that was ever in line at one time.
+    pub longest: usize,
+}
+
+/// No permit was acquired.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum AcquireError {
+    /// The semaphore was closed.
+    #[error("the semaphore was closed: it gives out no permit any more")]
+    Closed,
+    /// The task was asked to cancel.
+    #[error(
+        "waiting for a permit was cancelled; to wait while cancelling use `acquire(cx.cleanup(), n)`"
+    )]
+    Cancelled(#[from] Cancelled),
+}
+
+/// No permit was acquired.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum TryAcquireError {
+    /// Not that many are free, or somebody is in line.
+    #[error("not that many permits are free: await `acquire`, or try again later")]
+    NoPermits,
+    /// The semaphore was closed.
+    #[error("the semaphore was closed: it gives out no permit any more")]
+    Closed,
+}
+
+impl From<Refusal> for TryAcquireError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Taken => TryAcquireError::NoPermits,
+            Refusal::Closed => TryAcquireError::Closed,
+        }
+    }
+}
+
+impl Semaphore {
+    /// The largest number of permits there can be.
+    pub const MAX_PERMITS: usize = Permits::MAX;
+
+    /// A semaphore with `permits` permits.
+    ///
+    /// # Panics
+    /// When that is more than [`Semaphore::MAX_PERMITS`].
+    pub const fn new(permits: usize) -> Self {
+        Semaphore {
+            gate: Gate::new(permits),
+        }
+    }
+
+    /// Waits for `n` permits at once. Zero are granted when it is one's turn.
+    ///
+    /// # Cancellation
+    /// Safe: either the permit is returned, or nothing happened; permits granted
+    /// in the meantime go to the next in line.
+    ///
+    /// # Errors
+    /// [`AcquireError::Closed`] once the semaphore was closed,
+    /// [`AcquireError::Cancelled`] when the task was asked to cancel.
+    pub fn acquire<'a>(&'a self, cx: &'a Cx, n: usize) -> Acquire<'a> {
+        Acquire(n, Claim::new(self, cx, n))
+    }
+
+    /// As [`Semaphore::acquire`], with a permit that owns the semaphore.
+    ///
+    /// # Cancellation
+    /// Safe, as [`Semaphore::acquire`].
+    ///
+    /// # Errors
+    /// As [`Semaphore::acquire`].
+    pub fn acquire_owned(self: Arc<Self>, cx: &Cx, n: usize) -> AcquireOwned<'_> {
+        AcquireOwned(n, Claim::new(self, cx, n))
+    }
+
+    /// Takes `n` permits if they are free and nobody is in line.
+    ///
+    /// # Errors
+    /// [`TryAcquireError`] says whether to come back later.
+    pub fn try_acquire(&self, cx: &Cx, n: usize) -> Result<SemaphorePermit<'_>, TryAcquireError> {
+        self.gate.permits().try_acquire(n)?;
+        Ok(SemaphorePermit {
+            semaphore: self,
+            lease: Some(Lease::new(&self.gate, cx, n)),
+        })
+    }
+
+    /// As [`Semaphore::try_acquire`], with a permit that owns the semaphore.
+    ///
+    /// # Errors
+    /// As [`Semaphore::try_acquire`].
+    pub fn try_acquire_owned(
+        self: Arc<Self>,
+        cx: &Cx,
+        n: usize,
+    ) -> Result<OwnedSemaphorePermit, TryAcquireError> {
+        self.gate.permits().try_acquire(n)?;
+        let lease = Some(Lease::new(&self.gate, cx, n));
+        Ok(OwnedSemaphorePermit {
+            semaphore: self,
+            lease,
+        })
+    }
+
+    /// Adds permits.
+    ///
+    /// # Panics
+    /// When there would be more than [`Semaphore::MAX_PERMITS`].
+    pub fn add_permits(&self, n: usize) {
+        self.gate.add(n);
+    }
+
+    /// Takes up to `n` free permits away for good, and tells how many.
+    pub fn forget_permits(&self, n: usize) -> usize {
+        self.gate.permits().forget(n)
+    }
+
+    /// Gives out no permit any more, and tells everyone in line. Permits that are
+    /// held stay valid.
+    pub fn close(&self) {
+        self.gate.close();
+    }
+
+    /// Whether the semaphore was closed.
+    pub fn is_closed(&self) -> bool {
+        self.gate.permits().is_closed()
+    }
+
+    /// How many permits are free.
+    pub fn available_permits(&self) -> usize {
+        self.gate.permits().free()
+    }
+
+    /// How busy the semaphore is.
+    pub fn statistics(&self) -> SemaphoreStatistics {
+        let line = self.gate.statistics();
+        SemaphoreStatistics {
+            available: self.available_permits(),
+            waiting: line.waiting,
+            longest: line.longest,
+        }
+    }
+}
+
+impl Gated for Semaphore {
+    fn gate(&self) -> &Gate {
+        &self.gate
+    }
+}
+
+impl fmt::Debug for Semaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut semaphore = f.debug_struct("Semaphore");
+        semaphore.field("available", &self.available_permits());
+        semaphore.field("closed", &self.is_closed()).finish()
+    }
+}
+
+/// Permits of a gate that a task holds.
+#[derive(Debug)]
+struct Lease {
+    promise: Obligation,
+    permits: usize,
+}
+
+impl Lease {
+    #[inline]
+    fn new(gate: &Gate, cx: &Cx, permits: usize) -> Self {
+        let promise = cx.promise(ObligationKind::Lease);
+        gate.taken_by(promise.holder());
+        Lease { promise, permits }
+    }
+
+    /// Gives the permits back.
+    #[inline]
+    fn end(self, gate: &Gate) {
+        // First whoever waits: settling may panic in strict mode.
+        gate.release(self.permits, Some(self.promise.holder()));
+        self.promise.commit();
+    }
+
+    /// Keeps the permits from everybody.
+    fn forget(self, gate: &Gate) {
+        gate.let_go(self.promise.holder());
+        self.promise.commit();
+    }
+
+    fn transfer(self, gate: &Gate, cx: &Cx) -> Self {
+        gate.let_go(self.promise.holder());
+        let promise = cx.adopt(self.promise);
+        gate.taken_by(promise.holder());
+        Lease { promise, ..self }
+    }
+}
+
+/// Holds permits of a [`Semaphore`]; dropping it gives them back.
+#[must_use = "the permits are held until this is dropped"]
+#[derive(Debug)]
+pub struct SemaphorePermit<'a> {
+    semaphore: &'a Semaphore,
+    /// Taken when the permits are given back or away.
+    lease: Option<Lease>,
+}
+
+/// A [`SemaphorePermit`] that owns its semaphore.
+#[must_use = "the permits are held until this is dropped"]
+#[derive(Debug)]
+pub struct OwnedSemaphorePermit {
+    semaphore: Arc<Semaphore>,
+    lease: Option<Lease>,
+}
+
+macro_rules! permit {
+    ($($permit:tt)*) => {
+        impl $($permit)* {
+            /// How many permits it holds.
+            pub fn permits(&self) -> usize {
+                self.lease.as_ref().map_or(0, |lease| lease.permits)
+            }
+
+            /// Takes the permits away for good: the semaphore has that many less.
+            pub fn forget(mut self) {
+                if let Some(lease) = self.lease.take() {
+                    lease.forget(&self.semaphore.gate);
+                }
+            }
+
+            /// Hands the lease over to the task of `cx`, which is the one that
+            /// must give it back now.
+            pub fn transfer(mut self, cx: &Cx) -> Self {
+                let lease = self.lease.take();
+                self.lease = lease.map(|lease| lease.transfer(&self.semaphore.gate, cx));
+                self
+            }
+        }
+
+        impl Drop for $($permit)* {
+            #[inline]
+            fn drop(&mut self) {
+                if let Some(lease) = self.lease.take() {
+                    lease.end(&self.semaphore.gate);
+                }
+            }
+        }
+    };
+}
+
+permit!(SemaphorePermit<'_>);
+permit!(OwnedSemaphorePermit);
+
+/// Future of [`Semaphore::acquire`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct Acquire<'a>(usize, Claim<'a, &'a Semaphore>);
+
+impl<'a> Future for Acquire<'a> {
+    type Output = Result<SemaphorePermit<'a>, AcquireError>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let Acquire(n, claim) = self.get_mut();
+        Poll::Ready(match ready!(claim.poll(task)) {
+            Ok(()) => Ok(SemaphorePermit {
+                semaphore: claim.of(),
+                lease: Some(Lease::new(&claim.of().gate, claim.cx(), *n)),
+            }),
+            Err(denied) => Err(denied.into()),
+        })
+    }
+}
+
+impl DropSafe for Acquire<'_> {}
+
+/// Future of [`Semaphore::acquire_owned`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct AcquireOwned<'a>(usize, Claim<'a, Arc<Semaphore>>);
+
+impl Future for AcquireOwned<'_> {
+    type Output = Result<OwnedSemaphorePermit, AcquireError>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let AcquireOwned(n, claim) = self.get_mut();
+        Poll::Ready(match ready!(claim.poll(task)) {
+            Ok(()) => Ok(OwnedSemaphorePermit {
+                semaphore: claim.of().clone(),
+                lease: Some(Lease::new(&claim.of().gate, claim.cx(), *n)),
+            }),
+            Err(denied) => Err(denied.into()),
+        })
+    }
+}
+
+impl DropSafe for AcquireOwned<'_> {}
+
+impl From<Denied> for AcquireError {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Cancelled(cancelled) => AcquireError::Cancelled(cancelled),
+            Denied::Closed => AcquireError::Closed,
+        }
+    }
+}

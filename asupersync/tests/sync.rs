@@ -1,0 +1,853 @@
+//! Locks, permits and meeting points through real tasks, in every world, and
+//! their futures polled by hand.
+
+use asupersync::sync::{
+    AcquireError, Barrier, BarrierError, CANCEL_CLASS, CancelClass, InitError, LockError, Mutex,
+    MutexGuard, Notify, OnceCell, RwLock, Semaphore, SetError, TryAcquireError, TryLockError,
+};
+use asupersync::{CancelKind, Cancelled, Cx, Scope};
+use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+mod worlds;
+use worlds::{everywhere, in_lab};
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Count {
+    fn new() -> (Arc<Self>, Waker) {
+        let count = Arc::<Count>::default();
+        (count.clone(), count.into())
+    }
+
+    fn get(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(waker))
+}
+
+fn is_pending<F: Future + Unpin>(future: &mut F, waker: &Waker) -> bool {
+    poll(future, waker).is_pending()
+}
+
+/// Waits until `condition` holds, letting others run.
+async fn until(cx: &Cx, condition: impl Fn() -> bool) {
+    while !condition() {
+        cx.yield_now().await.unwrap();
+    }
+}
+
+/// What is shared, and who is inside: panics if a writer is not alone.
+#[derive(Default)]
+struct Inside {
+    readers: AtomicUsize,
+    writers: AtomicUsize,
+}
+
+impl Inside {
+    fn enter_writer(&self) {
+        let writers = self.writers.fetch_add(1, Ordering::SeqCst);
+        let readers = self.readers.load(Ordering::SeqCst);
+        assert_eq!((writers, readers), (0, 0), "a writer is alone");
+    }
+
+    fn leave_writer(&self) {
+        self.writers.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn enter_reader(&self) {
+        self.readers.fetch_add(1, Ordering::SeqCst);
+        let writers = self.writers.load(Ordering::SeqCst);
+        assert_eq!(writers, 0, "no writer while somebody reads");
+    }
+
+    fn leave_reader(&self) {
+        self.readers.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+const TASKS: usize = 5;
+const ROUNDS: usize = 12;
+
+#[test]
+fn a_mutex_has_one_holder() {
+    everywhere(async |cx: Scope| {
+        let shared = Arc::new(Mutex::new((0_usize, Inside::default())));
+        cx.region(async |scope| {
+            for name in 0..TASKS {
+                let shared = shared.clone();
+                scope.spawn(async move |cx: Cx| {
+                    for round in 0..ROUNDS {
+                        if (name + round) % 3 == 0 {
+                            let mut guard = shared.clone().lock_owned(&cx).await.unwrap();
+                            guard.1.enter_writer();
+                            cx.yield_now().await.unwrap();
+                            guard.1.leave_writer();
+                            guard.0 += 1;
+                        } else {
+                            let mut guard = shared.lock(&cx).await.unwrap();
+                            guard.1.enter_writer();
+                            cx.yield_now().await.unwrap();
+                            guard.1.leave_writer();
+                            guard.0 += 1;
+                        }
+                    }
+                });
+            }
+        })
+        .await
+        .unwrap();
+        let statistics = shared.statistics();
+        assert!(!statistics.locked && statistics.waiting == 0);
+        assert!(statistics.longest < TASKS);
+        assert_eq!(shared.lock(&cx).await.unwrap().0, TASKS * ROUNDS);
+    });
+}
+
+#[test]
+fn a_rwlock_has_one_writer_or_many_readers() {
+    everywhere(async |cx: Scope| {
+        let shared = Arc::new(RwLock::new(0_usize));
+        let inside = Arc::new(Inside::default());
+        cx.region(async |scope| {
+            for name in 0..TASKS {
+                let (shared, inside) = (shared.clone(), inside.clone());
+                scope.spawn(async move |cx: Cx| {
+                    for round in 0..ROUNDS {
+                        match (name + round) % 4 {
+                            0 => {
+                                let mut guard = shared.write(&cx).await.unwrap();
+                                inside.enter_writer();
+                                cx.yield_now().await.unwrap();
+                                *guard += 1;
+                                inside.leave_writer();
+                            }
+                            1 => {
+                                let mut guard = shared.clone().write_owned(&cx).await.unwrap();
+                                inside.enter_writer();
+                                *guard += 1;
+                                let written = *guard;
+                                inside.leave_writer();
+                                let guard = guard.downgrade();
+                                inside.enter_reader();
+                                cx.yield_now().await.unwrap();
+                                assert_eq!(*guard, written, "nobody wrote in between");
+                                inside.leave_reader();
+                            }
+                            2 => {
+                                let guard = shared.clone().read_owned(&cx).await.unwrap();
+                                inside.enter_reader();
+                                let before = *guard;
+                                cx.yield_now().await.unwrap();
+                                assert_eq!(*guard, before);
+                                inside.leave_reader();
+                            }
+                            _ => {
+                                let _guard = shared.read(&cx).await.unwrap();
+                                inside.enter_reader();
+                                cx.yield_now().await.unwrap();
+                                inside.leave_reader();
+                            }
+                        }
+                    }
+                });
+            }
+        })
+        .await
+        .unwrap();
+        let statistics = shared.statistics();
+        assert_eq!((statistics.readers, statistics.writer), (0, false));
+        let writes = (0..TASKS).flat_map(|name| (0..ROUNDS).map(move |round| (name + round) % 4));
+        let expected = writes.filter(|kind| *kind < 2).count();
+        assert_eq!(*shared.read(&cx).await.unwrap(), expected);
+    });
+}
+
+#[test]
+fn a_semaphore_never_gives_out_more_than_it_has() {
+    const PERMITS: usize = 3;
+    everywhere(async |cx: Scope| {
+        let semaphore = Arc::new(Semaphore::new(PERMITS));
+        let held = Arc::new(AtomicUsize::new(0));
+        cx.region(async |scope| {
+            for name in 0..TASKS {
+                let (semaphore, held) = (semaphore.clone(), held.clone());
+                scope.spawn(async move |cx: Cx| {
+                    for round in 0..ROUNDS {
+                        let n = (name + round) % PERMITS + 1;
+                        let permit = semaphore.acquire(&cx, n).await.unwrap();
+                        assert_eq!(permit.permits(), n);
+                        let before = held.fetch_add(n, Ordering::SeqCst);
+                        assert!(before + n <= PERMITS, "{before} + {n}");
+                        cx.yield_now().await.unwrap();
+                        held.fetch_sub(n, Ordering::SeqCst);
+                    }
+                });
+            }
+        })
+        .await
+        .unwrap();
+        assert_eq!(semaphore.available_permits(), PERMITS);
+    });
+}
+
+/// Four tasks wait in line; one of them is cancelled, at each place in turn. The
+/// others are served in order, and nothing is left behind.
+macro_rules! cancelled_in_line {
+    ($name:ident, $make:expr, hold: $hold:expr, wait: |$cx:ident, $shared:ident| $wait:expr) => {
+        #[test]
+        fn $name() {
+            const WAITERS: usize = 4;
+            everywhere(async |cx: Scope| {
+                for victim in 0..WAITERS {
+                    let shared = Arc::new($make);
+                    let held = $hold(&shared);
+                    let served = Arc::new(std::sync::Mutex::new(Vec::new()));
+                    let mut tasks = Vec::new();
+                    for name in 0..WAITERS {
+                        let ($shared, served) = (shared.clone(), served.clone());
+                        tasks.push(cx.spawn(async move |cx: Cx| {
+                            let $cx = &cx;
+                            let got = $wait.await;
+                            if let Ok(got) = &got {
+                                served.lock().unwrap().push(name);
+                                cx.yield_now().await.unwrap();
+                                let _ = got;
+                            }
+                            got.is_ok()
+                        }));
+                        until(&cx, || shared.statistics().waiting == name + 1).await;
+                    }
+                    tasks[victim].cancel(CancelKind::User);
+                    until(&cx, || shared.statistics().waiting == WAITERS - 1).await;
+                    drop(held);
+                    for (name, task) in tasks.into_iter().enumerate() {
+                        assert_eq!(task.await.into_result(), Ok(name != victim));
+                    }
+                    let expected: Vec<_> = (0..WAITERS).filter(|n| *n != victim).collect();
+                    assert_eq!(
+                        *served.lock().unwrap(),
+                        expected,
+                        "first come, first served"
+                    );
+                    let after = shared.statistics();
+                    assert_eq!((after.waiting, after.longest), (0, WAITERS));
+                    drop($hold(&shared)); // would panic if something was not given back
+                }
+            });
+        }
+    };
+}
+
+cancelled_in_line!(
+    a_mutex_hands_on_from_any_place_in_line,
+    Mutex::new(()),
+    hold: |m: &Arc<Mutex<()>>| m.clone().try_lock_owned().unwrap(),
+    wait: |cx, shared| shared.lock(cx)
+);
+
+cancelled_in_line!(
+    an_owned_lock_hands_on_from_any_place_in_line,
+    Mutex::new(()),
+    hold: |m: &Arc<Mutex<()>>| m.clone().try_lock_owned().unwrap(),
+    wait: |cx, shared| shared.lock_owned(cx)
+);
+
+cancelled_in_line!(
+    a_writer_hands_on_from_any_place_in_line,
+    RwLock::new(()),
+    hold: |l: &Arc<RwLock<()>>| {
+        // A guard that is neither borrowed nor needs a context: of a leaked handle.
+        let lock: &'static RwLock<()> = Box::leak(Box::new(l.clone()));
+        lock.try_write().unwrap()
+    },
+    wait: |cx, shared| shared.write(cx)
+);
+
+#[test]
+fn a_semaphore_hands_on_from_any_place_in_line() {
+    const WAITERS: usize = 4;
+    everywhere(async |cx: Scope| {
+        for victim in 0..WAITERS {
+            let semaphore = Arc::new(Semaphore::new(2));
+            let held = semaphore.try_acquire(&cx, 2).unwrap();
+            let mut tasks = Vec::new();
+            for name in 0..WAITERS {
+                let shared = semaphore.clone();
+                tasks.push(cx.spawn(async move |cx: Cx| {
+                    let permit = shared.acquire(&cx, 1 + name % 2).await;
+                    permit.map(|permit| permit.permits())
+                }));
+                until(&cx, || semaphore.statistics().waiting == name + 1).await;
+            }
+            assert_eq!(
+                semaphore.try_acquire(&cx, 0).unwrap_err(),
+                TryAcquireError::NoPermits,
+                "nobody passes the line, not even for nothing"
+            );
+            tasks[victim].cancel(CancelKind::User);
+            until(&cx, || semaphore.statistics().waiting == WAITERS - 1).await;
+            drop(held);
+            for (name, task) in tasks.into_iter().enumerate() {
+                match task.await.into_result().unwrap() {
+                    Ok(n) => assert_eq!((n, name != victim), (1 + name % 2, true)),
+                    Err(AcquireError::Cancelled(c)) => {
+                        assert_eq!((name, c.reason().kind), (victim, CancelKind::User));
+                    }
+                    Err(e) => panic!("{e}"),
+                }
+            }
+            assert_eq!(semaphore.statistics().available, 2);
+        }
+    });
+}
+
+#[test]
+fn a_wait_dropped_in_any_state_hands_on_and_wakes_exactly() {
+    in_lab(async |cx: Scope| {
+        let mutex = Mutex::new(0);
+        drop(mutex.lock(&cx));
+        let held = mutex.try_lock().unwrap();
+        let (a, wake_a) = Count::new();
+        let (b, wake_b) = Count::new();
+        let mut first = mutex.lock(&cx);
+        let mut second = mutex.lock(&cx);
+        assert!(is_pending(&mut first, &wake_a) && is_pending(&mut second, &wake_b));
+        drop(held);
+        assert_eq!((a.get(), b.get()), (1, 0), "only the first is woken");
+        assert_eq!(
+            mutex.try_lock().unwrap_err(),
+            TryLockError::Locked,
+            "it is granted"
+        );
+        drop(first);
+        assert_eq!((a.get(), b.get()), (1, 1), "its grant goes to the next");
+        let Poll::Ready(Ok(mut guard)) = poll(&mut second, &wake_b) else {
+            panic!("the second was granted");
+        };
+        *guard += 1;
+        drop(guard);
+        assert_eq!(*mutex.try_lock().unwrap(), 1);
+
+        // The first in line wants more than is there; the one behind does not.
+        let semaphore = Semaphore::new(1);
+        let (count, wake) = Count::new();
+        let mut big = semaphore.acquire(&cx, 2);
+        let mut small = semaphore.acquire(&cx, 1);
+        assert!(is_pending(&mut big, &Count::new().1) && is_pending(&mut small, &wake));
+        drop(big);
+        assert_eq!(count.get(), 1, "the way is free");
+        assert!(matches!(poll(&mut small, &wake), Poll::Ready(Ok(_))));
+    });
+}
+
+#[test]
+fn a_waiter_cancelled_after_its_grant_passes_it_on() {
+    // Only where tasks do not run in parallel is there a moment between the
+    // grant and the first waiter's noticing it.
+    in_lab(async |cx: Scope| {
+        let mutex = Arc::new(Mutex::new(()));
+        let held = mutex.try_lock().unwrap();
+        let (first, second) = (mutex.clone(), mutex.clone());
+        let first = cx.spawn(async move |cx: Cx| first.lock(&cx).await.map(drop));
+        until(&cx, || mutex.statistics().waiting == 1).await;
+        let second = cx.spawn(async move |cx: Cx| second.lock(&cx).await.map(drop));
+        until(&cx, || mutex.statistics().waiting == 2).await;
+        drop(held);
+        assert_eq!(mutex.statistics().waiting, 1, "the first was granted");
+        first.cancel(CancelKind::User);
+        second.await.into_result().unwrap().unwrap();
+        let Ok(Err(LockError::Cancelled(c))) = first.await.into_result() else {
+            panic!("the first was cancelled");
+        };
+        assert_eq!(c.reason().kind, CancelKind::User);
+        assert!(!mutex.statistics().locked);
+    });
+}
+
+#[test]
+fn readers_do_not_starve_a_writer_nor_writers_a_reader() {
+    in_lab(async |cx: Scope| {
+        let lock = RwLock::new(());
+        let wake = Waker::noop();
+        let reading = lock.try_read().unwrap();
+        let mut writer = lock.write(&cx);
+        assert!(is_pending(&mut writer, wake));
+        // Bound: whoever comes after the writer waits for it, and those that are
+        // next to each other behind it go together.
+        let mut readers: Vec<_> = (0..3).map(|_| lock.read(&cx)).collect();
+        assert!(readers.iter_mut().all(|r| is_pending(r, wake)));
+        assert!(
+            lock.try_read().is_err(),
+            "a reader does not pass the writer"
+        );
+        let mut last = lock.write(&cx);
+        assert!(is_pending(&mut last, wake));
+        drop(reading);
+        let Poll::Ready(Ok(written)) = poll(&mut writer, wake) else {
+            panic!("the writer's turn");
+        };
+        assert!(readers.iter_mut().all(|r| is_pending(r, wake)));
+        drop(written);
+        let guards: Vec<_> = readers.iter_mut().map(|r| poll(r, wake)).collect();
+        assert!(guards.iter().all(|g| matches!(g, Poll::Ready(Ok(_)))));
+        assert_eq!(lock.statistics().readers, 3);
+        assert!(
+            is_pending(&mut last, wake),
+            "not before all readers are gone"
+        );
+        drop(guards);
+        assert!(matches!(poll(&mut last, wake), Poll::Ready(Ok(_))));
+
+        // A writer that goes away lets the readers behind it in.
+        let reading = lock.try_read().unwrap();
+        let mut writer = lock.write(&cx);
+        let mut reader = lock.read(&cx);
+        assert!(is_pending(&mut writer, wake) && is_pending(&mut reader, wake));
+        drop(writer);
+        assert!(matches!(poll(&mut reader, wake), Poll::Ready(Ok(_))));
+        drop(reading);
+    });
+}
+
+#[test]
+fn downgrading_lets_readers_in_and_keeps_writers_out() {
+    in_lab(async |cx: Scope| {
+        let lock = RwLock::new(0);
+        let wake = Waker::noop();
+        let mut guard = lock.try_write().unwrap();
+        let mut reader = lock.read(&cx);
+        let mut writer = lock.write(&cx);
+        assert!(is_pending(&mut reader, wake) && is_pending(&mut writer, wake));
+        *guard = 1;
+        let guard = guard.downgrade();
+        let Poll::Ready(Ok(read)) = poll(&mut reader, wake) else {
+            panic!("a reader next in line is let in");
+        };
+        assert_eq!((*guard, *read), (1, 1));
+        assert!(is_pending(&mut writer, wake));
+        drop((guard, read));
+        assert!(matches!(poll(&mut writer, wake), Poll::Ready(Ok(_))));
+    });
+}
+
+#[test]
+fn the_line_is_a_bound_on_starvation() {
+    const ROUNDS: usize = 30;
+    // In the lab alone is joining the line one step with what comes before it.
+    in_lab(async |cx: Scope| {
+        let mutex = Arc::new(Mutex::new([0_usize; TASKS]));
+        let started = Arc::new(Barrier::new(TASKS));
+        cx.region(async |scope| {
+            for name in 0..TASKS {
+                let (mutex, started) = (mutex.clone(), started.clone());
+                scope.spawn(async move |cx: Cx| {
+                    started.wait(&cx).await.unwrap();
+                    for _ in 0..ROUNDS {
+                        let before = mutex.lock(&cx).await.unwrap();
+                        let seen = *before;
+                        drop(before);
+                        let mut after = mutex.lock(&cx).await.unwrap();
+                        // Who was in line when this one joined it goes first, once.
+                        let passed = after.iter().zip(seen).map(|(now, then)| now - then);
+                        let most = passed.max().unwrap();
+                        assert!(most <= 1, "{most} turns of another");
+                        after[name] += 1;
+                        cx.yield_now().await.unwrap();
+                    }
+                });
+            }
+        })
+        .await
+        .unwrap();
+        assert_eq!(*mutex.lock(&cx).await.unwrap(), [ROUNDS; TASKS]);
+    });
+}
+
+#[test]
+fn a_panic_under_a_guard_releases_the_lock_and_is_remembered() {
+    everywhere(async |cx: Scope| {
+        let forgiving = Arc::new(Mutex::new(1));
+        let strict = Arc::new(Mutex::poisoning(1));
+        let rwlock = Arc::new(RwLock::new(1));
+        let semaphore = Arc::new(Semaphore::new(1));
+        let shared = (
+            forgiving.clone(),
+            strict.clone(),
+            rwlock.clone(),
+            semaphore.clone(),
+        );
+        let opened = cx
+            .region(async |scope| {
+                let task = scope.spawn(async move |cx: Cx| {
+                    let (forgiving, strict, rwlock, semaphore) = shared;
+                    let _a = forgiving.lock(&cx).await.unwrap();
+                    let _b = strict.lock(&cx).await.unwrap();
+                    let _c = rwlock.write(&cx).await.unwrap();
+                    let _d = semaphore.acquire(&cx, 1).await.unwrap();
+                    // Past the panic hook: a planted panic is no news.
+                    resume_unwind(Box::new("planted".to_owned()));
+                });
+                task.await.is_panicked()
+            })
+            .await;
+        assert!(opened.is_err(), "the region's task failed");
+
+        assert!(forgiving.was_panicked() && rwlock.was_panicked());
+        assert_eq!(*forgiving.lock(&cx).await.unwrap(), 1);
+        assert_eq!(*rwlock.read(&cx).await.unwrap(), 1);
+        assert_eq!(semaphore.available_permits(), 1);
+        assert_eq!(strict.lock(&cx).await.unwrap_err(), LockError::Poisoned);
+        assert_eq!(strict.try_lock().unwrap_err(), TryLockError::Poisoned);
+        assert!(!strict.statistics().locked, "a refusal holds nothing");
+        strict.clear_panicked();
+        assert_eq!(*strict.lock(&cx).await.unwrap(), 1);
+    });
+}
+
+#[test]
+fn a_lock_taken_while_unwinding_is_not_poisoned() {
+    struct Locks(Arc<Mutex<u32>>);
+    impl Drop for Locks {
+        fn drop(&mut self) {
+            *self.0.try_lock().unwrap() += 1;
+        }
+    }
+    let mutex = Arc::new(Mutex::poisoning(0));
+    let locks = Locks(mutex.clone());
+    let panicked = std::panic::catch_unwind(AssertUnwindSafe(|| {
+        let _locks = locks;
+        resume_unwind(Box::new("planted"));
+    }));
+    assert!(panicked.is_err());
+    assert_eq!(*mutex.try_lock().unwrap(), 1);
+}
+
+#[test]
+fn a_guard_of_a_part_holds_the_whole() {
+    everywhere(async |cx: Scope| {
+        let mutex = Mutex::new((1, String::from("a")));
+        let guard = mutex.lock(&cx).await.unwrap();
+        let mut name = MutexGuard::map(guard, |pair| &mut pair.1);
+        name.push('b');
+        assert_eq!(*name, "ab");
+        assert_eq!(mutex.try_lock().unwrap_err(), TryLockError::Locked);
+        drop(name);
+        assert_eq!(*mutex.lock(&cx).await.unwrap(), (1, "ab".to_owned()));
+        assert_eq!(format!("{mutex:?}"), "Mutex { value: (1, \"ab\") }");
+    });
+}
+
+#[test]
+fn permits_are_leases_of_their_task() {
+    everywhere(async |cx: Scope| {
+        let semaphore = Arc::new(Semaphore::new(3));
+        let kept = semaphore.clone().acquire_owned(&cx, 1).await.unwrap();
+        // Handed over to a task, which gives it back by ending.
+        let task = cx.spawn(async move |cx: Cx| {
+            let kept = kept.transfer(&cx);
+            kept.permits()
+        });
+        assert_eq!(task.await.into_result(), Ok(1));
+        assert_eq!(semaphore.available_permits(), 3);
+
+        semaphore.acquire(&cx, 1).await.unwrap().forget();
+        assert_eq!(semaphore.available_permits(), 2);
+        semaphore.add_permits(2);
+        assert_eq!(semaphore.forget_permits(1), 1);
+        assert_eq!(semaphore.available_permits(), 3);
+
+        let held = semaphore.acquire(&cx, 2).await.unwrap();
+        let waiter = semaphore.clone();
+        let waiting = cx.spawn(async move |cx: Cx| waiter.acquire(&cx, 2).await.map(drop));
+        until(&cx, || semaphore.statistics().waiting == 1).await;
+        semaphore.close();
+        assert_eq!(waiting.await.into_result(), Ok(Err(AcquireError::Closed)));
+        assert_eq!(
+            semaphore.try_acquire(&cx, 1).unwrap_err(),
+            TryAcquireError::Closed
+        );
+        drop(held);
+        assert_eq!(
+            semaphore.statistics().available,
+            3,
+            "permits held stay valid"
+        );
+    });
+}
+
+#[test]
+fn a_barrier_lets_all_through_and_has_one_leader_a_round() {
+    everywhere(async |cx: Scope| {
+        let barrier = Arc::new(Barrier::new(TASKS));
+        let leaders = Arc::new(AtomicUsize::new(0));
+        let reached = Arc::new([const { AtomicUsize::new(0) }; ROUNDS]);
+        cx.region(async |scope| {
+            for _ in 0..TASKS {
+                let (barrier, leaders, reached) =
+                    (barrier.clone(), leaders.clone(), reached.clone());
+                scope.spawn(async move |cx: Cx| {
+                    for round in reached.iter() {
+                        round.fetch_add(1, Ordering::SeqCst);
+                        let passed = barrier.wait(&cx).await.unwrap();
+                        assert_eq!(round.load(Ordering::SeqCst), TASKS, "all have arrived");
+                        leaders.fetch_add(usize::from(passed.is_leader()), Ordering::SeqCst);
+                    }
+                });
+            }
+        })
+        .await
+        .unwrap();
+        assert_eq!(leaders.load(Ordering::SeqCst), ROUNDS);
+        let statistics = barrier.statistics();
+        assert_eq!(
+            (statistics.arrived, statistics.waiting, statistics.broken),
+            (0, 0, false)
+        );
+        assert!(Barrier::new(0).wait(&cx).await.unwrap().is_leader());
+    });
+}
+
+#[test]
+fn a_waiter_that_leaves_a_barrier_breaks_its_generation_and_no_other() {
+    const SIZE: usize = 4;
+    everywhere(async |cx: Scope| {
+        for victim in 0..SIZE - 1 {
+            let barrier = Arc::new(Barrier::new(SIZE));
+            let mut tasks = Vec::new();
+            for name in 0..SIZE - 1 {
+                let barrier = barrier.clone();
+                tasks.push(cx.spawn(async move |cx: Cx| barrier.wait(&cx).await));
+                let statistics = || tasks.len() == name + 1;
+                assert!(statistics());
+            }
+            until(&cx, || barrier.statistics().waiting == SIZE - 1).await;
+            tasks[victim].cancel(CancelKind::User);
+            for (name, task) in tasks.into_iter().enumerate() {
+                match task.await.into_result().unwrap().unwrap_err() {
+                    BarrierError::Cancelled(_) => assert_eq!(name, victim),
+                    BarrierError::Broken => assert_ne!(name, victim),
+                }
+            }
+            assert!(barrier.statistics().broken);
+            // The one that comes last would wait for ever; it is told instead.
+            assert_eq!(barrier.wait(&cx).await.unwrap_err(), BarrierError::Broken);
+            // The next generation is whole again.
+            assert!(!barrier.statistics().broken);
+            let again: Vec<_> = (0..SIZE)
+                .map(|_| {
+                    let barrier = barrier.clone();
+                    cx.spawn(async move |cx: Cx| barrier.wait(&cx).await.is_ok())
+                })
+                .collect();
+            for task in again {
+                assert_eq!(task.await.into_result(), Ok(true));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_barrier_wait_dropped_in_any_state() {
+    in_lab(async |cx: Scope| {
+        let barrier = Barrier::new(2);
+        drop(barrier.wait(&cx));
+        assert_eq!(barrier.statistics().arrived, 0, "not polled, not arrived");
+        // Let through and dropped before it noticed: nothing breaks.
+        let (count, wake) = Count::new();
+        let mut first = barrier.wait(&cx);
+        assert!(is_pending(&mut first, &wake));
+        assert!(barrier.wait(&cx).await.unwrap().is_leader());
+        assert_eq!(count.get(), 1);
+        drop(first);
+        assert!(!barrier.statistics().broken);
+        // Dropped while it waits: the other, which comes later, is told.
+        let mut first = barrier.wait(&cx);
+        assert!(is_pending(&mut first, &wake));
+        drop(first);
+        assert_eq!(barrier.wait(&cx).await.unwrap_err(), BarrierError::Broken);
+        assert_eq!(barrier.statistics().arrived, 0);
+    });
+}
+
+#[test]
+fn a_notification_is_never_lost() {
+    everywhere(async |cx: Scope| {
+        // Each notification is one permit to take one from the pile.
+        let notify = Arc::new(Notify::new());
+        let pile = Arc::new(AtomicUsize::new(0));
+        let (n, p) = (notify.clone(), pile.clone());
+        let taker = cx.spawn(async move |cx: Cx| {
+            let mut taken = 0;
+            while taken < 100 {
+                n.notified(&cx).await?;
+                taken += p.swap(0, Ordering::SeqCst);
+            }
+            Ok::<_, Cancelled>(taken)
+        });
+        for _ in 0..100 {
+            pile.fetch_add(1, Ordering::SeqCst);
+            notify.notify_one();
+            cx.yield_now().await.unwrap();
+        }
+        assert_eq!(taker.await.into_result().unwrap(), Ok(100));
+    });
+}
+
+#[test]
+fn a_notified_wait_that_is_dropped_or_cancelled_passes_it_on() {
+    in_lab(async |cx: Scope| {
+        let notify = Notify::new();
+        let (a, wake_a) = Count::new();
+        let (b, wake_b) = Count::new();
+        let mut first = notify.notified(&cx);
+        let mut second = notify.notified(&cx);
+        assert!(is_pending(&mut first, &wake_a) && is_pending(&mut second, &wake_b));
+        notify.notify_one();
+        assert_eq!((a.get(), b.get()), (1, 0));
+        drop(first);
+        assert_eq!((a.get(), b.get()), (1, 1), "to the next in line");
+        drop(second);
+        assert!(notify.statistics().permit, "or to whoever comes next");
+        notify.notified(&cx).await.unwrap();
+
+        // Woken with everyone, a wait has nothing to pass on.
+        let mut first = notify.notified(&cx);
+        let unpolled = notify.notified(&cx);
+        assert!(is_pending(&mut first, &wake_a));
+        notify.notify_waiters();
+        assert_eq!(a.get(), 2);
+        drop(first);
+        assert!(!notify.statistics().permit, "everyone leaves no permit");
+        unpolled.await.unwrap(); // it was there before, though never polled
+        let mut late = notify.notified(&cx);
+        assert!(is_pending(&mut late, &wake_b), "it came after");
+
+        // Chosen first and called with everyone then: the choice is passed on.
+        notify.notify_one();
+        notify.notify_waiters();
+        drop(late);
+        assert!(notify.statistics().permit);
+    });
+}
+
+#[test]
+fn a_cancelled_wait_passes_its_notification_on() {
+    in_lab(async |cx: Scope| {
+        let notify = Arc::new(Notify::new());
+        let n = notify.clone();
+        let task = cx.spawn(async move |cx: Cx| n.notified(&cx).await.is_ok());
+        until(&cx, || notify.statistics().waiting == 1).await;
+        notify.notify_one();
+        task.cancel(CancelKind::User);
+        let noticed = task.await.into_result().unwrap();
+        assert_ne!(noticed, notify.statistics().permit, "with one of the two");
+    });
+}
+
+#[test]
+fn a_cell_is_made_once() {
+    everywhere(async |cx: Scope| {
+        let cell = Arc::new(OnceCell::new());
+        let made = Arc::new(AtomicUsize::new(0));
+        let tasks: Vec<_> = (0..TASKS)
+            .map(|name| {
+                let (cell, made) = (cell.clone(), made.clone());
+                cx.spawn(async move |cx: Cx| {
+                    let value = cell.get_or_init(&cx, async || {
+                        cx.yield_now().await.unwrap();
+                        made.fetch_add(1, Ordering::SeqCst);
+                        name
+                    });
+                    *value.await.unwrap()
+                })
+            })
+            .collect();
+        let mut values = Vec::new();
+        for task in tasks {
+            values.push(task.await.into_result().unwrap());
+        }
+        assert!(values.iter().all(|v| Some(v) == cell.get()));
+        assert_eq!(made.load(Ordering::SeqCst), 1);
+        assert!(matches!(cell.set(9), Err(SetError::AlreadyInitialized(9))));
+    });
+}
+
+#[test]
+fn a_failed_or_cancelled_initialiser_lets_the_next_try() {
+    everywhere(async |cx: Scope| {
+        let cell = Arc::new(OnceCell::<u32>::new());
+        let failed = cell.get_or_try_init(&cx, async || Err("broken")).await;
+        assert_eq!(failed, Err(InitError::Failed("broken")));
+
+        let c = cell.clone();
+        let first = cx.spawn(async move |cx: Cx| {
+            let init = async || cx.cancelled().await.into_value();
+            c.get_or_try_init(&cx, init).await.is_err()
+        });
+        until(&cx, || cell.statistics().initializing).await;
+        assert!(matches!(cell.set(3), Err(SetError::Initializing(3))));
+        let c = cell.clone();
+        let second = cx.spawn(async move |cx: Cx| *c.get_or_init(&cx, async || 7).await.unwrap());
+        until(&cx, || cell.statistics().waiting == 1).await;
+        first.cancel(CancelKind::User);
+        assert_eq!(first.await.into_result(), Ok(true));
+        assert_eq!(second.await.into_result(), Ok(7));
+        let mut cell = Arc::into_inner(cell).unwrap();
+        assert_eq!(cell.take(), Some(7));
+        cell.set(8).unwrap();
+        assert_eq!(cell.into_inner(), Some(8));
+    });
+}
+
+/// What the initialiser above returns once it is told to stop.
+trait IntoValue {
+    fn into_value(self) -> Result<u32, Cancelled>;
+}
+
+impl IntoValue for Cancelled {
+    fn into_value(self) -> Result<u32, Cancelled> {
+        Err(self)
+    }
+}
+
+#[test]
+fn every_safe_wait_may_stand_in_select() {
+    fn safe<F: asupersync::cx::DropSafe>(_: &F) {}
+    in_lab(async |cx: Scope| {
+        let (mutex, lock) = (Arc::new(Mutex::new(())), Arc::new(RwLock::new(())));
+        let (semaphore, notify) = (Arc::new(Semaphore::new(1)), Notify::new());
+        let (barrier, pool) = (Barrier::new(2), asupersync::sync::Pool::new([1]));
+        safe(&mutex.lock(&cx));
+        safe(&mutex.clone().lock_owned(&cx));
+        safe(&lock.read(&cx));
+        safe(&lock.write(&cx));
+        safe(&lock.clone().read_owned(&cx));
+        safe(&lock.clone().write_owned(&cx));
+        safe(&semaphore.acquire(&cx, 1));
+        safe(&semaphore.clone().acquire_owned(&cx, 1));
+        safe(&pool.get(&cx));
+        safe(&pool.lease(&cx, std::time::Duration::ZERO));
+        safe(&barrier.wait(&cx));
+        safe(&notify.notified(&cx));
+        let count = |class| CANCEL_CLASS.iter().filter(|(_, c)| *c == class).count();
+        assert_eq!(
+            (count(CancelClass::Safe), count(CancelClass::Lossy)),
+            (12, 2)
+        );
+    });
+}
