@@ -4,8 +4,8 @@ use asupersync::cx::{Interrupt, WaitCancelled};
 use asupersync::net::{TcpListener, TcpStream};
 use asupersync::types::event::Event;
 use asupersync::{
-    CapSet, Capability, CapabilityDenied, Cx, Error, ErrorKind, LabConfig, LabRuntime, Missed,
-    Outcome, Region, RegionOptions, Runtime, Scope, Severity, TimeoutError,
+    CapSet, Capability, CapabilityDenied, Cx, Error, ErrorKind, JoinSet, LabConfig, LabRuntime,
+    Missed, Outcome, Region, RegionOptions, Runtime, Scope, Severity, SporkOptions, TimeoutError,
 };
 use proptest::prelude::*;
 use std::io;
@@ -177,6 +177,8 @@ enum Way {
     TaskFinalizer,
     RegionFinalizer,
     StoredScope,
+    Spork,
+    JoinSet,
 }
 
 /// Makes a context with `asked` in the given way and tells what it holds.
@@ -228,6 +230,19 @@ async fn make(cx: &Cx, way: Way, asked: CapSet) -> (CapSet, Option<Cx>) {
             };
             Region::open_with(cx, options, body).await.unwrap();
         }
+        Way::Spork => {
+            let options = SporkOptions {
+                caps: asked,
+                ..SporkOptions::default()
+            };
+            let body = async move |cx: Cx| tell.send(cx.caps()).unwrap();
+            cx.spork(options, body).await.into_result().unwrap();
+        }
+        Way::JoinSet => {
+            let mut members = JoinSet::new(&restricted);
+            members.spawn(async move |cx: Cx| tell.send(cx.caps()).unwrap());
+            members.join_all(cx).await.unwrap();
+        }
         Way::StoredScope => {
             let body = async |scope: Scope| {
                 let stored = scope.scope().expect("a body has a scope");
@@ -252,6 +267,8 @@ fn way() -> impl Strategy<Value = Way> {
         Way::TaskFinalizer,
         Way::RegionFinalizer,
         Way::StoredScope,
+        Way::Spork,
+        Way::JoinSet,
     ])
 }
 

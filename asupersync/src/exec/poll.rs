@@ -269,9 +269,16 @@ fn finalize(task: &TaskRef) -> Poll<()> {
         let current = task.with_control(|c| c.finalizer.take());
         let started = match current {
             Some(f) => Ok(f),
-            None => match task.with_control(|c| c.defers.pop()) {
-                None => return Poll::Ready(()),
-                Some(make) => contain(|| make(task)),
+            None => match task.with_control(|c| (c.defers.pop(), c.defers.len())) {
+                (None, _) => return Poll::Ready(()),
+                (Some(make), left) => {
+                    task.emit(|| Event::FinalizerBegan {
+                        region: task.region().id,
+                        task: Some(task.id()),
+                        index: left as u32,
+                    });
+                    contain(|| make(task))
+                }
             },
         };
         let mut f = match started {

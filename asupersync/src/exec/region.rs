@@ -289,6 +289,7 @@ impl RegionCell {
             region: cell.id,
             parent: Some(parent.id),
             opener: opener.id(),
+            shielded,
         });
         let (key, asked, limits) = opener.with_control(|c| {
             let key = c.opened.insert(cell.clone());
@@ -512,6 +513,9 @@ impl RegionCell {
 
     /// Carries out what a rule returned; no lock is held.
     pub(crate) fn carry_out(self: &Arc<Self>, next: Next) {
+        if next.finalizing {
+            self.emit(|| Event::RegionFinalizing { region: self.id });
+        }
         match next.sweep {
             Sweep::Nobody => {}
             Sweep::End => cancel::end_region(self),

@@ -182,6 +182,7 @@ where
             region: region.id,
             parent: None,
             opener: task.id(),
+            shielded: false,
         });
         let _listening = Listening::begin(world, &task);
         task.clone().enqueue(Hint::Spawned);

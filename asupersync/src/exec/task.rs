@@ -208,12 +208,21 @@ impl TaskRef {
     /// Defers work to the end of the task. What is deferred to a task that has
     /// ended is dropped unrun.
     pub(crate) fn defer(&self, finalizer: Finalizer) {
-        self.with_control(|c| c.defers.push(finalizer));
+        let index = self.with_control(|c| {
+            c.defers.push(finalizer);
+            c.defers.len() - 1
+        });
         // Work that refers to its own task would keep it, and itself, for ever.
         if self.is_complete() {
             let late = self.with_control(|c| std::mem::take(&mut c.defers));
             drop(late);
+            return;
         }
+        self.emit(|| Event::Deferred {
+            region: self.region().id,
+            task: Some(self.id()),
+            index: index as u32,
+        });
     }
 
     /// Reads the control, if there is one: one load for the many tasks that have none.
