@@ -201,7 +201,7 @@ impl Pair {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1024))]
+    #![proptest_config(ProptestConfig::with_cases(384))]
 
     #[test]
     fn behaves_like_the_model(steps in proptest::collection::vec(step(), 0..150)) {
