@@ -7,6 +7,7 @@ mod cancel_propagation;
 mod capability_use;
 mod finalizer;
 mod futurelock;
+mod kind;
 mod obligation_leak;
 mod quiescence;
 mod race_drain;
@@ -276,6 +277,7 @@ mod tests {
         const PROMISE: &str = "obligation leak";
         const QUIET: &str = "quiescence";
         const CAPS: &str = "capability use";
+        const OWNER: &str = "context ownership";
         const TREE: &str = "region tree";
         let dropped = with(
             7,
@@ -345,7 +347,7 @@ mod tests {
                     owner: ROOT,
                     user: CHILD,
                 }]),
-                &[CAPS],
+                &[OWNER],
             ),
             (
                 "a task enters a closed region",
