@@ -26,9 +26,9 @@ const READERS: usize = (u32::MAX >> 3) as usize;
 /// that it happened.
 ///
 /// ```
-/// use asupersync::{LabRuntime, Scope, sync::RwLock};
+/// use asupersync::{LabConfig, LabRuntime, Scope, sync::RwLock};
 ///
-/// LabRuntime::default().run(async |cx: Scope| {
+/// LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
 ///     let config = RwLock::new(1);
 ///     let mut guard = config.write(&cx).await.unwrap();
 ///     *guard += 1;

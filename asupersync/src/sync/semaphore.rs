@@ -18,9 +18,9 @@ use std::task::{Context, Poll, ready};
 /// forgotten with `mem::forget` is reported when the task ends.
 ///
 /// ```
-/// use asupersync::{LabRuntime, Scope, sync::Semaphore};
+/// use asupersync::{LabConfig, LabRuntime, Scope, sync::Semaphore};
 ///
-/// LabRuntime::default().run(async |cx: Scope| {
+/// LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
 ///     let slots = Semaphore::new(2);
 ///     let both = slots.acquire(&cx, 2).await.unwrap();
 ///     assert!(slots.try_acquire(&cx, 1).is_err());
