@@ -41,12 +41,20 @@ pub fn count(row: &Row, n: u32) -> io::Result<Vec<(&'static str, f64)>> {
     } else {
         &COLUMNS[..]
     };
-    let per_operation = |column: &'static str| {
-        let less = total(row, column, n)?;
-        let more = total(row, column, 2 * n)?;
-        Ok((column, (more as f64 - less as f64) / f64::from(n)))
-    };
-    columns.iter().copied().map(per_operation).collect()
+    let counts = columns
+        .iter()
+        .map(|column| Ok((*column, per_operation(row, column, n)?)));
+    counts.collect()
+}
+
+/// Instructions per operation on one runtime.
+///
+/// # Errors
+/// When valgrind fails.
+pub fn per_operation(row: &Row, column: &str, n: u32) -> io::Result<f64> {
+    let less = total(row, column, n)?;
+    let more = total(row, column, 2 * n)?;
+    Ok((more as f64 - less as f64) / f64::from(n))
 }
 
 fn total(row: &Row, column: &str, n: u32) -> io::Result<u64> {

@@ -8,12 +8,14 @@
 //! | [`echo`] | servers as processes of their own |
 //! | [`contest`] | rounds, all runtimes in turn |
 //! | [`measure`], [`allocations`], [`instructions`] | clocks and counters |
+//! | [`gate`] | instruction counts that are stored, and must not grow |
 //! | [`table`], [`machine`] | what is printed and written |
 
 pub mod allocations;
 pub mod contest;
 pub mod echo;
 pub mod engine;
+pub mod gate;
 pub mod instructions;
 pub mod machine;
 pub mod measure;

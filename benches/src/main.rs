@@ -1,8 +1,9 @@
 //! `cargo run --release -p asupersync-benches`: runs the benchmarks and prints the table.
 
+use asupersync_benches::gate::Verdict;
 use asupersync_benches::options::{Command, Contest, USAGE, parse};
 use asupersync_benches::table::{Results, insert, legend};
-use asupersync_benches::{contest, echo, instructions, machine, rows};
+use asupersync_benches::{contest, echo, gate, instructions, machine, rows};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -34,15 +35,31 @@ fn run(command: Command) -> Result<(), String> {
                 .ok_or(format!("{column} does not do {}", row.name))?;
             run(n);
         }
+        Command::Gate { bless } => gate(bless)?,
         Command::Contest(contest) => measure(&contest)?,
     }
     Ok(())
 }
 
-fn measure(options: &Contest) -> Result<(), String> {
+fn gate(bless: bool) -> Result<(), String> {
+    release_only()?;
+    let place = format!("{}, {}", machine::compiler(), machine::processor());
+    match gate::check(&place, bless)? {
+        Verdict::Skipped(why) => println!("skipped: {why}"),
+        Verdict::Held(table) => print!("{table}"),
+    }
+    Ok(())
+}
+
+fn release_only() -> Result<(), String> {
     if cfg!(debug_assertions) {
         return Err("a debug build says nothing about speed: add --release".into());
     }
+    Ok(())
+}
+
+fn measure(options: &Contest) -> Result<(), String> {
+    release_only()?;
     let machine = machine::description();
     let outcomes = contest::run(options).map_err(|e| e.to_string())?;
     let mut results = Results {

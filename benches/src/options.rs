@@ -14,6 +14,8 @@ usage: cargo run --release -p asupersync-benches [-- OPTIONS]
   --json             print JSON, with every sample, instead of tables
   --counts           also count allocations and, under valgrind, instructions
   --write-docs       put the tables into docs/performance.md; implies --counts
+  --gate             compare instructions with those in benches/counts.json
+  --bless            store them instead
   --once ROW COLUMN N  do a row N times on one runtime and print nothing, for
                      a profiler to look at; COLUMN as in the table, such as \"tokio mt2\"
 ";
@@ -27,6 +29,11 @@ pub enum Command {
     List,
     /// Measure.
     Contest(Contest),
+    /// Hold operations to the instructions that are stored.
+    Gate {
+        /// Store them instead.
+        bless: bool,
+    },
     /// Do a row once, for a profiler.
     Once {
         /// Which row.
@@ -95,6 +102,8 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, String> 
             "--json" => contest.json = true,
             "--counts" => contest.counts = true,
             "--write-docs" => (contest.write_docs, contest.counts) = (true, true),
+            "--gate" => return Ok(Command::Gate { bless: false }),
+            "--bless" => return Ok(Command::Gate { bless: true }),
             "--once" => {
                 let row = known(value("a row")?)?;
                 let column = value("a column")?;

@@ -1,1 +1,1 @@
-//! Tests that cross crates live in `tests/`; this library is empty.
+//! Tests that cross crates live in `tests/`, and the program that soaks the runtime in `src/bin`; this library is empty.

@@ -131,7 +131,7 @@ impl<T, E> TaskHandle<T, E> {
         self.task().is_none_or(TaskRef::is_complete)
     }
 
-    fn task(&self) -> Option<&TaskRef> {
+    pub(crate) fn task(&self) -> Option<&TaskRef> {
         match &self.inner {
             Inner::Task(task) | Inner::Taken(task) => Some(task),
             Inner::Refused(_) | Inner::Moving => None,

@@ -13,6 +13,8 @@
 //! | [`spawn`] | admission of tasks |
 //! | [`handle`], [`join`] | waiting for a task's outcome |
 //! | [`obligation`] | the promises a task holds |
+//! | [`link`] | links: the bad end of one task reaches another |
+//! | [`meter`] | cost quotas: what tasks and regions may charge |
 //! | [`lending`] | urgency borrowed from who waits |
 //! | [`probe`] | recognising cancellation inside error types |
 //! | [`root`] | the root region of a run |
@@ -27,6 +29,8 @@ pub(crate) mod drive;
 pub mod handle;
 pub(crate) mod join;
 pub(crate) mod lending;
+pub mod link;
+pub(crate) mod meter;
 pub(crate) mod obligation;
 pub(crate) mod poll;
 pub mod probe;

@@ -182,7 +182,10 @@ where
             region: region.id,
             parent: None,
             opener: task.id(),
+            shielded: false,
         });
+        cancel::arm_region(&region);
+        region.raise_spent();
         let _listening = Listening::begin(world, &task);
         task.clone().enqueue(Hint::Spawned);
         drive(&RootRef { task: task.clone() });
@@ -312,6 +315,7 @@ fn root_task(
         },
         role: Role::Foreground,
         rank: AtomicU8::new(0),
+        ended: AtomicU8::new(0),
         borrowed: Borrowed::default(),
         promises: AtomicPtr::new(std::ptr::null_mut()),
         join: JoinSlot::default(),

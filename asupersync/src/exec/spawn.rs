@@ -8,10 +8,12 @@ use super::task::{Control, Head, TaskRef};
 use super::{cancel, lock, state};
 use crate::kernel::region::{Refused, Role};
 use crate::types::budget::Budget;
+use crate::types::cancel::CancelReason;
 use crate::types::event::Event;
 use crate::types::id::TaskId;
 use crate::types::policy::Name;
 use crate::types::slots::Key;
+use crate::types::time::Time;
 use crate::world::Hint;
 use crate::world::runnable::Header;
 use std::cell::UnsafeCell;
@@ -70,13 +72,23 @@ where
         .budget
         .deadline
         .filter(|own| region.budget.deadline.is_none_or(|at| *own < at));
+    if deadline.or(region.budget.deadline).is_some() {
+        bits |= state::TIMED;
+    }
+    // The quota of a region binds each of its tasks separately; its cost quota is a pool.
+    let own = Budget {
+        deadline,
+        poll_quota: region.budget.poll_quota.min(admission.budget.poll_quota),
+        ..admission.budget
+    };
     let mut control = None;
-    if !admission.name.is_none() || deadline.is_some() || admission.budget.poll_quota != u32::MAX {
+    if !driver && (!admission.name.is_none() || own.limits()) {
         let mut c = Box::<Control>::default();
         c.name = admission.name;
         c.deadline = deadline;
-        c.record.poll_quota = admission.budget.poll_quota;
-        if admission.budget.poll_quota != u32::MAX {
+        c.record.poll_quota = own.poll_quota;
+        c.record.cost_quota = own.cost_quota;
+        if own.poll_quota != u32::MAX {
             bits |= state::METERED;
         }
         control = Some(c);
@@ -97,6 +109,7 @@ where
         },
         role,
         rank: AtomicU8::new(0),
+        ended: AtomicU8::new(0),
         borrowed: Borrowed::default(),
         promises: AtomicPtr::new(std::ptr::null_mut()),
         join: JoinSlot::default(),
@@ -137,8 +150,14 @@ where
         task: handle.id(),
         region: region.id,
     });
-    if let Some(deadline) = deadline {
-        cancel::arm_task(&handle, deadline);
+    if own.limits() && !driver {
+        let now = deadline.map_or(Time::ZERO, |_| region.tree.world.now());
+        match (own.spent(now), deadline) {
+            // Before it is enqueued, so that it ends without being polled.
+            (Some(kind), _) => cancel::cancel_task(&handle, CancelReason::new(kind)),
+            (None, Some(deadline)) => cancel::arm_task(&handle, deadline),
+            (None, None) => {}
+        }
     }
     runnable.enqueue(Hint::Spawned);
     Ok(handle)

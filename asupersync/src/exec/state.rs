@@ -15,6 +15,7 @@
 //! | HANDLE | at birth | when the handle is dropped without the outcome | someone may read the outcome |
 //! | JOIN_WAKER | by a waiting handle | by the handle, to change its waker | the join slot holds a waker and belongs to the completer |
 //! | CONTROL | with the first use of the control | never | the cold side of the task exists |
+//! | TIMED | at birth | never | a deadline binds the task: a checkpoint reads the clock |
 //!
 //! Rules:
 //! 1. only the thread that moved SCHEDULED to RUNNING touches the future;
@@ -41,6 +42,7 @@ pub(crate) const HANDLE: usize = 1 << 9;
 pub(crate) const JOIN_WAKER: usize = 1 << 10;
 pub(crate) const DRIVER: usize = 1 << 11;
 pub(crate) const CONTROL: usize = 1 << 12;
+pub(crate) const TIMED: usize = 1 << 13;
 pub(crate) const REF: usize = 1 << 16;
 
 /// Bits that make a poll look closer before it starts.
