@@ -13,6 +13,19 @@ use std::sync::OnceLock;
 ///
 /// If making it fails, panics or is cancelled, the next who waits tries.
 ///
+/// An initialiser is lost when it is dropped half-way, so `select!` refuses it:
+///
+/// ```compile_fail,E0277
+/// use asupersync::{Cx, select, sync::OnceCell};
+///
+/// async fn either(cx: &Cx, cell: &OnceCell<u32>) {
+///     select! {
+///         _ = cell.get_or_init(cx, async || 7) => {}
+///         _ = cx.cancelled() => {}
+///     }
+/// }
+/// ```
+///
 /// ```
 /// use asupersync::{LabConfig, LabRuntime, Scope, sync::OnceCell};
 ///

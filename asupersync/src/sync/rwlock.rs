@@ -36,6 +36,17 @@ const READERS: usize = (u32::MAX >> 3) as usize;
 ///     assert_eq!((*guard, *config.read(&cx).await.unwrap()), (2, 2));
 /// });
 /// ```
+///
+/// After the downgrade there is nothing to write with:
+///
+/// ```compile_fail,E0382
+/// use asupersync::sync::RwLock;
+///
+/// let lock = RwLock::new(1);
+/// let mut writes = lock.try_write().unwrap();
+/// let reads = writes.downgrade();
+/// *writes = 2;
+/// ```
 pub struct RwLock<T: ?Sized> {
     gate: Gate,
     panicked: AtomicBool,
