@@ -14,6 +14,7 @@
 //! | [`join_set`] | tasks of one region, awaited as a group |
 //! | [`link`] | tasks that do not outlive each other's failure |
 //! | `macaroon` | tokens for capabilities that leave the process (feature `macaroon`) |
+//! | `local` | tasks that stay on one thread |
 //! | [`rng`] | random words, from a stream per task |
 //! | [`scope`] | regions: opening, ending, deferring |
 //! | [`spawn`] | tasks |
@@ -26,6 +27,7 @@ mod error;
 pub mod interrupt;
 pub mod join_set;
 pub mod link;
+mod local;
 #[cfg(feature = "macaroon")]
 pub mod macaroon;
 pub mod rng;

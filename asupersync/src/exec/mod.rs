@@ -6,6 +6,7 @@
 //! | [`task`] | references to tasks and what can be asked of any task |
 //! | [`cell`] | the one allocation per task, typed by its future |
 //! | [`poll`] | the only place that polls a task's future |
+//! | [`bound`] | what stays on its thread inside of a task |
 //! | [`cancel`] | the cascade of a request through tasks and regions |
 //! | [`region`] | a region: its record behind its own lock |
 //! | [`account`] | what a region tells: its report, its drain, who is stuck |
@@ -23,6 +24,7 @@
 //! of them, and none is held across a wake, a drop of user data or a callback.
 
 pub(crate) mod account;
+pub(crate) mod bound;
 pub(crate) mod cancel;
 pub(crate) mod cell;
 pub(crate) mod drive;

@@ -21,7 +21,7 @@ use crate::types::id::{RegionId, TaskId};
 use crate::types::policy::Name;
 use crate::types::slots::Key;
 use crate::world::runnable::Header;
-use crate::world::{Hint, World};
+use crate::world::{Hint, Home, World};
 use std::cell::UnsafeCell;
 use std::future::Future;
 use std::mem::MaybeUninit;
@@ -314,6 +314,7 @@ fn root_task(
             generation: 0,
         },
         role: Role::Foreground,
+        home: Home::default(),
         rank: AtomicU8::new(0),
         ended: AtomicU8::new(0),
         borrowed: Borrowed::default(),

@@ -14,8 +14,8 @@ use crate::types::id::TaskId;
 use crate::types::policy::Name;
 use crate::types::slots::Key;
 use crate::types::time::Time;
-use crate::world::Hint;
 use crate::world::runnable::Header;
+use crate::world::{Hint, Home};
 use std::cell::UnsafeCell;
 use std::future::Future;
 use std::ptr::NonNull;
@@ -30,6 +30,8 @@ pub(crate) struct Admission {
     pub(crate) budget: Budget,
     /// Its future guards code that cannot be dropped.
     pub(crate) pinned: bool,
+    /// Where it is polled; means something only if its outputs are settled as local.
+    pub(crate) home: Home,
     /// It belongs to the runtime: admitted in any state, nobody's failure.
     driver: bool,
 }
@@ -108,6 +110,7 @@ where
             generation: 0,
         },
         role,
+        home: admission.home,
         rank: AtomicU8::new(0),
         ended: AtomicU8::new(0),
         borrowed: Borrowed::default(),

@@ -17,7 +17,7 @@ use crate::types::policy::Name;
 use crate::types::slots::{Key, Slots};
 use crate::types::time::Time;
 use crate::world::runnable::Header;
-use crate::world::{Chain, Hint, Lane, Runnable, TimerKey};
+use crate::world::{Chain, Hint, Home, Lane, Runnable, TimerKey};
 use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
@@ -41,6 +41,8 @@ pub(crate) struct Head {
     /// The task's place among the region's children; written once, before the task is shared.
     pub(crate) seat: Key,
     pub(crate) role: Role,
+    /// Where it is polled, if it must not change threads.
+    pub(crate) home: Home,
     /// Rank of the strongest request so far, for the cancel lane.
     pub(crate) rank: AtomicU8,
     /// How badly it ended, as a [`Severity`](crate::types::outcome::Severity); 0 for a
