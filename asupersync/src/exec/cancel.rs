@@ -176,7 +176,7 @@ fn ask_task(
         kind: reason.kind,
     });
     for region in opened {
-        if region.shielded {
+        if region.screened {
             bind_shielded(&region, limits);
             continue;
         }
@@ -222,6 +222,7 @@ fn ask_region(
     region.emit(|| Event::RegionCancelled {
         region: region.id,
         kind: reason.kind,
+        swept: reason.kind == CancelKind::ParentCancelled && reason.cause.is_some(),
     });
     arm_region(region);
     region.wake_body();
@@ -245,10 +246,12 @@ fn sweep(
     region
         .asked_polls
         .store(ledger.asked.limits.polls, Ordering::Relaxed);
+    // What bound it before binds what is below it too.
+    let inherited = ledger.asked.limits;
     let order = |target| Order {
         target,
         reason: reason.clone(),
-        inherited: limits,
+        inherited,
     };
     let tasks = ledger.children.iter().filter_map(Child::task).collect();
     queue.push_back(order(Target::Tasks { tasks, anew }));

@@ -6,6 +6,7 @@
 //! | [`task`] | references to tasks and what can be asked of any task |
 //! | [`cell`] | the one allocation per task, typed by its future |
 //! | [`poll`] | the only place that polls a task's future |
+//! | [`bound`] | what stays on its thread inside of a task |
 //! | [`cancel`] | the cascade of a request through tasks and regions |
 //! | [`region`] | a region: its record behind its own lock |
 //! | [`account`] | what a region tells: its report, its drain, who is stuck |
@@ -13,7 +14,10 @@
 //! | [`spawn`] | admission of tasks |
 //! | [`handle`], [`join`] | waiting for a task's outcome |
 //! | [`obligation`] | the promises a task holds |
+//! | [`link`] | links: the bad end of one task reaches another |
+//! | [`meter`] | cost quotas: what tasks and regions may charge |
 //! | [`lending`] | urgency borrowed from who waits |
+//! | [`panics`] | containing panics, and where they happened |
 //! | [`probe`] | recognising cancellation inside error types |
 //! | [`root`] | the root region of a run |
 //!
@@ -21,13 +25,17 @@
 //! of them, and none is held across a wake, a drop of user data or a callback.
 
 pub(crate) mod account;
+pub(crate) mod bound;
 pub(crate) mod cancel;
 pub(crate) mod cell;
 pub(crate) mod drive;
 pub mod handle;
 pub(crate) mod join;
 pub(crate) mod lending;
+pub mod link;
+pub(crate) mod meter;
 pub(crate) mod obligation;
+pub(crate) mod panics;
 pub(crate) mod poll;
 pub mod probe;
 pub(crate) mod region;
@@ -37,6 +45,8 @@ pub(crate) mod state;
 pub(crate) mod task;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use panics::contain;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -56,10 +66,4 @@ pub(crate) fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) fn wake(waker: std::task::Waker) {
     // The panic has been printed; it belongs to nobody who could be told.
     let _ = contain(|| waker.wake());
-}
-
-/// Runs user code that must not unwind any further, and says what it panicked with.
-pub(crate) fn contain<T>(f: impl FnOnce() -> T) -> Result<T, crate::types::outcome::PanicPayload> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(f))
-        .map_err(crate::types::outcome::PanicPayload::from_any)
 }

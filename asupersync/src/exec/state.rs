@@ -15,6 +15,7 @@
 //! | HANDLE | at birth | when the handle is dropped without the outcome | someone may read the outcome |
 //! | JOIN_WAKER | by a waiting handle | by the handle, to change its waker | the join slot holds a waker and belongs to the completer |
 //! | CONTROL | with the first use of the control | never | the cold side of the task exists |
+//! | TIMED | at birth | never | a deadline binds the task: a checkpoint reads the clock |
 //! | SEEN | at the first checkpoint that fails | never | a task without a control has acknowledged |
 //!
 //! Rules:
@@ -46,7 +47,8 @@ pub(crate) const HANDLE: usize = 1 << 9;
 pub(crate) const JOIN_WAKER: usize = 1 << 10;
 pub(crate) const DRIVER: usize = 1 << 11;
 pub(crate) const CONTROL: usize = 1 << 12;
-pub(crate) const SEEN: usize = 1 << 13;
+pub(crate) const TIMED: usize = 1 << 13;
+pub(crate) const SEEN: usize = 1 << 14;
 pub(crate) const REF: usize = 1 << 16;
 
 /// Bits that make a poll look closer before it starts.

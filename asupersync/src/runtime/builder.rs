@@ -5,6 +5,7 @@ use super::context::identity;
 use super::hooks::Hooks;
 use super::shared::{Flavour, Shared};
 use super::{Runtime, crew};
+use crate::sched::StreakLimits;
 use crate::types::error::{Error, ErrorKind};
 use crate::types::obligation::LeakResponse;
 use std::fmt;
@@ -29,10 +30,12 @@ pub struct Builder {
     flavour: Flavour,
     workers: Option<usize>,
     blocking: usize,
+    streaks: StreakLimits,
     name: String,
     hooks: Hooks,
     allow_panic_abort: bool,
     leak_response: LeakResponse,
+    capture_panic_location: bool,
 }
 
 impl Builder {
@@ -41,10 +44,12 @@ impl Builder {
             flavour: Flavour::MultiThread,
             workers: None,
             blocking: BLOCKING_THREADS,
+            streaks: StreakLimits::default(),
             name: "asupersync".into(),
             hooks: Hooks::default(),
             allow_panic_abort: false,
             leak_response: LeakResponse::default(),
+            capture_panic_location: false,
         }
     }
 
@@ -66,6 +71,13 @@ impl Builder {
     /// demand and end after 10 idle seconds.
     pub fn blocking_threads(mut self, max: usize) -> Self {
         self.blocking = max;
+        self
+    }
+
+    /// Says how long tasks that were asked to cancel, or have a deadline, may go
+    /// before others; see [`StreakLimits`].
+    pub fn streak_limits(mut self, limits: StreakLimits) -> Self {
+        self.streaks = limits;
         self
     }
 
@@ -110,6 +122,17 @@ impl Builder {
         self
     }
 
+    /// Notes where panics happen, for [`PanicPayload::location`]; off by default.
+    ///
+    /// For this a hook is chained before the process's panic hook, once, and
+    /// stays. A hook that is set later replaces it.
+    ///
+    /// [`PanicPayload::location`]: crate::PanicPayload::location
+    pub fn capture_panic_location(mut self, capture: bool) -> Self {
+        self.capture_panic_location = capture;
+        self
+    }
+
     /// Makes the runtime and starts its workers.
     ///
     /// # Errors
@@ -121,6 +144,10 @@ impl Builder {
         if self.blocking == 0 {
             return config("blocking_threads must be at least 1, or blocking work could never run");
         }
+        let StreakLimits { cancel, timed } = self.streaks;
+        if !(1..=StreakLimits::MAX).contains(&cancel) || !(1..=StreakLimits::MAX).contains(&timed) {
+            return config("streak_limits must be 1 to 32 each, or a lane could starve");
+        }
         if self.name.contains('\0') {
             return config("thread_name must not contain a NUL byte");
         }
@@ -129,10 +156,14 @@ impl Builder {
                            the process; build with panic = \"unwind\" or call allow_panic_abort(true)";
             return config(message);
         }
+        if self.capture_panic_location {
+            crate::exec::panics::capture();
+        }
         let blocking = Blocking::new(self.blocking, &self.name);
         let shared = Shared::new(
             self.flavour,
             workers,
+            self.streaks,
             Arc::clone(&blocking),
             self.leak_response,
         )

@@ -6,9 +6,11 @@
 
 mod cancel;
 mod channel;
+mod many;
 mod ours;
 mod spawn;
 mod structure;
+mod sync;
 mod timer;
 mod wake;
 
@@ -64,6 +66,8 @@ pub enum Group {
     Common,
     /// Regions against what a tokio user writes to get structure.
     Structure,
+    /// Channels that only tokio has too.
+    Channels,
     /// Heap bytes.
     Memory,
     /// Sockets.
@@ -89,6 +93,16 @@ const fn structure(name: &'static str, n: u32, what: &'static str) -> Row {
         unit: Unit::Nanos,
         n,
         group: Group::Structure,
+    }
+}
+
+const fn channel(name: &'static str, n: u32, what: &'static str) -> Row {
+    Row {
+        name,
+        what,
+        unit: Unit::Nanos,
+        n,
+        group: Group::Channels,
     }
 }
 
@@ -158,6 +172,23 @@ pub const ROWS: &[Row] = &[
     row("mpsc-1", 100_000, "mpsc(100), 1 producer"),
     row("mpsc-5", 100_000, "mpsc(100), 5 producers"),
     row("mpsc-tight", 30_000, "mpsc(1), 1 producer"),
+    row("mutex", 200_000, "lock and unlock, alone"),
+    row("mutex-2", 100_000, "the same, 2 tasks"),
+    row(
+        "mutex-4",
+        20_000,
+        "the same, 4 tasks that yield under the lock",
+    ),
+    row(
+        "semaphore",
+        200_000,
+        "take a permit and give it back, alone",
+    ),
+    row(
+        "semaphore-8",
+        20_000,
+        "the same, 8 tasks on 2 permits that yield with theirs",
+    ),
     row("timer", 50_000, "create a sleep, register it, drop it"),
     row("timeout", 30_000, "timeout(1 s, yield)"),
     row(
@@ -178,6 +209,16 @@ pub const ROWS: &[Row] = &[
     ),
     bytes("bytes-pending", "a pending task, 100,000 alive"),
     bytes("bytes-sleeping", "a sleeping task, 100,000 alive"),
+    channel(
+        "broadcast-4",
+        40_000,
+        "a value to 4 receivers, each of which receives it",
+    ),
+    channel(
+        "watch-pair",
+        20_000,
+        "a value there and back over two watch channels, between two tasks",
+    ),
     structure(
         "scope-join",
         20_000,
@@ -255,6 +296,7 @@ impl Column {
         let mut runs = spawn::runs(engine);
         runs.extend(wake::runs(engine));
         runs.extend(channel::runs(engine));
+        runs.extend(sync::runs(engine));
         runs.extend(timer::runs(engine));
         runs.extend(cancel::runs(engine));
         Column { name, runs }
@@ -263,6 +305,7 @@ impl Column {
     fn asupersync(name: &'static str, workers: usize) -> Self {
         let engine: &'static Asupersync = Box::leak(Box::new(Asupersync::new(workers)));
         let mut column = Column::of(name, engine);
+        column.runs.extend(many::asupersync(engine));
         column.runs.extend(structure::regions(engine));
         column.runs.extend(ours::runs(engine));
         column
@@ -271,6 +314,7 @@ impl Column {
     fn tokio(name: &'static str, workers: usize) -> Self {
         let engine: &'static Tokio = Box::leak(Box::new(Tokio::new(workers)));
         let mut column = Column::of(name, engine);
+        column.runs.extend(many::tokio(engine));
         column.runs.extend(structure::tokio(engine));
         column
     }
@@ -376,7 +420,7 @@ mod tests {
         for row in ROWS.iter().filter(|row| row.group != Group::Network) {
             let expected = match row.group {
                 Group::Common | Group::Memory => 6,
-                Group::Structure => 4,
+                Group::Structure | Group::Channels => 4,
                 Group::Ours | Group::Network => 2,
             };
             let runs = columns.iter().filter_map(|c| Some((c.name, c.run(row)?)));
