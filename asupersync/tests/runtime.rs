@@ -396,6 +396,14 @@ fn a_builder_refuses_what_cannot_work() {
         refused(Runtime::builder().blocking_threads(0)).kind(),
         ErrorKind::Config
     );
+    let starving = asupersync::runtime::StreakLimits {
+        cancel: 33,
+        ..Default::default()
+    };
+    assert_eq!(
+        refused(Runtime::builder().streak_limits(starving)).kind(),
+        ErrorKind::Config
+    );
     assert_eq!(
         refused(Runtime::builder().thread_name("a\0b")).kind(),
         ErrorKind::Config

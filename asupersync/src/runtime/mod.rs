@@ -46,6 +46,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+pub use crate::sched::StreakLimits;
 pub use builder::Builder;
 pub use crew::ShutdownReport;
 pub use entry::{End, Flavour, Termination, main_entry, main_on, test_entry};
@@ -204,7 +205,7 @@ impl Runtime {
             "block_on was called by code that this runtime runs, which would wait for itself; \
              await the future, or open a region for it"
         );
-        let seat = Seat::new(self.shared.new_home());
+        let seat = Seat::new(self.shared.new_home(), self.shared.streaks);
         let _seated = Seated {
             shared: &self.shared,
             seat: &seat,
