@@ -8,6 +8,7 @@ use super::{Runtime, crew};
 use crate::sched::StreakLimits;
 use crate::types::error::{Error, ErrorKind};
 use crate::types::obligation::LeakResponse;
+use crate::types::policy::{CleanupPolicy, RegionLimits};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -31,11 +32,19 @@ pub struct Builder {
     workers: Option<usize>,
     blocking: usize,
     streaks: StreakLimits,
+    root: RootDefaults,
     name: String,
     hooks: Hooks,
     allow_panic_abort: bool,
     leak_response: LeakResponse,
     capture_panic_location: bool,
+}
+
+/// What the root regions of a runtime's programs begin with.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RootDefaults {
+    pub(super) cleanup: Option<CleanupPolicy>,
+    pub(super) limits: RegionLimits,
 }
 
 impl Builder {
@@ -45,6 +54,7 @@ impl Builder {
             workers: None,
             blocking: BLOCKING_THREADS,
             streaks: StreakLimits::default(),
+            root: RootDefaults::default(),
             name: "asupersync".into(),
             hooks: Hooks::default(),
             allow_panic_abort: false,
@@ -78,6 +88,20 @@ impl Builder {
     /// before others; see [`StreakLimits`].
     pub fn streak_limits(mut self, limits: StreakLimits) -> Self {
         self.streaks = limits;
+        self
+    }
+
+    /// How long cleanup may take in the programs of this runtime, unless their
+    /// options or the regions inside say otherwise.
+    pub fn cleanup(mut self, policy: CleanupPolicy) -> Self {
+        self.root.cleanup = Some(policy);
+        self
+    }
+
+    /// How many children a region may have in the programs of this runtime, at
+    /// the most; regions inside may only lower it.
+    pub fn limits(mut self, limits: RegionLimits) -> Self {
+        self.root.limits = limits;
         self
     }
 
@@ -172,7 +196,7 @@ impl Builder {
             Error::new(ErrorKind::Resource, message).with_source(e)
         })?;
         blocking.owner.store(identity(&shared), Ordering::Relaxed);
-        let mut runtime = Runtime::assemble(shared, self.hooks);
+        let mut runtime = Runtime::assemble(shared, self.hooks, self.root);
         if self.flavour == Flavour::MultiThread {
             for index in 0..workers {
                 // On failure the threads made so far are joined as `runtime` is dropped.
