@@ -9,6 +9,7 @@ use super::task::{Finalizer, TaskRef};
 use super::{cancel, contain, lock};
 use crate::kernel::drain::Look;
 use crate::kernel::region::{End, Next, Refused, RegionRecord, RegionState, Role, Sweep};
+use crate::kernel::request::Request;
 use crate::kernel::task::CleanupLimits;
 use crate::types::budget::Budget;
 use crate::types::cancel::{CancelKind, CancelReason};
@@ -23,7 +24,7 @@ use crate::types::report::{Abandoned, Failure, LeakRecord};
 use crate::types::slots::{Key, Slots};
 use crate::types::time::Time;
 use crate::world::{TimerKey, World};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
 use std::time::Duration;
@@ -159,6 +160,10 @@ pub(crate) struct RegionCell {
     limits: RegionLimits,
     pub(crate) close_timeout: Option<Duration>,
     pub(crate) signals: AtomicU32,
+    /// Rank of what all children were asked together.
+    pub(crate) asked_rank: AtomicU8,
+    /// Polls that what they were asked together leaves to each.
+    pub(crate) asked_polls: AtomicU32,
     pub(crate) ledger: Mutex<Ledger>,
 }
 
@@ -179,7 +184,8 @@ pub(crate) struct Ledger {
     pub(crate) driver: Option<Waker>,
     pub(crate) alarm: Option<TimerKey>,
     pub(crate) body_limits: CleanupLimits,
-    pub(crate) child_limits: CleanupLimits,
+    /// What all children were asked together.
+    pub(crate) asked: Request,
     /// Escalations due up to here have been carried out.
     pub(crate) escalated_until: Time,
     /// A deadline that an ancestor's alarm already covers.
@@ -220,6 +226,8 @@ impl RegionCell {
             limits: options.limits,
             close_timeout: None,
             signals: AtomicU32::new(0),
+            asked_rank: AtomicU8::new(0),
+            asked_polls: AtomicU32::new(u32::MAX),
             ledger: Mutex::new(Ledger::new(options.limits, None)),
         }
     }
@@ -236,8 +244,7 @@ impl RegionCell {
         options: RegionOptions,
     ) -> Result<Arc<RegionCell>, Refused> {
         let tree = parent.tree.clone();
-        let seen = opener.peek_control(|c| (c.record.is_masked(), c.record.limits));
-        let (masked, mut left) = seen.unwrap_or((false, CleanupLimits::NONE));
+        let (masked, mut left) = opener.cleanup_left();
         let shielded = cleanup_view || masked;
         let inside = || parent.screened && parent.opener().is_some_and(|o| o.id() == opener.id());
         let screened = shielded || inside();
@@ -293,6 +300,8 @@ impl RegionCell {
                 limits,
                 close_timeout: options.close_timeout,
                 signals: AtomicU32::new(0),
+                asked_rank: AtomicU8::new(0),
+                asked_polls: AtomicU32::new(u32::MAX),
                 ledger: Mutex::new(Ledger::new(limits, inherited)),
             });
             let seat = ledger.children.insert(Child::Region(cell.clone()));
@@ -309,7 +318,7 @@ impl RegionCell {
         });
         let (key, asked, limits) = opener.with_control(|c| {
             let key = c.opened.insert(cell.clone());
-            (key, c.record.reason.clone(), c.record.limits)
+            (key, c.record.asked.reason.clone(), c.record.asked.limits)
         });
         lock(&cell.ledger).opened = Some(key);
         match asked {
@@ -372,6 +381,11 @@ impl RegionCell {
 
     pub(crate) fn reason(&self) -> Option<Arc<CancelReason>> {
         lock(&self.ledger).record.reason.clone()
+    }
+
+    /// What all children were asked together.
+    pub(crate) fn asked(&self) -> Request {
+        lock(&self.ledger).asked.clone()
     }
 
     pub(crate) fn escalates(&self) -> bool {
@@ -595,7 +609,7 @@ impl Ledger {
             driver: None,
             alarm: None,
             body_limits: CleanupLimits::NONE,
-            child_limits: CleanupLimits::NONE,
+            asked: Request::NONE,
             escalated_until: Time::ZERO,
             inherited_deadline,
             remind: None,

@@ -316,6 +316,7 @@ fn root_task(
         role: Role::Foreground,
         home: Home::default(),
         rank: AtomicU8::new(0),
+        cleanup_polls: AtomicU8::new(0),
         ended: AtomicU8::new(0),
         borrowed: Borrowed::default(),
         promises: AtomicPtr::new(std::ptr::null_mut()),
