@@ -175,7 +175,7 @@ impl RegionCell {
 
 /// A live task, as a report names it.
 pub(crate) fn stuck_task(task: &TaskRef, now: Time) -> Stuck {
-    let seen = task.peek_control(|c| (c.name.clone(), c.record.note, c.record.requested));
+    let seen = task.peek_asked(|c| (c.name.clone(), c.record.note, c.record.requested));
     let (name, last_checkpoint, requested) = seen.unwrap_or_default();
     let requested = requested.or_else(|| lock(&task.region().ledger).record.requested);
     let bits = task.state();

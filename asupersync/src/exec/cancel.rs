@@ -7,11 +7,11 @@
 
 use super::account::stuck_task;
 use super::lock;
-use super::region::{Child, RegionCell, signal};
+use super::region::{Child, Ledger, RegionCell, signal};
 use super::state;
 use super::task::TaskRef;
 use crate::kernel::region::{RegionState, Sweep};
-use crate::kernel::task::{CleanupLimits, Requested};
+use crate::kernel::task::{CleanupLimits, Requested, Word};
 use crate::types::cancel::{CancelKind, CancelReason};
 use crate::types::event::Event;
 use crate::types::time::Time;
@@ -40,6 +40,8 @@ struct Order {
     reason: Arc<CancelReason>,
     /// What the target's parent has left.
     inherited: CleanupLimits,
+    /// The region has said so by its word: tasks without a control need no more.
+    by_word: bool,
 }
 
 /// Tasks asked at one instant and enqueued together: enough to share the cost
@@ -69,6 +71,7 @@ pub(crate) fn cancel_region(region: &Arc<RegionCell>, reason: CancelReason) {
         target: Target::Region(region.clone()),
         reason,
         inherited: CleanupLimits::NONE,
+        by_word: false,
     };
     cascade(&region.tree.world, VecDeque::from([order]));
 }
@@ -82,7 +85,7 @@ pub(crate) fn end_region(region: &Arc<RegionCell>) {
     {
         let mut ledger = lock(&region.ledger);
         ledger.child_limits = ledger.child_limits.meet(limits);
-        enqueue_children(&ledger.children, &reason, limits, &mut queue);
+        sweep(region, &ledger, &reason, now, limits, &mut queue);
     }
     arm_region(region);
     cascade(&region.tree.world, queue);
@@ -101,6 +104,7 @@ fn cascade(world: &Arc<dyn World>, mut queue: VecDeque<Order>) {
         target,
         reason,
         inherited,
+        by_word,
     }) = queue.pop_front()
     {
         match target {
@@ -108,7 +112,13 @@ fn cascade(world: &Arc<dyn World>, mut queue: VecDeque<Order>) {
                 let mut tasks = tasks.into_iter();
                 while tasks.len() > 0 {
                     let (now, mut ready) = (world.now(), Chain::new());
-                    for task in tasks.by_ref().take(ASKED_AT_ONCE) {
+                    for mut task in tasks.by_ref().take(ASKED_AT_ONCE) {
+                        if by_word {
+                            match task.sweep(&mut ready) {
+                                Ok(()) => continue,
+                                Err(kept) => task = kept,
+                            }
+                        }
                         ask_task(task, &reason, now, inherited, false, &mut queue, &mut ready);
                     }
                     world.enqueue_all(ready, Hint::Woken);
@@ -165,6 +175,7 @@ fn ask_task(
             target: Target::Region(region),
             reason: follows,
             inherited: limits,
+            by_word: false,
         });
     }
     if alone {
@@ -193,7 +204,7 @@ fn ask_region(
             ledger.body_limits = ledger.body_limits.meet(own);
             ledger.child_limits = ledger.child_limits.meet(children);
             region.signals.fetch_or(signal::CANCEL, Ordering::AcqRel);
-            enqueue_children(&ledger.children, &follows, children, queue);
+            sweep(region, &ledger, &follows, now, children, queue);
         }
         next
     };
@@ -209,20 +220,30 @@ fn ask_region(
     region.notify(next.notify_driver);
 }
 
-fn enqueue_children(
-    children: &crate::types::slots::Slots<Child>,
+/// Orders everything alive and unshielded in the region to be asked.
+fn sweep(
+    region: &RegionCell,
+    ledger: &Ledger,
     reason: &Arc<CancelReason>,
+    now: Time,
     limits: CleanupLimits,
     queue: &mut VecDeque<Order>,
 ) {
+    // A stronger reason, later, has to be told to each.
+    let by_word = region.say(Word {
+        reason: reason.clone(),
+        at: now,
+        limits,
+    });
     let order = |target| Order {
         target,
         reason: reason.clone(),
         inherited: limits,
+        by_word,
     };
-    let tasks: Vec<TaskRef> = children.iter().filter_map(Child::task).collect();
+    let tasks: Vec<TaskRef> = ledger.children.iter().filter_map(Child::task).collect();
     queue.push_back(order(Target::Tasks(tasks)));
-    for child in children.iter() {
+    for child in ledger.children.iter() {
         if let Child::Region(region) = child
             && !region.shielded
         {

@@ -204,6 +204,15 @@ fn judge(task: &TaskRef, bits: usize) -> Verdict {
     // poll; only the drain and the root, whose body is elsewhere, always begin.
     let begins = bits & state::DRIVER != 0 || task.is_root();
     let first = bits & state::STARTED == 0;
+    let only_swept = state::SWEPT | state::CONTROL | state::ESCALATE | state::GRACED;
+    if bits & only_swept == state::SWEPT {
+        // Most tasks end with the first poll after they were asked: that one is free.
+        if first && !begins {
+            return Verdict::Skip(task.region().swept().reason.clone());
+        }
+        state::set(&task.head().header.state, state::GRACED);
+        return Verdict::Poll;
+    }
     let (verdict, spent) = task.with_control(|c| {
         let spent = c.record.polled();
         if first && c.record.phase == TaskPhase::Created {
@@ -377,10 +386,7 @@ where
 
 fn end_of<O, C: Settle<O>>(task: &TaskRef, outcome: &Outcome<C::T, C::E>) -> End {
     let severity = outcome.severity();
-    let seen = || {
-        let reason = task.peek_control(|c| c.record.reason.clone().filter(|_| c.record.seen));
-        reason.flatten().map(|r| CancelReason::clone(&r))
-    };
+    let seen = || task.seen_reason().map(|r| CancelReason::clone(&r));
     let (message, reason) = match outcome {
         Outcome::Ok(_) => return End::Ok,
         Outcome::Cancelled(r) if is_stop(r) => return End::Stopped,

@@ -8,7 +8,7 @@ use super::task::{Finalizer, TaskRef};
 use super::{cancel, contain, lock};
 use crate::kernel::drain::Look;
 use crate::kernel::region::{End, Next, Refused, RegionRecord, RegionState, Role, Sweep};
-use crate::kernel::task::CleanupLimits;
+use crate::kernel::task::{CleanupLimits, Word};
 use crate::types::budget::Budget;
 use crate::types::cancel::{CancelKind, CancelReason};
 use crate::types::caps::{CapSet, Denials};
@@ -23,7 +23,7 @@ use crate::types::slots::{Key, Slots};
 use crate::types::time::Time;
 use crate::world::{TimerKey, World};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
@@ -153,6 +153,8 @@ pub(crate) struct RegionCell {
     limits: RegionLimits,
     pub(crate) close_timeout: Option<Duration>,
     pub(crate) signals: AtomicU32,
+    /// What its first sweep said; set before any task hears of it.
+    word: OnceLock<Word>,
     pub(crate) ledger: Mutex<Ledger>,
 }
 
@@ -212,6 +214,7 @@ impl RegionCell {
             limits: options.limits,
             close_timeout: None,
             signals: AtomicU32::new(0),
+            word: OnceLock::new(),
             ledger: Mutex::new(Ledger::new(options.limits, None)),
         }
     }
@@ -228,7 +231,7 @@ impl RegionCell {
         options: RegionOptions,
     ) -> Result<Arc<RegionCell>, Refused> {
         let tree = parent.tree.clone();
-        let seen = opener.peek_control(|c| (c.record.is_masked(), c.record.limits));
+        let seen = opener.peek_asked(|c| (c.record.is_masked(), c.record.limits));
         let (masked, mut left) = seen.unwrap_or((false, CleanupLimits::NONE));
         let shielded = cleanup_view || masked;
         let mut budget = parent.budget.meet(options.budget);
@@ -277,6 +280,7 @@ impl RegionCell {
                 limits,
                 close_timeout: options.close_timeout,
                 signals: AtomicU32::new(0),
+                word: OnceLock::new(),
                 ledger: Mutex::new(Ledger::new(limits, inherited)),
             });
             let seat = ledger.children.insert(Child::Region(cell.clone()));
@@ -321,6 +325,18 @@ impl RegionCell {
 
     pub(crate) fn state(&self) -> RegionState {
         lock(&self.ledger).record.state
+    }
+
+    /// Fixes what a sweep says to every task; `false` when an earlier one has.
+    pub(crate) fn say(&self, word: Word) -> bool {
+        self.word.set(word).is_ok()
+    }
+
+    /// What the first sweep said. Only a swept task asks.
+    pub(crate) fn swept(&self) -> &Word {
+        self.word
+            .get()
+            .expect("said before the first task was swept")
     }
 
     /// Whether the region was cancelled: one load.

@@ -15,6 +15,9 @@
 //! | HANDLE | at birth | when the handle is dropped without the outcome | someone may read the outcome |
 //! | JOIN_WAKER | by a waiting handle | by the handle, to change its waker | the join slot holds a waker and belongs to the completer |
 //! | CONTROL | with the first use of the control | never | the cold side of the task exists |
+//! | SWEPT | by the first sweep of its region, unless CONTROL is set | never | asked to cancel, and the region says why |
+//! | SEEN | by the first checkpoint that fails, if SWEPT and not CONTROL | never | a swept task knows |
+//! | GRACED | by the first poll of a swept task without control | never | its next poll is counted |
 //!
 //! Rules:
 //! 1. only the thread that moved SCHEDULED to RUNNING touches the future;
@@ -41,6 +44,9 @@ pub(crate) const HANDLE: usize = 1 << 9;
 pub(crate) const JOIN_WAKER: usize = 1 << 10;
 pub(crate) const DRIVER: usize = 1 << 11;
 pub(crate) const CONTROL: usize = 1 << 12;
+pub(crate) const SWEPT: usize = 1 << 13;
+pub(crate) const SEEN: usize = 1 << 14;
+pub(crate) const GRACED: usize = 1 << 15;
 pub(crate) const REF: usize = 1 << 16;
 
 /// Bits that make a poll look closer before it starts.
@@ -78,6 +84,40 @@ pub(crate) fn wake(state: &AtomicUsize) -> Wake {
         Wake::Enqueue
     } else {
         Wake::Nothing
+    }
+}
+
+/// What a sweep did to a task.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum Swept {
+    /// It was asked; the waker's part is still to be done.
+    Asked(Wake),
+    /// Nothing: it is complete, or was swept before.
+    Nothing,
+    /// It has a cold side, which has to be asked instead.
+    Control,
+}
+
+/// Asks a task that has no cold side to cancel, and wakes it, in one step.
+///
+/// Whoever makes the cold side sets CONTROL, and so is before this step, which
+/// then refuses, or after it, and then sees SWEPT.
+pub(crate) fn sweep(state: &AtomicUsize) -> Swept {
+    let mut before = state.load(Ordering::Acquire);
+    loop {
+        if before & CONTROL != 0 {
+            return Swept::Control;
+        }
+        if before & (COMPLETE | CANCEL) != 0 {
+            return Swept::Nothing;
+        }
+        let after = before | CANCEL | SWEPT | SCHEDULED;
+        match state.compare_exchange_weak(before, after, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) if before & (SCHEDULED | RUNNING) == 0 => return Swept::Asked(Wake::Enqueue),
+            Ok(_) => return Swept::Asked(Wake::Nothing),
+            Err(now) => before = now,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::lending::Borrowed;
 use super::lock;
 use super::obligation::Promises;
 use super::region::RegionCell;
-use super::state::{self, AfterPoll, Wake};
+use super::state::{self, AfterPoll, Swept, Wake};
 use crate::kernel::region::Role;
 use crate::kernel::task::{Checkpoint, TaskPhase, TaskRecord};
 use crate::types::budget::Budget;
@@ -158,6 +158,26 @@ impl TaskRef {
         }
     }
 
+    /// Asks the task to cancel by its state word alone; gives the task back when
+    /// it has a control, which has to be asked instead. The task joins `ready` if it is
+    /// to be enqueued.
+    pub(crate) fn sweep(self, ready: &mut Chain) -> Result<(), Self> {
+        match state::sweep(&self.head().header.state) {
+            Swept::Control => return Err(self),
+            Swept::Nothing => {}
+            Swept::Asked(then) => {
+                self.emit(|| Event::CancelRequested {
+                    task: self.id(),
+                    kind: self.region().swept().reason.kind,
+                });
+                if then == Wake::Enqueue {
+                    ready.push(self.scheduled());
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Makes the task runnable, and leaves it to the caller to enqueue it.
     pub(crate) fn wake_into(self, ready: &mut Chain) {
         if state::wake(&self.head().header.state) == Wake::Enqueue {
@@ -200,6 +220,10 @@ impl TaskRef {
             if bits & state::STARTED != 0 {
                 c.record.phase = TaskPhase::Running;
             }
+            if bits & state::SWEPT != 0 {
+                c.record
+                    .swept(self.region().swept(), bits & state::SEEN != 0);
+            }
             c
         });
         f(control)
@@ -224,6 +248,20 @@ impl TaskRef {
         lock(&self.head().control).as_deref_mut().map(f)
     }
 
+    /// As [`TaskRef::peek_control`], for what a request has changed: also of a
+    /// task that was asked by a sweep and has no control yet.
+    pub(crate) fn peek_asked<T>(&self, f: impl FnOnce(&mut Control) -> T) -> Option<T> {
+        match self.state() & (state::CONTROL | state::SWEPT) {
+            0 => None,
+            _ => Some(self.with_control(f)),
+        }
+    }
+
+    /// Whether a sweep asked the task, and its state word says all there is to say.
+    fn is_only_swept(&self) -> bool {
+        self.state() & (state::SWEPT | state::CONTROL) == state::SWEPT
+    }
+
     pub(crate) fn name(&self) -> Name {
         self.peek_control(|c| c.name.clone()).unwrap_or_default()
     }
@@ -232,7 +270,20 @@ impl TaskRef {
         if !self.cancel_requested() {
             return None;
         }
+        if self.is_only_swept() {
+            return Some(self.region().swept().reason.clone());
+        }
         self.peek_control(|c| c.record.reason.clone()).flatten()
+    }
+
+    /// Why it was asked, if a checkpoint has told it.
+    pub(crate) fn seen_reason(&self) -> Option<Arc<CancelReason>> {
+        if self.is_only_swept() {
+            let seen = self.state() & state::SEEN != 0;
+            return seen.then(|| self.region().swept().reason.clone());
+        }
+        self.peek_control(|c| c.record.reason.clone().filter(|_| c.record.seen))
+            .flatten()
     }
 
     pub(crate) fn phase(&self) -> TaskPhase {
@@ -240,7 +291,12 @@ impl TaskRef {
         if bits & state::COMPLETE != 0 {
             return TaskPhase::Completed;
         }
-        let recorded = self.peek_control(|c| c.record.phase).unwrap_or_default();
+        let asked = match bits & (state::SWEPT | state::SEEN) {
+            0 => TaskPhase::Created,
+            state::SWEPT => TaskPhase::CancelRequested,
+            _ => TaskPhase::Cancelling,
+        };
+        let recorded = self.peek_control(|c| c.record.phase).unwrap_or(asked);
         let started = if bits & state::STARTED != 0 {
             TaskPhase::Running
         } else {
@@ -252,6 +308,14 @@ impl TaskRef {
     /// The task reaches a checkpoint after somebody asked. `None`: go on.
     #[cold]
     pub(crate) fn checkpoint(&self) -> Option<Arc<CancelReason>> {
+        if self.is_only_swept() {
+            // Nobody masks without a control.
+            let word = &self.head().header.state;
+            if self.state() & state::SEEN == 0 && state::set(word, state::SEEN) & state::SEEN == 0 {
+                self.emit(|| Event::CancelObserved { task: self.id() });
+            }
+            return Some(self.region().swept().reason.clone());
+        }
         let outcome = self
             .peek_control(|c| c.record.checkpoint())
             .unwrap_or(Checkpoint::Go);
@@ -347,7 +411,10 @@ impl TaskRef {
     /// Which lane it would belong to if it had borrowed no urgency.
     fn own_lane(&self) -> Lane {
         if self.cancel_requested() {
-            let rank = self.head().rank.load(Ordering::Relaxed);
+            let mut rank = self.head().rank.load(Ordering::Relaxed);
+            if self.state() & state::SWEPT != 0 {
+                rank = rank.max(self.region().swept().reason.kind.rank());
+            }
             return Lane::Cancel {
                 priority: 200 + 10 * rank,
             };

@@ -76,8 +76,20 @@ impl CleanupLimits {
     }
 }
 
+/// What the first sweep of a region says to all its tasks at once.
+#[derive(Clone, Debug)]
+pub struct Word {
+    /// Why.
+    pub reason: Arc<CancelReason>,
+    /// When.
+    pub at: Time,
+    /// What each has for its cleanup.
+    pub limits: CleanupLimits,
+}
+
 /// The cancellation side of a task. A task that was never asked, masked or
-/// metered has none: its phase is in its state word alone.
+/// metered has none: its phase is in its state word alone. Nor has one that was
+/// asked by the first sweep of its region, until it needs more than to stop.
 #[derive(Clone, Debug)]
 pub struct TaskRecord {
     /// Where it is.
@@ -179,6 +191,20 @@ impl TaskRecord {
         } else {
             Requested::Absorbed
         }
+    }
+
+    /// The task was asked by a sweep before it had this record, and perhaps told so.
+    pub fn swept(&mut self, word: &Word, seen: bool) {
+        debug_assert!(self.reason.is_none(), "a record is made once");
+        self.reason = Some(word.reason.clone());
+        self.requested = Some(word.at);
+        self.limits = word.limits;
+        self.seen = seen;
+        self.phase = if seen {
+            TaskPhase::Cancelling
+        } else {
+            TaskPhase::CancelRequested
+        };
     }
 
     /// The task reaches a checkpoint.
