@@ -4,8 +4,8 @@ use asupersync::cx::{Interrupt, WaitCancelled};
 use asupersync::net::{TcpListener, TcpStream};
 use asupersync::types::event::Event;
 use asupersync::{
-    CapSet, Capability, CapabilityDenied, Cx, LabConfig, LabRuntime, Missed, Outcome, Region,
-    RegionOptions, Runtime, Scope, Severity, TimeoutError,
+    CapSet, Capability, CapabilityDenied, Cx, Error, ErrorKind, JoinSet, LabConfig, LabRuntime,
+    Missed, Outcome, Region, RegionOptions, Runtime, Scope, Severity, SporkOptions, TimeoutError,
 };
 use proptest::prelude::*;
 use std::io;
@@ -146,6 +146,8 @@ fn a_denied_wait_is_no_cancellation() {
             error.to_string(),
             "CapabilityDenied: TIME is not among the effects of this context (NONE); pass a context that has it, or keep it in TaskBuilder::caps, RegionOptions::caps or Cx::restrict where this one was narrowed"
         );
+        let kind = Error::from(error.clone()).kind();
+        assert_eq!(kind, ErrorKind::CapabilityDenied);
         let error = io::Error::from(error);
         assert_eq!(error.kind(), io::ErrorKind::PermissionDenied);
     });
@@ -175,6 +177,8 @@ enum Way {
     TaskFinalizer,
     RegionFinalizer,
     StoredScope,
+    Spork,
+    JoinSet,
 }
 
 /// Makes a context with `asked` in the given way and tells what it holds.
@@ -226,6 +230,19 @@ async fn make(cx: &Cx, way: Way, asked: CapSet) -> (CapSet, Option<Cx>) {
             };
             Region::open_with(cx, options, body).await.unwrap();
         }
+        Way::Spork => {
+            let options = SporkOptions {
+                caps: asked,
+                ..SporkOptions::default()
+            };
+            let body = async move |cx: Cx| tell.send(cx.caps()).unwrap();
+            cx.spork(options, body).await.into_result().unwrap();
+        }
+        Way::JoinSet => {
+            let mut members = JoinSet::new(&restricted);
+            members.spawn(async move |cx: Cx| tell.send(cx.caps()).unwrap());
+            members.join_all(cx).await.unwrap();
+        }
         Way::StoredScope => {
             let body = async |scope: Scope| {
                 let stored = scope.scope().expect("a body has a scope");
@@ -250,6 +267,8 @@ fn way() -> impl Strategy<Value = Way> {
         Way::TaskFinalizer,
         Way::RegionFinalizer,
         Way::StoredScope,
+        Way::Spork,
+        Way::JoinSet,
     ])
 }
 
@@ -309,12 +328,14 @@ fn waiting_through_another_tasks_context_is_reported() {
         let lent = Cx::clone(&scope);
         scope.spawn(async move |_own: Cx| lent.sleep(MOMENT).await);
     });
-    let text = failure.unwrap_err().to_string();
+    let failure = failure.unwrap_err();
+    let text = failure.to_string();
     assert!(
         text.contains("TaskNotOwned: T1 waits through the context of T0"),
         "{text}"
     );
     assert!(lab.capability_use_oracle().is_err());
+    assert_eq!(Error::from(failure).kind(), ErrorKind::TaskNotOwned);
 }
 
 #[test]

@@ -206,7 +206,7 @@ fn a_failed_child_is_named_with_its_error_below() {
     check(
         error,
         ErrorKind::ChildFailed,
-        "the region ended badly: T1 Err: returned an error",
+        "the region ended badly: T1 Err: no route",
     );
 }
 

@@ -5,7 +5,7 @@ use asupersync::channel::{mpsc, oneshot};
 use asupersync::io::{ReadExt, WriteExt};
 use asupersync::lab::LabFailure;
 use asupersync::net::{TcpListener, TcpStream};
-use asupersync::{Cx, LabConfig, LabRuntime, Scope};
+use asupersync::{Cx, Error, ErrorKind, LabConfig, LabRuntime, Scope};
 use std::time::Duration;
 
 /// Keeps the run busy for so many steps.
@@ -66,6 +66,10 @@ fn a_stuck_holder_is_flagged_and_named() {
         "FuturelockViolation: T1 holds SendPermit #0 and was not polled for 1000 steps; it waits for something after its note \"before it sends\", which is neither a timer nor a socket; resolve what it holds before it waits for another task"
     );
     assert!(lab.futurelock_oracle().is_err());
+    assert_eq!(violation.kind(), ErrorKind::FuturelockViolation);
+    let error = Error::from(violation);
+    assert!(error.to_string().contains("FuturelockViolation: T1"));
+    assert!(!error.action().is_empty());
     // It is found as soon as it is one, not at the end of the run.
     assert!(lab.steps() < 1_100, "{} steps", lab.steps());
 }

@@ -6,14 +6,21 @@ use asupersync::runtime::{Flavour, main_entry};
 use asupersync::{Cancelled, Cx, Scope};
 use std::future::Future;
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Command, ExitCode, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
 const CASE: &str = "ASUPERSYNC_TEST_CASE";
 
-/// Runs `case` in a child, sends it `signals` one by one after each line it
-/// prints, and returns its exit code and standard error.
+/// As [`run`]; with the exit code, if there is one.
 fn child(case: &str, signals: &[i32]) -> (Option<i32>, String) {
+    let (status, stderr) = run(case, signals);
+    (status.code(), stderr)
+}
+
+/// Runs `case` in a child, sends it `signals` one by one after each line it
+/// prints, and returns how it ended and its standard error.
+fn run(case: &str, signals: &[i32]) -> (ExitStatus, String) {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["the_child", "--exact", "--nocapture", "--test-threads=1"])
         .env(CASE, case)
@@ -42,7 +49,7 @@ fn child(case: &str, signals: &[i32]) -> (Option<i32>, String) {
         .unwrap()
         .read_to_string(&mut stderr)
         .unwrap();
-    (child.wait().unwrap().code(), stderr)
+    (child.wait().unwrap(), stderr)
 }
 
 /// Not a test: what the children run.
@@ -109,6 +116,29 @@ fn the_child() {
         "panics" => main_entry(multi, Policy::FailFast, async |_scope: Scope| -> () {
             panic!("no luck")
         }),
+        // Runtimes come and go; the last leaves the process as it was found.
+        "ended" => {
+            for _ in 0..3 {
+                main_entry(current, Policy::FailFast, async |_scope: Scope| ());
+            }
+            println!("ready");
+            loop {
+                std::thread::park();
+            }
+        }
+        "again" => {
+            main_entry(current, Policy::FailFast, async |_scope: Scope| ());
+            main_entry(current, Policy::FailFast, async |scope: Scope| {
+                println!("ready");
+                scope.cancelled().await;
+            })
+        }
+        #[cfg(feature = "anyhow")]
+        "anyhow" => main_entry(current, Policy::FailFast, async |scope: Scope| {
+            println!("ready");
+            scope.sleep(Duration::from_secs(60)).await?;
+            Ok::<_, anyhow::Error>(())
+        }),
         "chooses" => main_entry(current, Policy::FailFast, async |_scope: Scope| {
             ExitCode::from(7)
         }),
@@ -144,6 +174,29 @@ fn the_second_signal_cancels_in_any_case() {
     let (code, stderr) = child("twice", &[libc::SIGTERM, libc::SIGTERM]);
     assert_eq!(code, Some(0), "{stderr}");
     assert!(stderr.contains(r#""reason":"Shutdown"#), "{stderr}");
+}
+
+#[test]
+fn after_the_last_runtime_a_signal_ends_the_process() {
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        let (status, stderr) = run("ended", &[signal]);
+        assert_eq!(status.signal(), Some(signal), "{status}: {stderr}");
+    }
+}
+
+#[test]
+fn a_later_runtime_hears_signals_too() {
+    let (code, stderr) = child("again", &[libc::SIGINT]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stderr.contains(r#""reason":"Shutdown"#), "{stderr}");
+}
+
+#[cfg(feature = "anyhow")]
+#[test]
+fn a_cancellation_that_anyhow_wraps_is_one() {
+    let (code, stderr) = child("anyhow", &[libc::SIGTERM]);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(!stderr.contains("Error:"), "{stderr}");
 }
 
 #[test]

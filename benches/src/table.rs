@@ -141,6 +141,7 @@ impl Results {
             self.rounds
         );
         self.contest(&mut out, "Operations", Group::Common);
+        self.contest(&mut out, "Channels", Group::Channels);
         self.contest(&mut out, "Structure", Group::Structure);
         self.contest(&mut out, "Memory", Group::Memory);
         self.contest(&mut out, "Network", Group::Network);

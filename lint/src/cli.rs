@@ -128,7 +128,7 @@ fn explain(code: &str) -> ExitCode {
     if code.is_empty() {
         for rule in RULES {
             out(&format!(
-                "{}  {:<22} {:<5}  {}",
+                "{}  {:<26} {:<5}  {}",
                 rule.code,
                 rule.name,
                 rule.level.word(),
@@ -171,6 +171,7 @@ fn lint(arguments: &Arguments, matches: &ArgMatches) -> ExitCode {
         workspace: arguments.workspace,
         packages: arguments.package.clone(),
         levels: levels(matches),
+        blocking: Vec::new(),
         cargo_args,
     };
     // A first build takes as long as the project does.

@@ -8,6 +8,7 @@
 //! unbounded_channel = "deny"
 //! ```
 //!
+//! `blocking = ["some_crate::read_all"]` names functions that hold the thread; it sets AS406 to warn unless `levels` says otherwise.
 //! A wrong key is an error that names the right ones; the other keys still hold. The package's word beats the workspace's, and
 //! the command line beats both.
 
@@ -19,7 +20,7 @@ use std::collections::BTreeMap;
 /// The table's name under `metadata`.
 pub(crate) const TABLE: &str = "asupersync-lint";
 
-const KEYS: &[&str] = &["levels", "exclude"];
+const KEYS: &[&str] = &["levels", "exclude", "blocking"];
 
 /// What is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +68,7 @@ pub enum ConfigError {
 pub(crate) struct Config {
     levels: BTreeMap<&'static str, Level>,
     exclude: Vec<String>,
+    blocking: Vec<String>,
 }
 
 impl Config {
@@ -100,12 +102,13 @@ impl Config {
                     }
                     None => wrong.push(wrong_type(key, "a table of rule = level")),
                 },
-                "exclude" => match value.as_array() {
-                    Some(patterns) if patterns.iter().all(Value::is_string) => {
-                        let texts = patterns.iter().filter_map(Value::as_str);
-                        self.exclude.extend(texts.map(str::to_owned));
-                    }
-                    _ => wrong.push(wrong_type(key, "a list of path patterns")),
+                "exclude" => match texts(value) {
+                    Some(patterns) => self.exclude.extend(patterns),
+                    None => wrong.push(wrong_type(key, "a list of path patterns")),
+                },
+                "blocking" => match texts(value) {
+                    Some(paths) => self.blocking.extend(paths),
+                    None => wrong.push(wrong_type(key, "a list of paths of functions")),
                 },
                 _ => wrong.push(ConfigError::UnknownKey {
                     place: place.clone(),
@@ -165,13 +168,28 @@ impl Config {
 
     /// The level of a rule.
     pub(crate) fn level(&self, rule: &Rule) -> Level {
-        self.levels.get(rule.code).copied().unwrap_or(rule.level)
+        let asked_for = !self.blocking.is_empty() && *rule == *rules::blocking_configured();
+        let default = if asked_for { Level::Warn } else { rule.level };
+        self.levels.get(rule.code).copied().unwrap_or(default)
+    }
+
+    /// The functions that block, by the user's word.
+    pub(crate) fn blocking(&self) -> &[String] {
+        &self.blocking
     }
 
     /// Whether a path, relative to the workspace or package with `/` between its parts, is left out.
     pub(crate) fn excludes(&self, path: &str) -> bool {
         self.exclude.iter().any(|pattern| matches(pattern, path))
     }
+}
+
+/// A list of texts, if that is what it is.
+fn texts(value: &Value) -> Option<Vec<String>> {
+    let list = value.as_array()?;
+    list.iter()
+        .map(|one| one.as_str().map(str::to_owned))
+        .collect()
 }
 
 /// Whether a pattern names a path or a directory above it: `*` within one part, `**` across parts, `?` one character.

@@ -168,6 +168,60 @@ pub(crate) const BLOCKING_CHANNEL: &[&str] = &[
 /// Stands for every function of the linted crates that returns a `JoinHandle`; no path, so nothing else can have it.
 pub(crate) const HANDLE_RETURNING: &str = "{returns a handle}";
 
+/// Likewise for every function that returns one of [`OBLIGATIONS`].
+pub(crate) const OBLIGATION_RETURNING: &str = "{returns an obligation}";
+
+/// Likewise for every function that awaits what is not cancel safe.
+pub(crate) const CANCEL_UNSAFE: &str = "{is not cancel safe}";
+
+/// Likewise for every function the user's configuration says blocks.
+pub(crate) const BLOCKING_CONFIGURED: &str = "{blocks, says the configuration}";
+
+/// Whether a watched path stands for functions that are found, not named.
+pub(crate) fn is_marker(path: &str) -> bool {
+    path.starts_with('{')
+}
+
+/// Promises that somebody waits for: used or given back, they are resolved; forgotten, they are not.
+pub(crate) const OBLIGATIONS: &[&str] = &[
+    "asupersync::channel::mpsc::Permit",
+    "asupersync::channel::mpsc::OwnedPermit",
+    "asupersync::channel::oneshot::Permit",
+    "tokio::sync::mpsc::Permit",
+    "tokio::sync::mpsc::OwnedPermit",
+];
+
+/// Guards, permits and entered spans: values whose life is what they do.
+pub(crate) const GUARDS: &[&str] = &[
+    "tokio::sync::MutexGuard",
+    "tokio::sync::OwnedMutexGuard",
+    "tokio::sync::MappedMutexGuard",
+    "tokio::sync::RwLockReadGuard",
+    "tokio::sync::RwLockWriteGuard",
+    "tokio::sync::OwnedRwLockReadGuard",
+    "tokio::sync::OwnedRwLockWriteGuard",
+    "tokio::sync::mpsc::Permit",
+    "tokio::sync::mpsc::OwnedPermit",
+    "asupersync::channel::mpsc::Permit",
+    "asupersync::channel::mpsc::OwnedPermit",
+    "asupersync::channel::oneshot::Permit",
+    "futures_util::lock::MutexGuard",
+    "tracing::span::Entered",
+    "tracing::span::EnteredSpan",
+];
+
+/// Calls that make one of [`OBLIGATIONS`].
+pub(crate) const RESERVES: &[&str] = &[
+    "asupersync::channel::mpsc::Sender::reserve",
+    "asupersync::channel::mpsc::Sender::reserve_owned",
+    "asupersync::channel::mpsc::Sender::try_reserve",
+    "asupersync::channel::oneshot::Sender::reserve",
+    "tokio::sync::mpsc::Sender::reserve",
+    "tokio::sync::mpsc::Sender::reserve_owned",
+    "tokio::sync::mpsc::Sender::try_reserve",
+    "tokio::sync::mpsc::Sender::try_reserve_owned",
+];
+
 /// Calls that run a future to its end on this thread.
 pub(crate) const BLOCK_ON: &[&str] = &[
     "tokio::runtime::Runtime::block_on",

@@ -1,6 +1,7 @@
 //! What the linter reports: findings, and problems that kept it from looking everywhere.
 
 use crate::rules::Rule;
+use asupersync_source::edit::Edit;
 use asupersync_source::load::{Project, Target};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -37,6 +38,40 @@ impl Level {
     }
 }
 
+/// How far a fix may be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applicability {
+    /// The program means the same afterwards, without the finding.
+    Safe,
+    /// What the finding asks for, but what the program does changes, or it may need a hand to compile.
+    Maybe,
+}
+
+/// Edits of the finding's file that resolve it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fix {
+    /// How far it may be trusted.
+    pub applicability: Applicability,
+    /// The edits, all or none.
+    pub edits: Vec<Edit>,
+}
+
+impl Fix {
+    pub(crate) fn safe(edits: impl IntoIterator<Item = Edit>) -> Fix {
+        Fix {
+            applicability: Applicability::Safe,
+            edits: edits.into_iter().collect(),
+        }
+    }
+
+    pub(crate) fn maybe(edits: impl IntoIterator<Item = Edit>) -> Fix {
+        Fix {
+            applicability: Applicability::Maybe,
+            edits: edits.into_iter().collect(),
+        }
+    }
+}
+
 /// One finding.
 #[derive(Clone, Debug)]
 pub struct Finding {
@@ -64,6 +99,8 @@ pub struct Finding {
     pub why: String,
     /// What to do.
     pub help: String,
+    /// Edits that resolve it, where there are such.
+    pub fix: Option<Fix>,
     /// The compiler did not confirm what is called: code behind a `cfg`, a crate that does not compile, or a run without it.
     pub unresolved_types: bool,
     /// The package the file belongs to.

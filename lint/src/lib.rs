@@ -18,18 +18,23 @@ pub mod cli;
 mod config;
 mod engine;
 mod facts;
+mod fate;
 mod finding;
+mod held;
+mod point;
 pub mod render;
 pub mod rules;
+mod shape;
 mod site;
 mod suppress;
 
 pub use config::ConfigError;
-pub use finding::{Finding, Level, Problem, Report, TargetRef};
+pub use finding::{Applicability, Finding, Fix, Level, Problem, Report, TargetRef};
 
 use asupersync_source::load::{self, FileId, LoadError, Project, Selection};
 use asupersync_source::resolve::Index;
 use config::Config;
+use engine::marks::{Candidates, Marks};
 use engine::resolved::{self, Hits};
 use engine::syntactic::{self, Sources};
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +64,8 @@ pub struct Options {
     pub packages: Vec<String>,
     /// Levels set from outside, in order: a rule's code or name, `all` or `warnings`.
     pub levels: Vec<(String, Level)>,
+    /// Functions that block the thread, besides those the configuration lists.
+    pub blocking: Vec<String>,
     /// Arguments for cargo in the resolved engine, such as `--all-features`.
     pub cargo_args: Vec<String>,
 }
@@ -190,9 +197,15 @@ fn lint_project(
         .packages
         .iter()
         .any(|package| package.manifest.is_some());
+    let blocking: Vec<String> = configs
+        .iter()
+        .flat_map(|config| config.blocking())
+        .chain(&options.blocking)
+        .cloned()
+        .collect();
     let hits = match options.engine {
         Engine::Both | Engine::Resolved if is_package => {
-            compiler_hits(project, root, options, report)
+            compiler_hits(project, root, options, &blocking, report)
         }
         _ => None,
     };
@@ -203,6 +216,7 @@ fn lint_project(
         Sources {
             hits: hits.as_ref(),
             syntax,
+            blocking: &blocking,
         },
     );
     judge(project, focus, &configs, found, report);
@@ -244,25 +258,31 @@ fn compiler_hits(
     project: &Project,
     manifest: &Path,
     options: &Options,
+    blocking: &[String],
     report: &mut Report,
 ) -> Option<Hits> {
-    let mut watched: BTreeSet<String> = rules::RULES
-        .iter()
-        .flat_map(|rule| (rule.watches)())
-        .filter(|path| *path != facts::HANDLE_RETURNING)
+    let index = Index::new(project);
+    let mut watched: BTreeSet<String> = rules::watched()
+        .into_iter()
+        .filter(|path| !facts::is_marker(path))
         .flat_map(facts::compiler_names)
         .collect();
-    let local = syntactic::wrappers(&Index::new(project));
+    let marks = Marks::declared(&index, blocking);
+    let candidates = Candidates::new(&index);
     watched.extend(
-        local
-            .into_iter()
-            .filter(|path| asupersync_source::known::is_plain(path)),
+        marks
+            .paths()
+            .chain(candidates.compiler_paths())
+            .filter(|path| asupersync_source::known::is_plain(path))
+            .map(str::to_owned),
     );
     let request = resolved::Request {
         project,
         manifest,
         workspace: options.workspace,
         watched: &watched,
+        lints: &rules::clippy_lints(),
+        held_types: facts::GUARDS,
         cargo_args: &options.cargo_args,
     };
     let mut problem = |message: String| report.problems.push(Problem { message });
@@ -385,6 +405,7 @@ fn about_suppressions(
                 label: label.to_owned(),
                 why: why.to_owned(),
                 help: help.to_owned(),
+                fix: None,
                 unresolved_types: false,
                 package: package.name.clone(),
                 manifest: package.manifest.clone(),

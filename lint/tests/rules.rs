@@ -1,21 +1,31 @@
 //! The rule table: every example fires its rule and every replacement is clean, and the generated reference is current.
 
 use asupersync_lint::rules::{self, RULES};
-use asupersync_lint::{Options, lint_source};
+use asupersync_lint::{Level, Options, lint_source};
 use std::path::Path;
 
-/// The codes of the rules that fire on a text.
-fn codes(text: &str) -> Vec<&'static str> {
-    let report = lint_source("example.rs", text, &Options::default()).unwrap();
+/// Rules that only the compiler can answer; their examples are built with those of `agreement.rs`.
+const COMPILED_ONLY: &[&str] = &["AS602"];
+
+/// The codes of the rules that fire on a text, with a rule turned on that may be off by default.
+fn codes(rule: &rules::Rule, text: &str) -> Vec<&'static str> {
+    let options = Options {
+        levels: vec![(rule.code.to_owned(), Level::Warn)],
+        blocking: vec!["example::checksum".to_owned()],
+        ..Options::default()
+    };
+    let report = lint_source("example.rs", text, &options).unwrap();
     report.findings.iter().map(|one| one.rule.code).collect()
 }
 
 #[test]
 fn every_example_fires_and_every_replacement_is_clean() {
     for rule in RULES {
-        let bad = codes(rule.example);
-        assert!(bad.contains(&rule.code), "{}: {bad:?}", rule.code);
-        let good = codes(rule.instead);
+        if !COMPILED_ONLY.contains(&rule.code) {
+            let bad = codes(rule, rule.example);
+            assert!(bad.contains(&rule.code), "{}: {bad:?}", rule.code);
+        }
+        let good = codes(rule, rule.instead);
         assert!(!good.contains(&rule.code), "{}: {good:?}", rule.code);
     }
 }

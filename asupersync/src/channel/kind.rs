@@ -3,7 +3,7 @@
 use super::mpsc::{
     RecvError, ReserveError, SendError, TryRecvError, TryReserveError, TrySendError,
 };
-use super::oneshot;
+use super::{broadcast, oneshot};
 use crate::types::error::{Error, ErrorKind};
 
 impl<T> From<SendError<T>> for Error {
@@ -62,6 +62,13 @@ impl From<TryRecvError> for Error {
             TryRecvError::Closed => ErrorKind::ChannelClosed,
         };
         Error::new(kind, e.to_string())
+    }
+}
+
+impl<T> From<broadcast::SendError<T>> for Error {
+    /// Drops the value.
+    fn from(e: broadcast::SendError<T>) -> Self {
+        Error::new(ErrorKind::ChannelClosed, e.to_string())
     }
 }
 

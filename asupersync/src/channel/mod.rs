@@ -35,6 +35,7 @@ pub mod oneshot;
 mod outside;
 mod places;
 pub mod rpc;
+mod senders;
 mod sending;
 mod waiting;
 pub mod watch;

@@ -1,11 +1,11 @@
-//! Sending into a place: what the bounded channels have in common.
+//! Reserving a place and sending into it: what the bounded channels have in common.
 
-use super::error::SendError;
-use super::places::{Line, Refusal, Room};
-use super::waiting::Wait;
+use super::error::{ReserveError, SendError, TryReserveError};
+use super::places::{Line, Places, Refusal, Room};
+use super::waiting::{Wait, Waiting};
 use crate::cx::{Cx, Interrupt};
 use crate::exec::obligation::Obligation;
-use crate::types::obligation::AbortCause;
+use crate::types::obligation::{AbortCause, ObligationKind};
 use std::task::{Context, Poll, ready};
 
 /// A channel whose places take values.
@@ -36,14 +36,91 @@ pub(super) fn fill<T>(
 
 /// Gives a reserved place back and settles the promise; without a cause the
 /// promise itself tells a drop from a cancellation.
-pub(super) fn release(room: &impl Room, promise: Option<Obligation>, cause: Option<AbortCause>) {
+pub(super) fn release(room: &impl Room, promise: Obligation, cause: Option<AbortCause>) {
     // First the next in line: settling may panic in strict mode.
     room.release();
-    if let Some(promise) = promise {
-        match cause {
-            Some(cause) => promise.abort(cause),
-            None => drop(promise),
+    match cause {
+        Some(cause) => promise.abort(cause),
+        None => drop(promise),
+    }
+}
+
+/// A reserved place and the promise to use it: what every permit is.
+#[must_use]
+pub(super) struct Reserved<'a, R: Room> {
+    pub(super) room: &'a R,
+    /// Taken when the place is used or given back.
+    promise: Option<Obligation>,
+}
+
+impl<'a, R: Room> Reserved<'a, R> {
+    /// For a place that was reserved just now.
+    pub(super) fn new(room: &'a R, cx: &Cx) -> Self {
+        Reserved {
+            room,
+            promise: Some(cx.promise(ObligationKind::SendPermit)),
         }
+    }
+
+    /// Reserves a place if there is one.
+    pub(super) fn free(room: &'a R, cx: &Cx) -> Result<Self, TryReserveError> {
+        room.places(Places::reserve)?;
+        Ok(Reserved::new(room, cx))
+    }
+
+    pub(super) fn send<T>(mut self, value: T) -> Result<(), SendError<T>>
+    where
+        R: Queue<T>,
+    {
+        fill(self.room, self.promise.take(), value)
+    }
+
+    pub(super) fn abort(mut self) {
+        release(self.room, self.take(), Some(AbortCause::Explicit));
+    }
+
+    pub(super) fn transfer(mut self, cx: &Cx) -> Self {
+        self.promise = self.promise.take().map(|promise| cx.adopt(promise));
+        self
+    }
+
+    /// The promise alone: somebody else looks after the place from now on.
+    pub(super) fn into_promise(mut self) -> Obligation {
+        self.take()
+    }
+
+    fn take(&mut self) -> Obligation {
+        self.promise
+            .take()
+            .expect("a permit holds its promise until it is used")
+    }
+}
+
+impl<R: Room> Drop for Reserved<'_, R> {
+    fn drop(&mut self) {
+        if let Some(promise) = self.promise.take() {
+            release(self.room, promise, None);
+        }
+    }
+}
+
+/// Waiting for a place: the future of `reserve` in all bounded channels.
+pub(super) struct Reserving<'a, R: Room>(Waiting<'a, Line<'a, R>>);
+
+impl<'a, R: Room> Reserving<'a, R> {
+    pub(super) fn new(room: &'a R, cx: &'a Cx) -> Self {
+        Reserving(Waiting::new(cx, Line::new(room)))
+    }
+
+    pub(super) fn poll(
+        &mut self,
+        task: &mut Context<'_>,
+    ) -> Poll<Result<Reserved<'a, R>, ReserveError>> {
+        self.0.poll(task).map(|reserved| match reserved {
+            Ok(Ok(())) => Ok(Reserved::new(self.0.wait.room, self.0.cx)),
+            Ok(Err(_)) => Err(ReserveError::Closed),
+            Err(cancelled) => Err(ReserveError::Cancelled(cancelled)),
+        })
     }
 }
 

@@ -10,6 +10,7 @@ impl From<SpawnError> for Error {
         match e {
             SpawnError::RegionClosed { .. } => Error::of(ErrorKind::RegionClosed, e),
             SpawnError::AdmissionDenied { .. } => Error::of(ErrorKind::AdmissionDenied, e),
+            SpawnError::NoHome => Error::of(ErrorKind::Config, e),
             SpawnError::CapabilityDenied(denied) => denied.into(),
         }
     }

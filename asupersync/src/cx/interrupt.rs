@@ -80,7 +80,7 @@ impl Interrupt {
             // Before looking: a request in between finds the waker.
             self.listen(cx, task);
         }
-        Poll::Ready(cx.checkpoint())
+        Poll::Ready(cx.observe())
     }
 
     #[cold]

@@ -12,7 +12,9 @@
 //! | `error` | how the errors of tasks and regions become [`Error`](crate::Error) |
 //! | [`interrupt`] | how waits notice a request: used by every future that takes a `Cx` |
 //! | [`join_set`] | tasks of one region, awaited as a group |
+//! | [`link`] | tasks that do not outlive each other's failure |
 //! | `macaroon` | tokens for capabilities that leave the process (feature `macaroon`) |
+//! | `local` | tasks that stay on one thread |
 //! | [`rng`] | random words, from a stream per task |
 //! | [`scope`] | regions: opening, ending, deferring |
 //! | [`spawn`] | tasks |
@@ -24,6 +26,8 @@ pub mod effect;
 mod error;
 pub mod interrupt;
 pub mod join_set;
+pub mod link;
+mod local;
 #[cfg(feature = "macaroon")]
 pub mod macaroon;
 pub mod rng;
@@ -34,6 +38,7 @@ pub mod spork;
 pub use effect::{Effect, Reserved, Stage, Staged};
 pub use interrupt::{Cancellable, DropSafe, Interrupt, WaitCancelled, YieldNow};
 pub use join_set::{JoinNext, JoinSet};
+pub use link::{Link, OnExit};
 pub(crate) use scope::run_root;
 pub use scope::{Region, RegionError, Scope, TryRegionError};
 pub use spawn::TaskBuilder;
@@ -42,7 +47,9 @@ pub use spork::SporkOptions;
 use crate::exec::obligation::Obligation;
 use crate::exec::region::{RegionCell, signal};
 use crate::exec::task::TaskRef;
+use crate::exec::{cancel, meter};
 use crate::kernel::region::RegionState;
+use crate::kernel::task::MASK_DEFERRALS;
 use crate::types::budget::Budget;
 use crate::types::cancel::{CancelKind, CancelReason, Cancelled};
 use crate::types::caps::CapSet;
@@ -169,7 +176,8 @@ impl Cx {
 
     /// A point at which the task can be stopped.
     ///
-    /// Costs one load while nobody has asked.
+    /// Costs one load while nobody has asked. Under a deadline it reads the clock
+    /// too: code that never waits, and so lets no timer fire, is stopped by it.
     ///
     /// # Errors
     /// [`Cancelled`] once the task was asked to cancel, and from then on at
@@ -178,11 +186,68 @@ impl Cx {
     /// more. One that outlives its region fails in every view.
     #[inline]
     pub fn checkpoint(&self) -> Result<(), Cancelled> {
+        if self.task.is_timed() || self.region_cell().budget.deadline.is_some() {
+            self.watch_clock();
+        }
+        self.observe()
+    }
+
+    /// A checkpoint of code that goes on to wait: timers ring while it does.
+    #[inline]
+    pub(crate) fn observe(&self) -> Result<(), Cancelled> {
         if self.task.stops() || self.scope.as_ref().is_some_and(|r| r.cancel_requested()) {
             self.acknowledge()
         } else {
             Ok(())
         }
+    }
+
+    /// Uses up `cost` units of the task's own cost quota and of every pool it
+    /// draws on: those of the regions around it that have a cost quota.
+    ///
+    /// What a unit is, the program says. The charge that takes the last one is
+    /// granted; whatever goes on under that quota is asked to cancel with
+    /// `CostQuota`. Where there is no quota, this costs no more than a checkpoint.
+    ///
+    /// ```
+    /// use asupersync::{Budget, CancelKind, Cx, LabConfig, LabRuntime, RegionOptions};
+    ///
+    /// async fn crawl(cx: &Cx) -> u32 {
+    ///     let mut pages = 0;
+    ///     while cx.charge(1).is_ok() {
+    ///         pages += 1;
+    ///     }
+    ///     pages
+    /// }
+    ///
+    /// let pages = LabRuntime::new(LabConfig::default()).run(async |cx| {
+    ///     let options = RegionOptions {
+    ///         budget: Budget::new().with_cost_quota(10),
+    ///         ..RegionOptions::named("crawl")
+    ///     };
+    ///     let crawled = cx.region_report(options, async |scope| {
+    ///         let two = [scope.spawn(async |cx: Cx| crawl(&cx).await), scope.spawn(async |cx: Cx| crawl(&cx).await)];
+    ///         let mut pages = 0;
+    ///         for half in two {
+    ///             pages += half.await.into_result().unwrap_or(0);
+    ///         }
+    ///         pages
+    ///     });
+    ///     crawled.await.unwrap().value.unwrap()
+    /// });
+    /// assert_eq!(pages, 10);
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Cx::checkpoint`]: [`Cancelled`] when the quota does not cover the
+    /// charge. What was left is used up all the same.
+    pub fn charge(&self, cost: u64) -> Result<(), Cancelled> {
+        self.checkpoint()?;
+        let region = self.region_cell();
+        if meter::charge(&self.task, region, cost) {
+            return Ok(());
+        }
+        self.checkpoint()
     }
 
     /// A checkpoint that leaves a note for reports: what the task was doing.
@@ -196,6 +261,27 @@ impl Cx {
             note,
         });
         self.checkpoint()
+    }
+
+    /// Raises the request of a deadline that has passed and whose alarm has not rung.
+    #[cold]
+    fn watch_clock(&self) {
+        if self.view == View::Cleanup || self.is_cancel_requested() {
+            return;
+        }
+        let now = self.world().now();
+        if !self.budget().is_past_deadline(now) {
+            return;
+        }
+        if self.task.own_budget().is_past_deadline(now) {
+            cancel::cancel_task(&self.task, CancelReason::new(CancelKind::Timeout));
+        }
+        // The deadline is that of the outermost region which has it.
+        let above = std::iter::successors(Some(self.region_cell()), |r| r.parent.as_ref());
+        let past = above.take_while(|r| r.budget.is_past_deadline(now));
+        if let Some(region) = past.last() {
+            cancel::cancel_region(region, CancelReason::new(CancelKind::Timeout));
+        }
     }
 
     #[cold]
@@ -269,8 +355,36 @@ impl Cx {
     /// the outermost brings deferrals. The cleanup clock runs on regardless.
     #[must_use = "the mask ends when the guard is dropped"]
     pub fn mask(&self) -> MaskGuard<'_> {
-        let held = self.task.with_control(|c| c.record.mask());
+        self.mask_with(Mask::default())
+    }
+
+    fn mask_with(&self, mask: Mask) -> MaskGuard<'_> {
+        let held = self.task.with_control(|c| c.record.mask(mask.deferrals));
         MaskGuard { cx: self, held }
+    }
+
+    /// Runs `fut` under a mask of its own: as [`Cx::mask`], with a number of
+    /// deferrals, until `fut` has ended.
+    ///
+    /// *Cancellation.* Let through by the first `mask.deferrals` checkpoints
+    /// after the request; the next one fails.
+    ///
+    /// ```
+    /// use asupersync::{Cancelled, Cx, cx::Mask, channel::mpsc};
+    ///
+    /// /// Both or, if the request came before the first, neither.
+    /// async fn pair(cx: &Cx, tx: &mpsc::Sender<u8>) -> Result<(), mpsc::ReserveError> {
+    ///     let first = tx.reserve(cx).await?;
+    ///     cx.masked(Mask { deferrals: 1 }, async {
+    ///         first.send(1);
+    ///         tx.reserve(cx).await.map(|second| second.send(2))
+    ///     })
+    ///     .await
+    /// }
+    /// ```
+    pub async fn masked<F: Future>(&self, mask: Mask, fut: F) -> F::Output {
+        let _guard = self.mask_with(mask);
+        fut.await
     }
 
     /// Defers `fut` to the end of this task: it runs after the body, however
@@ -310,10 +424,16 @@ impl Cx {
         self.world().now()
     }
 
-    /// The effective budget of this context: the task's, met with the region's.
+    /// What is left of the effective budget of this context: the task's own
+    /// limits, met with the region's.
+    ///
+    /// The deadline is the earliest that binds the task, the polls are those left
+    /// to this task, the cost is the least left to it and to the pools it draws on.
     pub fn budget(&self) -> Budget {
         let own = self.task.budget();
-        self.scope.as_ref().map_or(own, |r| own.meet(r.budget))
+        self.scope
+            .as_ref()
+            .map_or(own, |r| own.meet(r.budget_left()))
     }
 
     /// The running task.
@@ -347,6 +467,22 @@ impl fmt::Debug for Cx {
             .field("view", &self.view)
             .field("caps", &self.caps)
             .finish()
+    }
+}
+
+/// How much a mask defers; see [`Cx::masked`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mask {
+    /// Checkpoints that it lets pass after a request.
+    pub deferrals: u32,
+}
+
+impl Default for Mask {
+    /// 64 deferrals.
+    fn default() -> Self {
+        Mask {
+            deferrals: MASK_DEFERRALS,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::exec::root::{self, RootRef};
 use crate::exec::task::TaskRef;
 use crate::kernel::region::{Refused, RegionState};
 use crate::types::cancel::{CancelKind, CancelReason, Cancelled};
+use crate::types::event::Event;
 use crate::types::id::RegionId;
 use crate::types::outcome::{OutcomeError, Severity};
 use crate::types::policy::{Limit, Name};
@@ -113,10 +114,20 @@ impl Scope {
             let region = region.upgrade().unwrap_or_else(|| runner.region().clone());
             Box::pin(f(Cx::of_body(runner.clone(), region, caps).into_cleanup()))
         });
-        let mut ledger = lock(&self.cell().ledger);
-        if ledger.record.state != RegionState::Closed {
+        let cell = self.cell();
+        let index = {
+            let mut ledger = lock(&cell.ledger);
+            if ledger.record.is_closed() {
+                return;
+            }
             ledger.finalizers.push(finalizer);
-        }
+            ledger.finalizers.len() - 1
+        };
+        cell.emit(|| Event::Deferred {
+            region: cell.id,
+            task: None,
+            index: index as u32,
+        });
     }
 
     /// As [`Scope::defer`], for work that does not wait.

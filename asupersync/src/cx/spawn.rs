@@ -225,6 +225,15 @@ impl TaskBuilder<'_> {
         }
     }
 
+    pub(super) fn world(&self) -> &Arc<dyn crate::world::World> {
+        self.cx.world()
+    }
+
+    /// Has the task polled there only.
+    pub(super) fn stay_at(&mut self, home: crate::world::Home) {
+        self.admission.home = home;
+    }
+
     /// Admits a task whose output `C` settles.
     pub(super) fn start<C, F, Fut>(self, body: F) -> Result<TaskRef, SpawnError>
     where

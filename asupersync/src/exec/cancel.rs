@@ -214,6 +214,7 @@ fn ask_region(
     region.emit(|| Event::RegionCancelled {
         region: region.id,
         kind: reason.kind,
+        swept: reason.kind == CancelKind::ParentCancelled && reason.cause.is_some(),
     });
     arm_region(region);
     region.wake_body();

@@ -9,8 +9,8 @@ use super::{contain, poll};
 use crate::types::cancel::CancelReason;
 use crate::types::outcome::Outcome;
 use crate::types::report::FailureValue;
-use crate::world::Lane;
 use crate::world::runnable::{Header, Vtable};
+use crate::world::{Home, Lane};
 use std::cell::UnsafeCell;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -25,6 +25,8 @@ pub(crate) trait Settle<O>: 'static {
     type T;
     /// The error.
     type E;
+    /// Whether its tasks stay at the home that their admission names.
+    const LOCAL: bool = false;
 
     /// The outcome of a body that returned `output`.
     fn settle(
@@ -82,6 +84,7 @@ where
         take: Self::take,
         discard: Self::discard,
         root: ROOT,
+        home: if C::LOCAL { Some(Self::home) } else { None },
     };
 
     /// Allocates a cell and returns it with the references of [`state::BIRTH`].
@@ -105,6 +108,11 @@ where
         // SAFETY: the caller owns a reference, which is not given up here.
         let task = mem::ManuallyDrop::new(unsafe { TaskRef::from_raw(header) });
         task.lane()
+    }
+
+    unsafe fn home(header: NonNull<Header>) -> Home {
+        // SAFETY: the caller owns a reference, and every cell begins with a head.
+        unsafe { header.cast::<Head>().as_ref() }.home
     }
 
     unsafe fn take(header: NonNull<Header>, to: *mut ()) {

@@ -275,17 +275,12 @@ impl Rest {
                 }
             }
             let now = region.tree.world.now();
-            let begun = {
+            {
                 let mut ledger = lock(&region.ledger);
-                let begun = ledger.finalizing != CleanupLimits::NONE;
-                if !begun {
+                if ledger.finalizing == CleanupLimits::NONE {
                     let all = (cancel::FINALIZER_BUDGET, cancel::FINALIZER_POLLS);
                     ledger.finalizing = CleanupLimits::starting(now, all);
                 }
-                begun
-            };
-            if !begun {
-                region.emit(|| Event::RegionFinalizing { region: region.id });
             }
             std::task::ready!(self.finalize(region, cx));
             if region.finalized() {
@@ -323,12 +318,21 @@ impl Rest {
             let mut f = match self.finalizer.take() {
                 Some(f) => f,
                 None => {
-                    let Some(make) = lock(&region.ledger).finalizers.pop() else {
+                    let (make, index) = {
+                        let mut ledger = lock(&region.ledger);
+                        (ledger.finalizers.pop(), ledger.finalizers.len())
+                    };
+                    let Some(make) = make else {
                         if let Some(timer) = self.timer.take() {
                             world.timer_cancel(timer);
                         }
                         return Poll::Ready(());
                     };
+                    region.emit(|| Event::FinalizerBegan {
+                        region: region.id,
+                        task: None,
+                        index: index as u32,
+                    });
                     match contain(|| make(&self.runner)) {
                         Ok(f) => f,
                         Err(panic) => {

@@ -41,6 +41,11 @@ pub enum SpawnError {
         /// Which limit.
         limit: Limit,
     },
+    /// A task that must stay on the calling thread, which runs none.
+    #[error(
+        "the calling thread runs no tasks of this runtime, so no task can stay on it; call spawn_local from a task or from the body given to block_on"
+    )]
+    NoHome,
     /// The context may start no tasks.
     #[error(transparent)]
     CapabilityDenied(#[from] CapabilityDenied),
@@ -69,8 +74,14 @@ impl SpawnError {
 /// *Panics.* Polling it again after it resolved.
 pub struct TaskHandle<T, E = Infallible> {
     inner: Inner,
-    _outcome: PhantomData<fn() -> Outcome<T, E>>,
+    /// Whether it may be sent elsewhere is said below.
+    _outcome: PhantomData<*const Outcome<T, E>>,
 }
+
+// SAFETY: a handle gives out the outcome, and nothing else that is not Send.
+unsafe impl<T: Send, E: Send> Send for TaskHandle<T, E> {}
+// SAFETY: a shared handle gives out nothing of the outcome.
+unsafe impl<T, E> Sync for TaskHandle<T, E> {}
 
 enum Inner {
     Task(TaskRef),
@@ -131,7 +142,7 @@ impl<T, E> TaskHandle<T, E> {
         self.task().is_none_or(TaskRef::is_complete)
     }
 
-    fn task(&self) -> Option<&TaskRef> {
+    pub(crate) fn task(&self) -> Option<&TaskRef> {
         match &self.inner {
             Inner::Task(task) | Inner::Taken(task) => Some(task),
             Inner::Refused(_) | Inner::Moving => None,

@@ -6,6 +6,7 @@
 //! | [`task`] | references to tasks and what can be asked of any task |
 //! | [`cell`] | the one allocation per task, typed by its future |
 //! | [`poll`] | the only place that polls a task's future |
+//! | [`bound`] | what stays on its thread inside of a task |
 //! | [`cancel`] | the cascade of a request through tasks and regions |
 //! | [`region`] | a region: its record behind its own lock |
 //! | [`account`] | what a region tells: its report, its drain, who is stuck |
@@ -13,6 +14,8 @@
 //! | [`spawn`] | admission of tasks |
 //! | [`handle`], [`join`] | waiting for a task's outcome |
 //! | [`obligation`] | the promises a task holds |
+//! | [`link`] | links: the bad end of one task reaches another |
+//! | [`meter`] | cost quotas: what tasks and regions may charge |
 //! | [`lending`] | urgency borrowed from who waits |
 //! | [`probe`] | recognising cancellation inside error types |
 //! | [`root`] | the root region of a run |
@@ -21,12 +24,15 @@
 //! of them, and none is held across a wake, a drop of user data or a callback.
 
 pub(crate) mod account;
+pub(crate) mod bound;
 pub(crate) mod cancel;
 pub(crate) mod cell;
 pub(crate) mod drive;
 pub mod handle;
 pub(crate) mod join;
 pub(crate) mod lending;
+pub mod link;
+pub(crate) mod meter;
 pub(crate) mod obligation;
 pub(crate) mod poll;
 pub mod probe;

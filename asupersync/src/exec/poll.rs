@@ -7,7 +7,7 @@
 use super::cell::{Cell, Settle, Stage, clear};
 use super::state;
 use super::task::{BoxFuture, TaskRef};
-use super::{cancel, contain, obligation};
+use super::{cancel, contain, link, obligation};
 use crate::kernel::region::{End, is_stop};
 use crate::kernel::task::TaskPhase;
 use crate::types::cancel::{CancelKind, CancelReason};
@@ -20,6 +20,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 /// Operations that may complete within one poll before primitives yield, so
@@ -278,9 +279,16 @@ fn finalize(task: &TaskRef) -> Poll<()> {
         let current = task.with_control(|c| c.finalizer.take());
         let started = match current {
             Some(f) => Ok(f),
-            None => match task.with_control(|c| c.defers.pop()) {
-                None => return Poll::Ready(()),
-                Some(make) => contain(|| make(task)),
+            None => match task.with_control(|c| (c.defers.pop(), c.defers.len())) {
+                (None, _) => return Poll::Ready(()),
+                (Some(make), left) => {
+                    task.emit(|| Event::FinalizerBegan {
+                        region: task.region().id,
+                        task: Some(task.id()),
+                        index: left as u32,
+                    });
+                    contain(|| make(task))
+                }
             },
         };
         let mut f = match started {
@@ -340,14 +348,21 @@ where
     };
     obligation::settle_leaks(&task);
     let head = task.head();
+    if matches!(end, End::Failed(_)) {
+        head.ended.store(severity as u8, Ordering::Relaxed);
+    }
     let before = state::complete(&head.header.state);
     // Only now: whoever sets an alarm or defers work later sees COMPLETE after
     // that, and takes back what it has put here.
     let left = task.peek_control(|c| {
         c.record.completed();
-        (c.alarm.take(), std::mem::take(&mut c.defers))
+        (
+            c.alarm.take(),
+            std::mem::take(&mut c.defers),
+            c.links.drain(),
+        )
     });
-    let (alarm, late) = left.unwrap_or_default();
+    let (alarm, late, links) = left.unwrap_or_default();
     if let Some(alarm) = alarm {
         task.region().tree.world.timer_cancel(alarm);
     }
@@ -372,6 +387,7 @@ where
         let waker = unsafe { head.join.collect() };
         waker.into_iter().for_each(super::wake);
     }
+    link::part(&task, links);
     task.emit(|| Event::TaskCompleted {
         task: task.id(),
         region: task.region().id,

@@ -124,6 +124,19 @@ pub(crate) struct Probed<E> {
     pub(crate) is_cancel: bool,
 }
 
+/// As [`Plain`], for a body that stays on its thread.
+pub(crate) struct Local;
+
+impl<T: 'static> Settle<T> for Local {
+    type T = T;
+    type E = Infallible;
+    const LOCAL: bool = true;
+
+    fn settle(output: T, _: impl FnOnce() -> Option<Arc<CancelReason>>) -> Outcome<T, Infallible> {
+        Outcome::Ok(output)
+    }
+}
+
 /// A body whose `Err` is the outcome's error, or a cancellation if its owner says so.
 pub(crate) struct TriedWith;
 

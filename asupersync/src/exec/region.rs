@@ -4,6 +4,7 @@
 //! arithmetic and moves alone. A region keeps its parent alive, a parent its
 //! children; the cycle ends when the region closes and gives up its seat.
 
+use super::meter::{self, Meter};
 use super::task::{Finalizer, TaskRef};
 use super::{cancel, contain, lock};
 use crate::kernel::drain::Look;
@@ -146,7 +147,9 @@ pub(crate) struct RegionCell {
     pub(crate) role: Role,
     /// Opened by cleanup: requests from above do not reach it.
     pub(crate) shielded: bool,
+    /// What it allows at the most; see [`RegionCell::budget_left`].
     pub(crate) budget: Budget,
+    pub(crate) meter: Meter,
     pub(crate) policy: Policy,
     pub(crate) cleanup: CleanupPolicy,
     escalation: Escalation,
@@ -207,6 +210,7 @@ impl RegionCell {
             opener: Mutex::new(Some(opener)),
             role: Role::Foreground,
             shielded: false,
+            meter: Meter::new(options.budget.cost_quota, None),
             budget: options.budget,
             policy: options.policy,
             cleanup: options.cleanup.unwrap_or_default(),
@@ -234,7 +238,12 @@ impl RegionCell {
         let seen = opener.peek_asked(|c| (c.record.is_masked(), c.record.limits));
         let (masked, mut left) = seen.unwrap_or((false, CleanupLimits::NONE));
         let shielded = cleanup_view || masked;
-        let mut budget = parent.budget.meet(options.budget);
+        // The opener's own deadline binds what it opens; its quotas are its own.
+        let above = match opener.own_budget().deadline {
+            Some(own) => parent.budget.meet(Budget::new().with_deadline(own)),
+            None => parent.budget,
+        };
+        let mut budget = above.meet(options.budget);
         if shielded {
             // A finalizer of the region above has what is left for all of them.
             left = left.meet(lock(&parent.ledger).finalizing);
@@ -260,8 +269,7 @@ impl RegionCell {
                 .free_regions
                 .pop()
                 .unwrap_or_else(|| tree.fresh_region());
-            let inherited = parent
-                .budget
+            let inherited = above
                 .deadline
                 .filter(|at| !shielded && budget.deadline == Some(*at));
             let limits = parent.limits.meet(options.limits);
@@ -274,6 +282,7 @@ impl RegionCell {
                 role,
                 shielded,
                 budget,
+                meter: Meter::new(options.budget.cost_quota, Some(&parent.meter)),
                 policy: options.policy,
                 cleanup: options.cleanup.unwrap_or(parent.cleanup),
                 escalation: options.escalation.unwrap_or(parent.escalation),
@@ -293,6 +302,7 @@ impl RegionCell {
             region: cell.id,
             parent: Some(parent.id),
             opener: opener.id(),
+            shielded,
         });
         let (key, asked, limits) = opener.with_control(|c| {
             let key = c.opened.insert(cell.clone());
@@ -308,7 +318,31 @@ impl RegionCell {
             None if budget.deadline.is_some() => cancel::arm_region(&cell),
             None => {}
         }
+        cell.raise_spent();
         Ok(cell)
+    }
+
+    /// Raises the request of a budget that is spent from the beginning.
+    pub(crate) fn raise_spent(self: &Arc<Self>) {
+        // Poll quotas bind the tasks inside one by one, not the region, and
+        // inherited pools answer for themselves.
+        let own = Budget {
+            poll_quota: u32::MAX,
+            cost_quota: self.meter.own(),
+            ..self.budget
+        };
+        let now = own.deadline.map_or(Time::ZERO, |_| self.tree.world.now());
+        if let Some(kind) = own.spent(now) {
+            cancel::cancel_region(self, CancelReason::new(kind));
+        }
+    }
+
+    /// What is left of its budget.
+    pub(crate) fn budget_left(&self) -> Budget {
+        Budget {
+            cost_quota: meter::left(self),
+            ..self.budget
+        }
     }
 
     /// The task whose code the body is.
@@ -528,6 +562,9 @@ impl RegionCell {
 
     /// Carries out what a rule returned; no lock is held.
     pub(crate) fn carry_out(self: &Arc<Self>, next: Next) {
+        if next.finalizing {
+            self.emit(|| Event::RegionFinalizing { region: self.id });
+        }
         match next.sweep {
             Sweep::Nobody => {}
             Sweep::End => cancel::end_region(self),

@@ -21,7 +21,7 @@ use crate::types::id::{RegionId, TaskId};
 use crate::types::policy::Name;
 use crate::types::slots::Key;
 use crate::world::runnable::Header;
-use crate::world::{Hint, World};
+use crate::world::{Hint, Home, World};
 use std::cell::UnsafeCell;
 use std::future::Future;
 use std::mem::MaybeUninit;
@@ -182,7 +182,10 @@ where
             region: region.id,
             parent: None,
             opener: task.id(),
+            shielded: false,
         });
+        cancel::arm_region(&region);
+        region.raise_spent();
         let _listening = Listening::begin(world, &task);
         task.clone().enqueue(Hint::Spawned);
         drive(&RootRef { task: task.clone() });
@@ -311,7 +314,9 @@ fn root_task(
             generation: 0,
         },
         role: Role::Foreground,
+        home: Home::default(),
         rank: AtomicU8::new(0),
+        ended: AtomicU8::new(0),
         borrowed: Borrowed::default(),
         promises: AtomicPtr::new(std::ptr::null_mut()),
         join: JoinSlot::default(),

@@ -8,12 +8,14 @@ use super::task::{Control, Head, TaskRef};
 use super::{cancel, lock, state};
 use crate::kernel::region::{Refused, Role};
 use crate::types::budget::Budget;
+use crate::types::cancel::CancelReason;
 use crate::types::event::Event;
 use crate::types::id::TaskId;
 use crate::types::policy::Name;
 use crate::types::slots::Key;
-use crate::world::Hint;
+use crate::types::time::Time;
 use crate::world::runnable::Header;
+use crate::world::{Hint, Home};
 use std::cell::UnsafeCell;
 use std::future::Future;
 use std::ptr::NonNull;
@@ -28,6 +30,8 @@ pub(crate) struct Admission {
     pub(crate) budget: Budget,
     /// Its future guards code that cannot be dropped.
     pub(crate) pinned: bool,
+    /// Where it is polled; means something only if its outputs are settled as local.
+    pub(crate) home: Home,
     /// It belongs to the runtime: admitted in any state, nobody's failure.
     driver: bool,
 }
@@ -70,13 +74,23 @@ where
         .budget
         .deadline
         .filter(|own| region.budget.deadline.is_none_or(|at| *own < at));
+    if deadline.or(region.budget.deadline).is_some() {
+        bits |= state::TIMED;
+    }
+    // The quota of a region binds each of its tasks separately; its cost quota is a pool.
+    let own = Budget {
+        deadline,
+        poll_quota: region.budget.poll_quota.min(admission.budget.poll_quota),
+        ..admission.budget
+    };
     let mut control = None;
-    if !admission.name.is_none() || deadline.is_some() || admission.budget.poll_quota != u32::MAX {
+    if !driver && (!admission.name.is_none() || own.limits()) {
         let mut c = Box::<Control>::default();
         c.name = admission.name;
         c.deadline = deadline;
-        c.record.poll_quota = admission.budget.poll_quota;
-        if admission.budget.poll_quota != u32::MAX {
+        c.record.poll_quota = own.poll_quota;
+        c.record.cost_quota = own.cost_quota;
+        if own.poll_quota != u32::MAX {
             bits |= state::METERED;
         }
         control = Some(c);
@@ -96,7 +110,9 @@ where
             generation: 0,
         },
         role,
+        home: admission.home,
         rank: AtomicU8::new(0),
+        ended: AtomicU8::new(0),
         borrowed: Borrowed::default(),
         promises: AtomicPtr::new(std::ptr::null_mut()),
         join: JoinSlot::default(),
@@ -137,8 +153,14 @@ where
         task: handle.id(),
         region: region.id,
     });
-    if let Some(deadline) = deadline {
-        cancel::arm_task(&handle, deadline);
+    if own.limits() && !driver {
+        let now = deadline.map_or(Time::ZERO, |_| region.tree.world.now());
+        match (own.spent(now), deadline) {
+            // Before it is enqueued, so that it ends without being polled.
+            (Some(kind), _) => cancel::cancel_task(&handle, CancelReason::new(kind)),
+            (None, Some(deadline)) => cancel::arm_task(&handle, deadline),
+            (None, None) => {}
+        }
     }
     runnable.enqueue(Hint::Spawned);
     Ok(handle)

@@ -15,6 +15,7 @@
 //! | HANDLE | at birth | when the handle is dropped without the outcome | someone may read the outcome |
 //! | JOIN_WAKER | by a waiting handle | by the handle, to change its waker | the join slot holds a waker and belongs to the completer |
 //! | CONTROL | with the first use of the control | never | the cold side of the task exists |
+//! | TIMED | at birth | never | a deadline binds the task: a checkpoint reads the clock |
 //! | SWEPT | by the first sweep of its region, unless CONTROL is set | never | asked to cancel, and the region says why |
 //! | SEEN | by the first checkpoint that fails, if SWEPT and not CONTROL | never | a swept task knows |
 //! | GRACED | by the first poll of a swept task without control | never | its next poll is counted |
@@ -44,10 +45,11 @@ pub(crate) const HANDLE: usize = 1 << 9;
 pub(crate) const JOIN_WAKER: usize = 1 << 10;
 pub(crate) const DRIVER: usize = 1 << 11;
 pub(crate) const CONTROL: usize = 1 << 12;
-pub(crate) const SWEPT: usize = 1 << 13;
-pub(crate) const SEEN: usize = 1 << 14;
-pub(crate) const GRACED: usize = 1 << 15;
-pub(crate) const REF: usize = 1 << 16;
+pub(crate) const TIMED: usize = 1 << 13;
+pub(crate) const SWEPT: usize = 1 << 14;
+pub(crate) const SEEN: usize = 1 << 15;
+pub(crate) const GRACED: usize = 1 << 16;
+pub(crate) const REF: usize = 1 << 17;
 
 /// Bits that make a poll look closer before it starts.
 pub(crate) const SLOW: usize = CANCEL | ESCALATE | METERED | FINALIZING;
@@ -181,7 +183,7 @@ pub(crate) fn clear(state: &AtomicUsize, bits: usize) -> usize {
 pub(crate) fn retain(state: &AtomicUsize) {
     let before = state.fetch_add(REF, Ordering::Relaxed);
     if before > usize::MAX / 2 {
-        // 2^47 references: only a leak in a loop gets here, and going on would free live memory.
+        // 2^46 references: only a leak in a loop gets here, and going on would free live memory.
         std::process::abort();
     }
 }

@@ -2,6 +2,7 @@
 
 use super::join::JoinSlot;
 use super::lending::Borrowed;
+use super::link::Entry;
 use super::lock;
 use super::obligation::Promises;
 use super::region::RegionCell;
@@ -16,7 +17,7 @@ use crate::types::policy::Name;
 use crate::types::slots::{Key, Slots};
 use crate::types::time::Time;
 use crate::world::runnable::Header;
-use crate::world::{Chain, Hint, Lane, Runnable, TimerKey};
+use crate::world::{Chain, Hint, Home, Lane, Runnable, TimerKey};
 use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
@@ -40,8 +41,13 @@ pub(crate) struct Head {
     /// The task's place among the region's children; written once, before the task is shared.
     pub(crate) seat: Key,
     pub(crate) role: Role,
+    /// Where it is polled, if it must not change threads.
+    pub(crate) home: Home,
     /// Rank of the strongest request so far, for the cancel lane.
     pub(crate) rank: AtomicU8,
+    /// How badly it ended, as a [`Severity`](crate::types::outcome::Severity); 0 for a
+    /// value, and for an end that was asked for. Says something once it is complete.
+    pub(crate) ended: AtomicU8,
     /// Urgency borrowed from who waits for this task.
     pub(crate) borrowed: Borrowed,
     pub(crate) promises: AtomicPtr<Promises>,
@@ -67,6 +73,8 @@ pub(crate) struct Control {
     /// Wakers, other than the task's own, to wake when a request comes.
     pub(crate) cancel_wakers: Slots<Waker>,
     pub(crate) alarm: Option<TimerKey>,
+    /// The tasks it is linked to.
+    pub(crate) links: Slots<Entry>,
 }
 
 /// A counted reference to a task.
@@ -125,6 +133,12 @@ impl TaskRef {
 
     pub(crate) fn is_complete(&self) -> bool {
         self.state() & state::COMPLETE != 0
+    }
+
+    /// Whether a deadline binds the task. One load.
+    #[inline]
+    pub(crate) fn is_timed(&self) -> bool {
+        self.head().header.state.load(Ordering::Relaxed) & state::TIMED != 0
     }
 
     /// Whether the task's future guards code that cannot be dropped.
@@ -232,12 +246,21 @@ impl TaskRef {
     /// Defers work to the end of the task. What is deferred to a task that has
     /// ended is dropped unrun.
     pub(crate) fn defer(&self, finalizer: Finalizer) {
-        self.with_control(|c| c.defers.push(finalizer));
+        let index = self.with_control(|c| {
+            c.defers.push(finalizer);
+            c.defers.len() - 1
+        });
         // Work that refers to its own task would keep it, and itself, for ever.
         if self.is_complete() {
             let late = self.with_control(|c| std::mem::take(&mut c.defers));
             drop(late);
+            return;
         }
+        self.emit(|| Event::Deferred {
+            region: self.region().id,
+            task: Some(self.id()),
+            index: index as u32,
+        });
     }
 
     /// Reads the control, if there is one: one load for the many tasks that have none.
@@ -334,13 +357,20 @@ impl TaskRef {
         }
     }
 
-    /// The effective budget: the region's, and the task's own deadline.
+    /// The task's own limits, as far as they are not used up.
+    pub(crate) fn own_budget(&self) -> Budget {
+        let own = self.peek_control(|c| Budget {
+            deadline: c.deadline,
+            poll_quota: c.record.poll_quota,
+            cost_quota: c.record.cost_quota,
+            ..Budget::INFINITE
+        });
+        own.unwrap_or_default()
+    }
+
+    /// What is left of the limits that bind the task: its own and its region's.
     pub(crate) fn budget(&self) -> Budget {
-        let mut budget = self.region().budget;
-        if let Some(own) = self.peek_control(|c| c.deadline).flatten() {
-            budget = budget.meet(Budget::new().with_deadline(own));
-        }
-        budget
+        self.region().budget_left().meet(self.own_budget())
     }
 
     /// Wakes the task and everything in it that waits with a waker of its own.

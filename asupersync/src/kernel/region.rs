@@ -92,6 +92,8 @@ pub struct Next {
     pub sweep: Sweep,
     /// Whether whoever drives the region has something to do now.
     pub notify_driver: bool,
+    /// Whether nothing is alive from here on but what finalizers bring.
+    pub finalizing: bool,
 }
 
 /// The end of a child, as the record counts it.
@@ -292,7 +294,8 @@ impl RegionRecord {
         // The driver is always told: the body must see the request too.
         Next {
             sweep,
-            notify_driver: true | next.notify_driver,
+            notify_driver: true,
+            ..next
         }
     }
 
@@ -373,6 +376,7 @@ impl RegionRecord {
         if self.state == RegionState::Draining && !self.body_live && self.alive() == 0 {
             self.state = RegionState::Finalizing;
             next.notify_driver = true;
+            next.finalizing = true;
         } else if self.state == RegionState::Finalizing && self.alive() == 0 {
             // A shielded region of a finalizer closed.
             next.notify_driver = true;

@@ -19,7 +19,7 @@ use crate::types::time::Time;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Checkpoints that one mask can let pass.
+/// Checkpoints that a mask lets pass unless it says otherwise.
 pub const MASK_DEFERRALS: u32 = 64;
 /// Masks that may be nested.
 pub const MASK_DEPTH: u32 = 8;
@@ -108,6 +108,8 @@ pub struct TaskRecord {
     pub deferrals: u32,
     /// Polls left of its work budget.
     pub poll_quota: u32,
+    /// Cost units left of its work budget; `None` is unlimited.
+    pub cost_quota: Option<u64>,
     /// The note of its last checkpoint.
     pub note: Option<&'static str>,
 }
@@ -123,6 +125,7 @@ impl Default for TaskRecord {
             mask_depth: 0,
             deferrals: 0,
             poll_quota: u32::MAX,
+            cost_quota: None,
             note: None,
         }
     }
@@ -240,12 +243,12 @@ impl TaskRecord {
 
     /// A mask begins; `false` when masks are nested too deeply. Only the
     /// outermost brings deferrals, so nesting cannot renew them.
-    pub fn mask(&mut self) -> bool {
+    pub fn mask(&mut self, deferrals: u32) -> bool {
         if self.mask_depth == MASK_DEPTH {
             return false;
         }
         if self.mask_depth == 0 {
-            self.deferrals = MASK_DEFERRALS;
+            self.deferrals = deferrals;
         }
         self.mask_depth += 1;
         true
@@ -275,6 +278,13 @@ impl TaskRecord {
         let spent = self.poll_quota == 0;
         self.poll_quota = self.poll_quota.saturating_sub(1);
         Ok(spent)
+    }
+
+    /// The task uses up `cost` units; what was left to it before, if it has a quota.
+    pub fn charge(&mut self, cost: u64) -> Option<u64> {
+        let before = self.cost_quota?;
+        self.cost_quota = Some(before.saturating_sub(cost));
+        Some(before)
     }
 
     /// The body ended.
@@ -331,7 +341,7 @@ mod tests {
             phase: TaskPhase::Running,
             ..TaskRecord::default()
         };
-        assert!(r.mask());
+        assert!(r.mask(MASK_DEFERRALS));
         assert_eq!(
             r.request(reason(CancelKind::User), Time::ZERO, LIMITS),
             Requested::Fresh
@@ -353,12 +363,12 @@ mod tests {
     #[test]
     fn nested_masks_do_not_renew_deferrals() {
         let mut r = TaskRecord::default();
-        assert!(r.mask());
+        assert!(r.mask(MASK_DEFERRALS));
         r.deferrals = 1;
         for _ in 1..MASK_DEPTH {
-            assert!(r.mask());
+            assert!(r.mask(MASK_DEFERRALS));
         }
-        assert!(!r.mask(), "one deeper than allowed");
+        assert!(!r.mask(MASK_DEFERRALS), "one deeper than allowed");
         assert_eq!(r.deferrals, 1);
     }
 
@@ -426,7 +436,7 @@ mod tests {
                         }
                     },
                     Step::Poll => drop(r.polled()),
-                    Step::Mask => drop(r.mask()),
+                    Step::Mask => drop(r.mask(MASK_DEFERRALS)),
                     Step::BodyEnds if r.phase < TaskPhase::Finalizing => r.body_ended(),
                     Step::Completes if r.phase == TaskPhase::Finalizing => r.completed(),
                     Step::BodyEnds | Step::Completes => {}

@@ -133,13 +133,18 @@ fn canonical(event: &Event) -> ([u64; WORDS], usize) {
             region,
             parent,
             opener,
+            shielded,
         } => form(&[
-            1,
+            if shielded { 31 } else { 1 },
             of_region(region),
             parent.map_or(u64::MAX, of_region),
             of_task(opener),
         ]),
-        Event::RegionCancelled { region, kind } => form(&[2, of_region(region), of_kind(kind)]),
+        Event::RegionCancelled {
+            region,
+            kind,
+            swept,
+        } => form(&[if swept { 32 } else { 2 }, of_region(region), of_kind(kind)]),
         Event::RegionHandedOver { region } => form(&[3, of_region(region)]),
         Event::RegionFinalizing { region } => form(&[4, of_region(region)]),
         Event::RegionClosed { region } => form(&[5, of_region(region)]),
@@ -168,10 +173,18 @@ fn canonical(event: &Event) -> ([u64; WORDS], usize) {
             let what = of_obligation(kind) << 8 | of_resolution(how);
             form(&[16, of_task(task), u64::from(slot), what])
         }
+        Event::Deferred {
+            region,
+            task,
+            index,
+        } => form(&[33, of_region(region), of_owner(task), u64::from(index)]),
+        Event::FinalizerBegan {
+            region,
+            task,
+            index,
+        } => form(&[34, of_region(region), of_owner(task), u64::from(index)]),
         Event::FinalizerRan { region } => form(&[17, of_region(region)]),
-        Event::StillRunning { region, task } => {
-            form(&[30, of_region(region), task.map_or(u64::MAX, of_task)])
-        }
+        Event::StillRunning { region, task } => form(&[30, of_region(region), of_owner(task)]),
         Event::TimerSet { due } => form(&[18, due.as_nanos()]),
         Event::TimerFired { due } => form(&[19, due.as_nanos()]),
         Event::TimerCancelled { due } => form(&[20, due.as_nanos()]),
@@ -208,6 +221,11 @@ fn of_region(id: RegionId) -> u64 {
 
 fn of_task(id: TaskId) -> u64 {
     u64::from(id.generation()) << 32 | u64::from(id.slot())
+}
+
+/// The task whose it is, if it is not its region's.
+fn of_owner(task: Option<TaskId>) -> u64 {
+    task.map_or(u64::MAX, of_task)
 }
 
 fn of_kind(kind: CancelKind) -> u64 {

@@ -22,11 +22,12 @@ use crate::types::event::Event;
 use crate::types::id::TaskId;
 use crate::types::time::Time;
 use crate::world::timers::Timers;
-use crate::world::{Hint, Job, Lane, Net, Runnable, Shutdown, TimerKey, World};
+use crate::world::{Hint, Home, Job, Lane, Net, Runnable, Shutdown, TimerKey, World};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Waker};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 /// Events per step before a run is given up: far above what any poll does, and
@@ -45,6 +46,8 @@ pub(super) struct LabWorld {
     net: VirtualNet,
     shutdown: Shutdown,
     strict: bool,
+    /// The thread that made the lab, and on which it runs everything.
+    thread: ThreadId,
 }
 
 /// The part that sockets share.
@@ -134,6 +137,7 @@ impl LabWorld {
             core,
             shutdown: Shutdown::default(),
             strict: config.strict,
+            thread: thread::current().id(),
         }
     }
 
@@ -429,6 +433,10 @@ impl World for LabWorld {
 
     fn enqueue(&self, task: Runnable, _hint: Hint) {
         self.core.lock().ready.push_back(Entry::Task(task));
+    }
+
+    fn stay(&self) -> Option<Home> {
+        (thread::current().id() == self.thread).then(Home::default)
     }
 
     fn timer_set(&self, due: Time, waker: &Waker) -> TimerKey {

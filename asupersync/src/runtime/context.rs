@@ -2,9 +2,10 @@
 
 use super::park::{Parker, Place};
 use super::patience::{Patience, SPIN};
+use super::pinned::Pinned;
 use super::shared::Shared;
 use super::{lock, reactor::Reactor};
-use crate::world::Runnable;
+use crate::world::{Home, Runnable};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -74,6 +75,12 @@ impl Context {
         }
     }
 
+    /// Where tasks stay that are started on this thread.
+    pub(super) fn home(&self) -> Option<Home> {
+        let worker = || Some(Home(self.local.as_ref()?.index as u32));
+        self.seat.as_ref().map(|seat| seat.home).or_else(worker)
+    }
+
     /// Whether this thread serves `shared` now, or will again once what it serves now has ended.
     pub(super) fn is_inside(shared: &Shared) -> bool {
         CURRENT.with_borrow(|current| {
@@ -125,11 +132,16 @@ pub(super) struct Seat {
     address: AtomicUsize,
     task: Mutex<Option<Runnable>>,
     ready: AtomicBool,
+    /// Where tasks stay that were started on this thread.
+    pub(super) home: Home,
+    pub(super) pinned: Pinned,
+    /// How many those are.
+    pub(super) guests: AtomicUsize,
     pub(super) parker: Parker,
 }
 
 impl Seat {
-    pub(super) fn new() -> Arc<Self> {
+    pub(super) fn new(home: Home) -> Arc<Self> {
         let parker = Parker::new();
         parker.adopt();
         let ready = AtomicBool::new(false);
@@ -137,6 +149,9 @@ impl Seat {
             address: AtomicUsize::new(0),
             task: Mutex::new(None),
             ready,
+            home,
+            pinned: Pinned::new(),
+            guests: AtomicUsize::new(0),
             parker,
         })
     }
@@ -160,6 +175,11 @@ impl Seat {
         self.ready.load(Ordering::SeqCst)
     }
 
+    /// Whether there is anything to run here.
+    fn has_task(&self) -> bool {
+        self.is_ready() || !self.pinned.is_empty()
+    }
+
     pub(super) fn take(&self) -> Option<Runnable> {
         if !self.ready.load(Ordering::Relaxed) {
             return None;
@@ -171,12 +191,12 @@ impl Seat {
     /// Sleeps until the root task or a permit is here.
     pub(super) fn sleep(&self, patience: &mut Patience) {
         // A permit may be left of a time when nobody slept: no wait to learn from.
-        if self.parker.take_permit() || patience.spin(|| self.is_ready()) {
+        if self.parker.take_permit() || patience.spin(|| self.has_task()) {
             return;
         }
         let start = Instant::now();
         if self.parker.prepare(Place::Lot) {
-            if !self.is_ready() {
+            if !self.has_task() {
                 self.parker.sleep(None);
             }
             self.parker.finish();

@@ -125,6 +125,18 @@ fn cancel_reason(e: &dyn Any) -> Option<&CancelReason> {
         .or_else(|| look::<std::io::Error>(e))
         .or_else(|| look::<RegionError>(e))
         .or_else(|| look::<TimeoutError>(e))
+        .or_else(|| look::<Error>(e))
+        .or_else(|| in_anyhow(e))
+}
+
+#[cfg(feature = "anyhow")]
+fn in_anyhow(e: &dyn Any) -> Option<&CancelReason> {
+    reason_in(&**e.downcast_ref::<anyhow::Error>()?)
+}
+
+#[cfg(not(feature = "anyhow"))]
+fn in_anyhow(_: &dyn Any) -> Option<&CancelReason> {
+    None
 }
 
 /// Runs `main`: SIGTERM and SIGINT ask it to stop, and the report decides about the exit code.

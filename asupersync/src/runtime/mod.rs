@@ -7,6 +7,7 @@
 //! | [`worker`] | the loop of one worker: run, look around, search, sleep |
 //! | [`ring`] | the ready tasks of one worker |
 //! | [`injector`] | ready tasks that belong to no worker |
+//! | [`pinned`] | ready tasks that stay on one thread |
 //! | [`idle`] | who sleeps, who searches, whom to wake |
 //! | [`watch`] | looking after workers that are kept busy by one task |
 //! | [`park`], [`slack`], [`patience`] | how a thread sleeps and is woken, how exactly, and whether to spin before |
@@ -33,6 +34,7 @@ mod idle;
 mod injector;
 mod park;
 mod patience;
+mod pinned;
 mod reactor;
 mod ring;
 mod shared;
@@ -52,7 +54,7 @@ use crate::cx::{RegionError, Scope, run_root};
 use crate::exec::drive::Reported;
 use crate::exec::region::RegionOptions;
 use crate::types::error::Error;
-use crate::world::World;
+use crate::world::{Runnable, World};
 use context::{Context, Local, Seat};
 use crew::Crew;
 use hooks::Hooks;
@@ -202,7 +204,7 @@ impl Runtime {
             "block_on was called by code that this runtime runs, which would wait for itself; \
              await the future, or open a region for it"
         );
-        let seat = Seat::new();
+        let seat = Seat::new(self.shared.new_home());
         let _seated = Seated {
             shared: &self.shared,
             seat: &seat,
@@ -218,6 +220,8 @@ impl Runtime {
     /// Runs all tasks here, or only the root if another thread does already.
     fn drive_all(&self, seat: &Arc<Seat>, done: &dyn Fn() -> bool) {
         let mut patience = Patience::default();
+        // Tasks of another thread's program may have been started on this thread.
+        let done = &|| done() && seat.guests.load(Ordering::Relaxed) == 0;
         while !done() {
             if !self.shared.driven.swap(true, Ordering::SeqCst) {
                 let _driving = Driving(&self.shared);
@@ -226,8 +230,8 @@ impl Runtime {
                 let _entered = context.enter();
                 let _hooks = self.hooks.enter();
                 Worker::new(&self.shared, context).run_until(done);
-            } else if let Some(root) = seat.take() {
-                root.run();
+            } else if let Some(task) = seat.take().or_else(|| seat.pinned.pop()) {
+                task.run();
             } else {
                 seat.sleep(&mut patience);
             }
@@ -235,14 +239,15 @@ impl Runtime {
     }
 }
 
-/// Runs the root task whenever it is ready.
+/// Runs the root task, and those that stay on this thread, whenever they are ready.
 fn drive_root(seat: &Seat, done: &dyn Fn() -> bool) {
     let mut patience = Patience::default();
     while !done() {
-        match seat.take() {
-            Some(root) => root.run(),
-            None => seat.sleep(&mut patience),
+        let (root, pinned) = (seat.take(), seat.pinned.pop());
+        if root.is_none() && pinned.is_none() {
+            seat.sleep(&mut patience);
         }
+        root.into_iter().chain(pinned).for_each(Runnable::run);
     }
 }
 

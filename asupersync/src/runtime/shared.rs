@@ -6,6 +6,7 @@
 //! | a worker, after a yield or in a batch of events | its queue |
 //! | another thread | the injector |
 //! | any, asked to cancel or with a deadline | the urgent lanes of the worker, or those for outside threads |
+//! | any, but must stay on a thread | that thread |
 //! | any, the root of a `block_on` call | that call's seat |
 
 use super::blocking::Blocking;
@@ -15,6 +16,7 @@ use super::idle::Idle;
 use super::injector::Injector;
 use super::lock;
 use super::park::Parker;
+use super::pinned::Pinned;
 use super::reactor::Reactor;
 use super::ring::{Ring, Slot, Word};
 use super::sockets::Sockets;
@@ -22,11 +24,11 @@ use crate::sched::Urgent;
 use crate::types::event::Event;
 use crate::types::id::TaskId;
 use crate::types::time::Time;
-use crate::world::{Chain, Hint, Job, Lane, Net, Runnable, Shutdown, TimerKey, World};
+use crate::world::{Chain, Hint, Home, Job, Lane, Net, Runnable, Shutdown, TimerKey, World};
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, Weak};
 use std::task::Waker;
 use std::time::Instant;
@@ -52,6 +54,8 @@ pub(super) struct Shared {
     shutdown: Shutdown,
     /// Seats of the `block_on` calls in progress.
     pub(super) seats: Mutex<Vec<Arc<Seat>>>,
+    /// Seats there have been.
+    seats_made: AtomicU32,
     /// Set once, when the runtime is dropped.
     pub(super) closing: AtomicBool,
     /// Current-thread: whether some thread runs the tasks now.
@@ -81,6 +85,7 @@ pub(super) struct Remote {
     /// The task made ready last; its data is in the worker's cache.
     pub(super) lifo: Slot<Runnable>,
     pub(super) urgent: Lanes,
+    pub(super) pinned: Pinned,
     /// Whether it sleeps, or is about to, or has just been woken.
     pub(super) asleep: AtomicBool,
     pub(super) parker: Parker,
@@ -185,6 +190,7 @@ impl Shared {
             queue: Ring::new(),
             lifo: Slot::new(),
             urgent: Lanes::new(),
+            pinned: Pinned::new(),
             asleep: AtomicBool::new(false),
             parker: Parker::new(),
         };
@@ -202,6 +208,7 @@ impl Shared {
             blocking,
             shutdown: Shutdown::default(),
             seats: Mutex::new(Vec::new()),
+            seats_made: AtomicU32::new(0),
             closing: AtomicBool::new(false),
             driven: AtomicBool::new(false),
             waits_until: AtomicU64::new(0),
@@ -255,7 +262,7 @@ impl Shared {
         self.workers[local.index].urgent.with(|lanes| {
             while let Some(task) = tasks.pop() {
                 match task.lane() {
-                    _ if task.is_root() => rest.push(task),
+                    _ if task.is_root() || task.home().is_some() => rest.push(task),
                     Lane::Ready => rest.push(task),
                     Lane::Cancel { priority } => lanes.push_cancel(priority, task),
                     Lane::Timed { deadline } => lanes.push_timed(deadline, task),
@@ -346,10 +353,46 @@ impl Shared {
         // Without a seat its call has returned, and the task is dropped here.
         if let Some(seat) = seat {
             seat.put(task);
-            seat.unpark(&self.reactor);
-            if self.flavour == Flavour::CurrentThread {
-                self.notify_single();
+            self.unpark_seat(&seat);
+        }
+    }
+
+    /// A home for the thread that is about to call `block_on`: workers have the
+    /// first numbers. Seats that are there at a time have different ones.
+    pub(super) fn new_home(&self) -> Home {
+        let workers = self.workers.len() as u32;
+        let number = self.seats_made.fetch_add(1, Ordering::Relaxed);
+        Home(workers + number % (u32::MAX - workers))
+    }
+
+    fn seat_at(&self, home: Home) -> Option<Arc<Seat>> {
+        let seats = lock(&self.seats);
+        seats.iter().find(|seat| seat.home == home).cloned()
+    }
+
+    /// Adds a task that stays at `home`.
+    fn push_pinned(&self, task: Runnable, home: Home) {
+        let here = Context::with(self, |c| c.and_then(Context::home)) == Some(home);
+        // As in `push_outside`.
+        let _held = self.me.upgrade();
+        if let Some(remote) = self.workers.get(home.0 as usize) {
+            remote.pinned.push(task);
+            if !here {
+                self.unpark(home.0 as usize);
             }
+        } else if let Some(seat) = self.seat_at(home) {
+            seat.pinned.push(task);
+            if !here {
+                self.unpark_seat(&seat);
+            }
+        }
+        // Without a seat its call has been left by a panic, and the task is dropped here.
+    }
+
+    fn unpark_seat(&self, seat: &Seat) {
+        seat.unpark(&self.reactor);
+        if self.flavour == Flavour::CurrentThread {
+            self.notify_single();
         }
     }
 
@@ -364,7 +407,12 @@ impl Shared {
     pub(super) fn discard_tasks(&self) -> usize {
         let mut discarded = 0;
         loop {
-            let pop = |w: &Remote| w.lifo.take().or_else(|| w.queue.pop());
+            let pop = |w: &Remote| {
+                w.lifo
+                    .take()
+                    .or_else(|| w.queue.pop())
+                    .or_else(|| w.pinned.pop())
+            };
             let queues = self.workers.iter().find_map(pop);
             let urgent = || {
                 let mut shards = self
@@ -415,6 +463,9 @@ impl World for Shared {
         if task.is_root() {
             return self.push_root(task);
         }
+        if let Some(home) = task.home() {
+            return self.push_pinned(task, home);
+        }
         let rest = Context::with(self, |context| match context {
             Some(Context {
                 local: Some(local), ..
@@ -438,6 +489,24 @@ impl World for Shared {
         });
         while let Some(task) = rest.pop() {
             self.enqueue(task, hint);
+        }
+    }
+
+    fn stay(&self) -> Option<Home> {
+        Context::with(self, |context| {
+            let context = context?;
+            if let Some(seat) = &context.seat {
+                seat.guests.fetch_add(1, Ordering::Relaxed);
+            }
+            context.home()
+        })
+    }
+
+    fn leave(&self, home: Home) {
+        if let Some(seat) = self.seat_at(home)
+            && seat.guests.fetch_sub(1, Ordering::Relaxed) == 1
+        {
+            self.unpark_seat(&seat);
         }
     }
 

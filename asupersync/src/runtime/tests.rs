@@ -69,6 +69,7 @@ static VTABLE: Vtable = Vtable {
     take,
     discard,
     root: false,
+    home: None,
 };
 
 fn task(log: &Arc<Log>, number: usize, lane: Lane) -> Runnable {

@@ -16,6 +16,7 @@
 use super::context::{Context, Local};
 use super::park::Place;
 use super::patience::{Patience, SPIN};
+use super::pinned::Pinned;
 use super::shared::{Flavour, QUEUE, Remote, Shared, random_word};
 use super::slack::ExactTimers;
 use super::watch;
@@ -161,6 +162,23 @@ impl<'a> Worker<'a> {
         {
             self.local().ready.borrow_mut().push_back(root);
         }
+        // Tasks that stay on this thread and all others take turns.
+        if self.turn.is_multiple_of(2)
+            && let Some(task) = self.pinned().pop()
+        {
+            return Some(task);
+        }
+        self.next_shared().or_else(|| self.pinned().pop())
+    }
+
+    fn pinned(&self) -> &Pinned {
+        match &self.context.seat {
+            Some(seat) => &seat.pinned,
+            None => &self.remote().pinned,
+        }
+    }
+
+    fn next_shared(&mut self) -> Option<Runnable> {
         let remote = self.remote();
         if !self.shared.outside.looks_empty() {
             remote.urgent.take_from(&self.shared.outside, true);
@@ -295,12 +313,17 @@ impl<'a> Worker<'a> {
     /// `true` when there is a reason to look again. As long as it is a
     /// searcher, nobody is woken for what it will find.
     fn linger(&mut self, done: &impl Fn() -> bool) -> bool {
-        let shared = self.shared;
+        if !self.searching {
+            return false;
+        }
+        let mut patience = std::mem::take(&mut self.patience);
         let arrived = || {
-            let peers = || shared.workers.iter().any(|w| !w.queue.is_empty());
-            shared.has_arrivals() || peers() || done()
+            let peers = || self.shared.workers.iter().any(|w| !w.queue.is_empty());
+            self.shared.has_arrivals() || peers() || !self.pinned().is_empty() || done()
         };
-        self.searching && self.patience.spin(arrived)
+        let arrived = patience.spin(arrived);
+        self.patience = patience;
+        arrived
     }
 
     /// Announces a sleep, looks once more, and sleeps: in the reactor if nobody else does.
@@ -449,6 +472,7 @@ impl<'a> Worker<'a> {
             .as_ref()
             .is_some_and(|seat| seat.is_ready());
         seated
+            || !self.pinned().is_empty()
             || !shared.injector.is_empty()
             || !shared.outside.is_empty()
             || shared

@@ -6,7 +6,8 @@
 #[cfg(unix)]
 pub use unix::Installed;
 
-/// Delivers SIGTERM and SIGINT to `shutdown` until the value is dropped.
+/// Delivers SIGTERM and SIGINT to `shutdown` until the value is dropped. After the
+/// last of them they do again what they did before the first.
 ///
 /// # Errors
 /// The system's, when it refuses a socket, a handler or a thread.
@@ -17,33 +18,29 @@ pub fn install(world: &std::sync::Arc<dyn crate::world::World>) -> std::io::Resu
 
 #[cfg(unix)]
 mod unix {
+    use super::super::handler::{Listener, RAISED};
     use crate::world::World;
-    use signal_hook_registry::{SigId, register, unregister};
     use std::io::{self, Read, Write};
     use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixStream;
     use std::sync::Arc;
     use std::thread::JoinHandle;
 
-    const SIGNALS: [i32; 2] = [libc::SIGTERM, libc::SIGINT];
-    /// What the handler writes, and what ends the thread.
-    const RAISED: u8 = 1;
+    /// What ends the thread.
     const END: u8 = 0;
 
     /// Signals are delivered while it lives.
     #[derive(Debug)]
     pub struct Installed {
-        /// Declared first: handlers are gone before the socket they write to is closed.
-        handlers: Vec<SigId>,
-        end: Arc<UnixStream>,
+        /// `None` once the handler writes no more: before the socket is closed.
+        listener: Option<Listener>,
+        end: UnixStream,
         thread: Option<JoinHandle<()>>,
     }
 
     impl Installed {
         pub(super) fn new(world: Arc<dyn World>) -> io::Result<Self> {
-            let (mut receiver, sender) = UnixStream::pair()?;
-            // A handler must not wait, whatever happens on the other side.
-            sender.set_nonblocking(true)?;
+            let (mut receiver, end) = UnixStream::pair()?;
             let deliver = move || {
                 let mut byte = [END];
                 // Closed, or told to: either way nothing more will come.
@@ -54,45 +51,21 @@ mod unix {
             let thread = std::thread::Builder::new()
                 .name("signals".into())
                 .spawn(deliver)?;
-            let end = Arc::new(sender);
             let mut installed = Installed {
-                handlers: Vec::new(),
+                listener: None,
                 end,
                 thread: Some(thread),
             };
-            for signal in SIGNALS {
-                let sender = Arc::clone(&installed.end);
-                let write = move || {
-                    let byte = [RAISED];
-                    // SAFETY: `send` is async-signal-safe, the descriptor is kept
-                    // open by `sender`, and the buffer lives on this stack. With a
-                    // full socket the signal was raised often enough already.
-                    unsafe {
-                        libc::send(
-                            sender.as_raw_fd(),
-                            byte.as_ptr().cast(),
-                            1,
-                            libc::MSG_DONTWAIT,
-                        )
-                    };
-                };
-                // SAFETY: the action calls one async-signal-safe function, and
-                // keeps the thread's `errno` only as far as `send` changes it,
-                // which the registry restores.
-                installed.handlers.push(unsafe { register(signal, write) }?);
-            }
+            installed.listener = Some(Listener::new(installed.end.as_raw_fd())?);
             Ok(installed)
         }
     }
 
     impl Drop for Installed {
         fn drop(&mut self) {
-            for handler in self.handlers.drain(..) {
-                unregister(handler);
-            }
-            // The socket is empty enough for one byte: the thread reads it all the time.
-            let _ = self.end.set_nonblocking(false);
-            let _ = (&*self.end).write_all(&[END]);
+            self.listener = None;
+            // The thread reads all the time, so there is room for one byte soon.
+            let _ = self.end.write_all(&[END]);
             if let Some(thread) = self.thread.take() {
                 let _ = thread.join();
             }

@@ -3,6 +3,8 @@
 //! The first SIGTERM or SIGINT resolves every [`ShutdownSignal`]; if nobody
 //! waits for one, it cancels the root region. The second cancels it in any case.
 
+#[cfg(unix)]
+mod handler;
 mod install;
 mod shutdown;
 

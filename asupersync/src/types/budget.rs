@@ -1,8 +1,19 @@
 //! How much a task may use: time, polls, cost, and how urgent it is.
 //!
 //! Budgets are a product of four chains, hence a bounded distributive lattice:
-//! [`Budget::meet`] is "obey both", [`Budget::join`] is "obey either".
+//! [`Budget::meet`] is "obey both", [`Budget::join`] is "obey either". A bounded
+//! distributive lattice is a commutative idempotent semiring, with ⊕ = `join`,
+//! whose zero is [`Budget::ZERO`], and ⊗ = `meet`, whose one is
+//! [`Budget::INFINITE`]. `asupersync/tests/laws.rs` checks the laws.
+//!
+//! | limit | binds | spent when | request |
+//! |---|---|---|---|
+//! | deadline | each task and region below | the instant is reached | `Timeout` |
+//! | poll quota | each task by itself | as many polls were made | `PollQuota`, before the next |
+//! | cost quota | a task, or a region and everything below as one pool | as much was charged | `CostQuota`, at once |
+//! | priority | order among equals only | never | - |
 
+use super::cancel::CancelKind;
 use super::time::Time;
 use std::time::Duration;
 
@@ -81,6 +92,12 @@ impl Budget {
         self
     }
 
+    /// Whether it limits anything; urgency is no limit.
+    pub(crate) fn limits(&self) -> bool {
+        let unlimited = Budget::INFINITE.with_priority(self.priority);
+        *self != unlimited
+    }
+
     /// The loosest budget that obeys both: earlier deadline, smaller quotas, higher priority.
     #[must_use]
     pub fn meet(self, o: Budget) -> Budget {
@@ -106,6 +123,25 @@ impl Budget {
     /// Time left at `now`; `None` when there is no deadline.
     pub fn remaining_time(&self, now: Time) -> Option<Duration> {
         self.deadline.map(|at| at.since(now))
+    }
+
+    /// The request that this budget raises at `now`, if one of its limits is used up.
+    ///
+    /// ```
+    /// use asupersync::{Budget, CancelKind, Time};
+    /// assert_eq!(Budget::ZERO.spent(Time::ZERO), Some(CancelKind::Timeout));
+    /// assert_eq!(Budget::INFINITE.spent(Time::MAX), None);
+    /// ```
+    pub fn spent(&self, now: Time) -> Option<CancelKind> {
+        if self.is_past_deadline(now) {
+            Some(CancelKind::Timeout)
+        } else if self.poll_quota == 0 {
+            Some(CancelKind::PollQuota)
+        } else if self.cost_quota == Some(0) {
+            Some(CancelKind::CostQuota)
+        } else {
+            None
+        }
     }
 
     /// Whether the deadline is reached; the instant itself counts.

@@ -22,6 +22,8 @@ pub enum Event {
         parent: Option<RegionId>,
         /// The task that awaits it.
         opener: TaskId,
+        /// Whether it was opened by cleanup: no request from above reaches it.
+        shielded: bool,
     },
     /// A region was asked to cancel, or ended on purpose.
     RegionCancelled {
@@ -29,6 +31,8 @@ pub enum Event {
         region: RegionId,
         /// Why.
         kind: CancelKind,
+        /// Whether it follows from a request to the region above or to the opener.
+        swept: bool,
     },
     /// A region's awaiting future was dropped; the parent drains it.
     RegionHandedOver {
@@ -137,6 +141,24 @@ pub enum Event {
         region: RegionId,
         /// The task; `None` for the region's body or a finalizer.
         task: Option<TaskId>,
+    },
+    /// Work was deferred to the end of a region or task.
+    Deferred {
+        /// The region, or the task's.
+        region: RegionId,
+        /// The task; `None` for the region's own.
+        task: Option<TaskId>,
+        /// How much deferred work the owner had before.
+        index: u32,
+    },
+    /// Deferred work began.
+    FinalizerBegan {
+        /// The region, or the task's.
+        region: RegionId,
+        /// The task; `None` for the region's own.
+        task: Option<TaskId>,
+        /// How much deferred work the owner has left.
+        index: u32,
     },
     /// A finalizer of a region ran.
     FinalizerRan {

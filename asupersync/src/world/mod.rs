@@ -4,7 +4,7 @@
 //! production and in the lab; these traits are the only place where the two
 //! differ. Invariants a world keeps:
 //!
-//! 1. an enqueued [`Runnable`] is run once, or dropped at shutdown;
+//! 1. an enqueued [`Runnable`] is run once, at its home if it has one, or dropped at shutdown;
 //! 2. a timer's waker is woken once, at or after its due time, unless the timer
 //!    is cancelled first; equal due times fire in the order they were set;
 //! 3. no method wakes, drops or calls a waker or a job with a lock held.
@@ -44,6 +44,10 @@ pub struct TimerKey {
     pub key: Key,
 }
 
+/// A thread of a world that runs tasks: where one is polled that must not change threads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Home(pub u32);
+
 /// Work that may block.
 pub type Job = Box<dyn FnOnce() + Send>;
 
@@ -65,6 +69,18 @@ pub trait World: Send + Sync + 'static {
         while let Some(task) = tasks.pop() {
             self.enqueue(task, hint);
         }
+    }
+
+    /// The calling thread, if it runs tasks of this world: it goes on to, for
+    /// those whose [`Runnable::home`] it is, until [`World::leave`] was called as
+    /// often as this.
+    fn stay(&self) -> Option<Home> {
+        None
+    }
+
+    /// A task that stayed at `home` is no more.
+    fn leave(&self, home: Home) {
+        let _ = home;
     }
 
     /// Wakes `waker` at `due`.

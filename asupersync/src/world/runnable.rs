@@ -3,6 +3,7 @@
 //! The header is the first field of every task cell, so a pointer to the
 //! header is a pointer to the cell; the vtable knows the rest.
 
+use super::Home;
 use crate::types::id::{RegionId, TaskId};
 use crate::types::time::Time;
 use std::cell::UnsafeCell;
@@ -55,6 +56,8 @@ pub(crate) struct Vtable {
     pub(crate) discard: unsafe fn(NonNull<Header>),
     /// Whether only the thread that called `block_on` may run it.
     pub(crate) root: bool,
+    /// For a task that stays on one thread: tells which.
+    pub(crate) home: Option<unsafe fn(NonNull<Header>) -> Home>,
 }
 
 /// A ready task; owns one reference to its cell.
@@ -111,6 +114,13 @@ impl Runnable {
     /// run it.
     pub fn is_root(&self) -> bool {
         self.vtable().root
+    }
+
+    /// Where alone it may be run, if it must not change threads.
+    pub fn home(&self) -> Option<Home> {
+        let home = self.vtable().home?;
+        // SAFETY: the cell is alive while we hold a reference.
+        Some(unsafe { home(self.header) })
     }
 
     /// Tells this task from every other one that is alive, of any root.

@@ -6,6 +6,7 @@
 
 mod cancel;
 mod channel;
+mod many;
 mod ours;
 mod spawn;
 mod structure;
@@ -64,6 +65,8 @@ pub enum Group {
     Common,
     /// Regions against what a tokio user writes to get structure.
     Structure,
+    /// Channels that only tokio has too.
+    Channels,
     /// Heap bytes.
     Memory,
     /// Sockets.
@@ -89,6 +92,16 @@ const fn structure(name: &'static str, n: u32, what: &'static str) -> Row {
         unit: Unit::Nanos,
         n,
         group: Group::Structure,
+    }
+}
+
+const fn channel(name: &'static str, n: u32, what: &'static str) -> Row {
+    Row {
+        name,
+        what,
+        unit: Unit::Nanos,
+        n,
+        group: Group::Channels,
     }
 }
 
@@ -178,6 +191,16 @@ pub const ROWS: &[Row] = &[
     ),
     bytes("bytes-pending", "a pending task, 100,000 alive"),
     bytes("bytes-sleeping", "a sleeping task, 100,000 alive"),
+    channel(
+        "broadcast-4",
+        40_000,
+        "a value to 4 receivers, each of which receives it",
+    ),
+    channel(
+        "watch-pair",
+        20_000,
+        "a value there and back over two watch channels, between two tasks",
+    ),
     structure(
         "scope-join",
         20_000,
@@ -263,6 +286,7 @@ impl Column {
     fn asupersync(name: &'static str, workers: usize) -> Self {
         let engine: &'static Asupersync = Box::leak(Box::new(Asupersync::new(workers)));
         let mut column = Column::of(name, engine);
+        column.runs.extend(many::asupersync(engine));
         column.runs.extend(structure::regions(engine));
         column.runs.extend(ours::runs(engine));
         column
@@ -271,6 +295,7 @@ impl Column {
     fn tokio(name: &'static str, workers: usize) -> Self {
         let engine: &'static Tokio = Box::leak(Box::new(Tokio::new(workers)));
         let mut column = Column::of(name, engine);
+        column.runs.extend(many::tokio(engine));
         column.runs.extend(structure::tokio(engine));
         column
     }
@@ -376,7 +401,7 @@ mod tests {
         for row in ROWS.iter().filter(|row| row.group != Group::Network) {
             let expected = match row.group {
                 Group::Common | Group::Memory => 6,
-                Group::Structure => 4,
+                Group::Structure | Group::Channels => 4,
                 Group::Ours | Group::Network => 2,
             };
             let runs = columns.iter().filter_map(|c| Some((c.name, c.run(row)?)));

@@ -701,6 +701,9 @@ impl<'i, 'p> Cursor<'i, 'p> {
                 _ => Ty::Unknown,
             },
             "format" => Ty::named("std::string::String"),
+            "span" | "trace_span" | "debug_span" | "info_span" | "warn_span" | "error_span" => {
+                Ty::named("tracing::Span")
+            }
             "pin" => match self.file.macro_body(call) {
                 Some(MacroBody::Exprs(exprs)) => exprs
                     .first()

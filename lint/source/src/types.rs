@@ -76,6 +76,10 @@ impl Ty {
             Ty::Path { path, .. } => match path.as_str() {
                 "tokio::task::JoinHandle" => result(self.argument(0), "tokio::task::JoinError"),
                 "async_std::task::JoinHandle" => self.argument(0),
+                "asupersync::TaskHandle" => Ty::Path {
+                    path: "asupersync::Outcome".to_owned(),
+                    arguments: vec![self.argument(0)],
+                },
                 "tokio::sync::oneshot::Receiver" => {
                     result(self.argument(0), "tokio::sync::oneshot::error::RecvError")
                 }
@@ -137,6 +141,9 @@ impl Ty {
         let path = self.path()?;
         if known::derefs_to_argument(path) {
             return Some(self.argument(0));
+        }
+        if path == "asupersync::Scope" {
+            return Some(Ty::named("asupersync::Cx"));
         }
         index.deref(path)
     }

@@ -8,5 +8,6 @@
 //! A site that both name is one finding. One that syntax alone names is marked as unresolved, and is left out where the compiler
 //! saw the whole function and syntax had no more to go by than the name of a method.
 
+pub(crate) mod marks;
 pub(crate) mod resolved;
 pub(crate) mod syntactic;

@@ -1,4 +1,5 @@
-//! The resolved engine: clippy's `disallowed_methods` over a generated configuration names every call of a watched path.
+//! The resolved engine: clippy's `disallowed_methods` over a generated configuration names every call of a watched path, and
+//! its own lints report what only types can tell, such as a guard held over an await.
 //!
 //! * The user's own `clippy.toml` is merged, since `CLIPPY_CONF_DIR` replaces it; of its entries only ours are reported.
 //! * Lints are capped at warn and ours is forced, so neither `deny(warnings)` nor `allow(clippy::all)` in the crate matters.
@@ -13,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ffi::OsString;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// The name of a clippy configuration.
@@ -25,6 +27,10 @@ pub(crate) struct Request<'a> {
     pub(crate) workspace: bool,
     /// As the compiler names them.
     pub(crate) watched: &'a BTreeSet<String>,
+    /// Lints of clippy to report too.
+    pub(crate) lints: &'a [&'static str],
+    /// Types whose values clippy is to find held over an await.
+    pub(crate) held_types: &'a [&'static str],
     /// `--features ..` and the like.
     pub(crate) cargo_args: &'a [String],
 }
@@ -38,10 +44,23 @@ pub(crate) struct Hit {
     pub(crate) definition: Option<(FileId, usize)>,
 }
 
+/// One report of a lint of clippy's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LintReport {
+    /// `clippy::await_holding_lock`
+    pub(crate) lint: String,
+    pub(crate) file: FileId,
+    pub(crate) range: Range<usize>,
+    /// Clippy's first line.
+    pub(crate) text: String,
+}
+
 /// Everything the compiler named.
 #[derive(Default)]
 pub(crate) struct Hits {
     pub(crate) by_place: HashMap<(FileId, usize), Vec<Hit>>,
+    /// What clippy's own lints report.
+    pub(crate) reports: Vec<LintReport>,
     /// Manifests of packages that did not compile, with the first error.
     pub(crate) failed: BTreeMap<PathBuf, String>,
     /// What else the user should know.
@@ -85,6 +104,10 @@ pub(crate) fn run(request: &Request<'_>) -> Result<Hits, EngineError> {
     for message in &output.messages {
         if message.code.as_deref() == Some("clippy::disallowed_methods") {
             place(request.project, message, &mut hits);
+        } else if let Some(code) = message.code.as_deref()
+            && request.lints.contains(&code)
+        {
+            report(request.project, code, message, &mut hits);
         } else if message.level == Level::Error && !message.spans.is_empty() {
             let first = message.spans.iter().find(|span| span.primary);
             let place = first.map_or_else(String::new, |span| {
@@ -116,7 +139,7 @@ fn clippy(
     let mut hasher = DefaultHasher::new();
     root.hash(&mut hasher);
     let conf_dir = target_dir.join(format!("conf-{:016x}", hasher.finish()));
-    write_if_changed(&conf_dir, &with_ours(configuration, request.watched))?;
+    write_if_changed(&conf_dir, &with_ours(configuration, request))?;
     let mut args: Vec<OsString> = vec![
         "--manifest-path".into(),
         request.manifest.into(),
@@ -132,7 +155,7 @@ fn clippy(
         }
     }
     args.extend(request.cargo_args.iter().map(OsString::from));
-    let lint_args = [
+    let mut lint_args = vec![
         "-A",
         "clippy::all",
         "-A",
@@ -142,6 +165,9 @@ fn clippy(
         "--force-warn",
         "clippy::disallowed_methods",
     ];
+    for lint in request.lints {
+        lint_args.extend(["--force-warn", *lint]);
+    }
     Ok(compiler::run(&Run {
         subcommand: Subcommand::Clippy,
         dir: root.clone(),
@@ -205,17 +231,40 @@ fn place(project: &Project, message: &compiler::Message, hits: &mut Hits) {
     }
 }
 
-/// A configuration with our entries in place of its own: of the user's disallowed methods nothing is reported.
-fn with_ours(mut configuration: toml_edit::DocumentMut, watched: &BTreeSet<String>) -> String {
-    let mut methods = toml_edit::Array::new();
-    for path in watched {
-        let mut entry = toml_edit::InlineTable::new();
-        entry.insert("path", path.as_str().into());
-        // Most crates depend on few of the crates the paths name.
-        entry.insert("allow-invalid", true.into());
-        methods.push(entry);
+fn report(project: &Project, lint: &str, message: &compiler::Message, hits: &mut Hits) {
+    for span in message.spans.iter().filter(|span| span.primary) {
+        let site = span.call_site();
+        let Some(file) = project.file_at(&site.file) else {
+            continue;
+        };
+        let report = LintReport {
+            lint: lint.to_owned(),
+            file,
+            range: site.range.clone(),
+            text: message.text.clone(),
+        };
+        // Library and tests report the same code.
+        if !hits.reports.contains(&report) {
+            hits.reports.push(report);
+        }
     }
-    configuration["disallowed-methods"] = toml_edit::value(methods);
+}
+
+/// A configuration with our entries in place of its own: of what the user disallows nothing is reported.
+fn with_ours(mut configuration: toml_edit::DocumentMut, request: &Request<'_>) -> String {
+    let entries = |paths: &mut dyn Iterator<Item = &str>| {
+        let mut list = toml_edit::Array::new();
+        for path in paths {
+            let mut entry = toml_edit::InlineTable::new();
+            entry.insert("path", path.into());
+            // Most crates depend on few of the crates the paths name.
+            entry.insert("allow-invalid", true.into());
+            list.push(entry);
+        }
+        toml_edit::value(list)
+    };
+    configuration["disallowed-methods"] = entries(&mut request.watched.iter().map(String::as_str));
+    configuration["await-holding-invalid-types"] = entries(&mut request.held_types.iter().copied());
     configuration.to_string()
 }
 

@@ -1,15 +1,19 @@
 //! The syntactic engine: walks the source, places every watched call in its context and asks the rules.
 
-use crate::engine::resolved::Hits;
-use crate::facts::HANDLE_RETURNING;
+use crate::engine::marks::{Calls, Candidates, Marks};
+use crate::engine::resolved::{Hits, LintReport};
+use crate::fate::{self, Fate};
 use crate::finding::{Finding, Level, TargetRef};
-use crate::rules::{RULES, Rule, Verdict};
-use crate::site::{self, Evidence, Fate, Site, Subject};
-use asupersync_source::load::{FileId, Project};
+use crate::point::{Flag, Point, What};
+use crate::rules::{Ask, RULES, Recode, Rule, Verdict};
+use crate::site::{Evidence, Site, Subject};
+use asupersync_source::load::{FileId, Project, SourceFile, Target};
+use asupersync_source::macros::MacroBody;
 use asupersync_source::resolve::Index;
 use asupersync_source::walk::{self, Cursor, Node, Via};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use syn::Expr;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
+use syn::{Block, Expr, Signature, Stmt};
 
 /// Which sources name callees.
 #[derive(Clone, Copy)]
@@ -18,42 +22,55 @@ pub(crate) struct Sources<'h> {
     pub(crate) hits: Option<&'h Hits>,
     /// Whether syntax may name callees too.
     pub(crate) syntax: bool,
+    /// Functions that block, by the user's word.
+    pub(crate) blocking: &'h [String],
 }
 
-/// Walks every file of a project and asks the rules about every watched call.
+/// A rule's question about calls.
+type CallCheck = fn(&Site<'_, '_, '_>) -> Option<Verdict>;
+
+/// Walks every file of a project and asks the rules about every watched call and every point.
 pub(crate) fn findings(project: &Project, sources: Sources<'_>) -> Vec<Finding> {
     let index = Index::new(project);
-    let mut watchers: HashMap<&'static str, Vec<&'static Rule>> = HashMap::new();
+    let mut watchers: HashMap<&'static str, Vec<(&'static Rule, CallCheck)>> = HashMap::new();
     for rule in RULES {
-        for path in (rule.watches)() {
-            watchers.entry(path).or_default().push(rule);
+        for ask in rule.asks {
+            if let Ask::Calls { watches, check } = ask {
+                for path in watches() {
+                    watchers.entry(path).or_default().push((rule, *check));
+                }
+            }
         }
     }
+    let reports = sources.hits.map_or(&[][..], |hits| &hits.reports);
     let mut found = Found {
         watchers,
-        wrappers: wrappers(&index),
+        marks: Marks::declared(&index, sources.blocking),
+        candidates: Candidates::new(&index),
+        calls: Calls::default(),
         sources,
+        reports: reports
+            .iter()
+            .map(|report| {
+                (
+                    (report.lint.as_str(), report.file, report.range.start),
+                    report,
+                )
+            })
+            .collect(),
         in_definitions: HashMap::new(),
         pass: Pass::Definitions,
         seen: HashSet::new(),
         findings: Vec::new(),
     };
-    // A macro may be called before the walk meets its definition.
-    if sources.hits.is_some_and(Hits::any_in_definitions) {
-        walk_all(project, &index, &mut found);
-    }
+    // A macro may be called before the walk meets its definition, and a function before what it calls.
+    walk_all(project, &index, &mut found);
+    let calls = std::mem::take(&mut found.calls);
+    calls.mark(&mut found.marks);
     found.pass = Pass::Calls;
     walk_all(project, &index, &mut found);
+    found.recode_reports(project);
     found.findings
-}
-
-impl Hits {
-    fn any_in_definitions(&self) -> bool {
-        self.by_place
-            .values()
-            .flatten()
-            .any(|hit| hit.definition.is_some())
-    }
 }
 
 fn walk_all<'p>(project: &'p Project, index: &Index<'p>, found: &mut Found<'_>) {
@@ -73,40 +90,18 @@ fn walk_all<'p>(project: &'p Project, index: &Index<'p>, found: &mut Found<'_>) 
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Pass {
-    /// Only what macro definitions do with the values of calls in them.
+    /// What macro definitions do with the values of calls in them, and which functions call what is not cancel safe.
     Definitions,
     Calls,
 }
 
-/// The functions of the project that return the handle of a task, under their own path and the compiler's.
-pub(crate) fn wrappers(index: &Index<'_>) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    for function in index.functions() {
-        let syn::ReturnType::Type(_, output) = &function.sig.output else {
-            continue;
-        };
-        let returns = index.ty(&function.module, output);
-        // An `async fn` yields the handle only when awaited.
-        let is_handle = returns.path() == Some("tokio::task::JoinHandle");
-        if is_handle && function.sig.asyncness.is_none() {
-            // The compiler knows no kinds of targets, only their names.
-            if let Some((_, plain)) = function
-                .path
-                .split_once(':')
-                .filter(|(_, rest)| !rest.starts_with(':'))
-            {
-                found.insert(plain.to_owned());
-            }
-            found.insert(function.path.clone());
-        }
-    }
-    found
-}
-
 struct Found<'h> {
-    wrappers: BTreeSet<String>,
-    watchers: HashMap<&'static str, Vec<&'static Rule>>,
+    watchers: HashMap<&'static str, Vec<(&'static Rule, CallCheck)>>,
+    marks: Marks,
+    candidates: Candidates,
+    calls: Calls,
     sources: Sources<'h>,
+    reports: HashMap<(&'h str, FileId, usize), &'h LintReport>,
     in_definitions: HashMap<(FileId, usize), Fate>,
     pass: Pass,
     seen: HashSet<(FileId, usize, &'static str)>,
@@ -114,7 +109,21 @@ struct Found<'h> {
 }
 
 impl<'p> walk::Visitor<'p> for Found<'_> {
+    fn function(&mut self, cursor: &Cursor<'_, 'p>, sig: &'p Signature, block: &'p Block) {
+        self.ask_about_point(cursor, What::Function { sig, block });
+    }
+
+    fn stmt(&mut self, cursor: &Cursor<'_, 'p>, stmt: &'p Stmt) {
+        if let Stmt::Local(local) = stmt
+            && let Some(Node::Stmt { stmts, at }) = cursor.ancestors().next()
+        {
+            let rest = &stmts[at + 1..];
+            self.ask_about_point(cursor, What::Local { local, rest });
+        }
+    }
+
     fn expr(&mut self, cursor: &Cursor<'_, 'p>, expr: &'p Expr) {
+        self.ask_about_point(cursor, What::Expr(expr));
         let start = match expr {
             Expr::Call(call) => cursor.file().range(&call.func).start,
             Expr::MethodCall(call) => cursor.file().range(&call.method).start,
@@ -122,39 +131,21 @@ impl<'p> walk::Visitor<'p> for Found<'_> {
             Expr::Path(_) if !is_callee(cursor, expr) => cursor.file().range(expr).start,
             _ => return,
         };
-        let in_definition = cursor
-            .ancestors()
-            .any(|node| matches!(node, Node::MacroDefinition(_)));
         if self.pass == Pass::Definitions {
-            if in_definition {
-                self.in_definitions
-                    .insert((cursor.file_id(), start), site::fate(cursor, expr));
-            }
+            self.take_note(cursor, start, expr);
             return;
         }
         // The text of a macro is reported where it is called.
-        if in_definition {
+        if in_definition(cursor) {
             return;
         }
         let subject = Subject::Expr(expr);
-        if self.ask_about_hits(cursor, start, subject) || !self.sources.syntax {
+        if self.ask_about_hits(cursor, start, subject) {
             return;
         }
-        let Some(callee) = cursor.callee(expr) else {
-            return;
-        };
-        // The compiler saw this function and does not agree with what only the method's name suggests.
-        let guess = callee.via == Via::TraitInScope;
-        if guess && self.sources.hits.is_some_and(|hits| compiled(hits, cursor)) {
-            return;
+        if let Some((callee, via)) = self.named_by_syntax(cursor, expr) {
+            self.ask(cursor, &callee, subject, Evidence::Syntax(via), None);
         }
-        self.ask(
-            cursor,
-            &callee.path,
-            subject,
-            Evidence::Syntax(callee.via),
-            None,
-        );
     }
 
     fn macro_call(&mut self, cursor: &Cursor<'_, 'p>, call: &'p syn::Macro) {
@@ -162,7 +153,16 @@ impl<'p> walk::Visitor<'p> for Found<'_> {
             let start = cursor.file().range(&call.path).start;
             self.ask_about_hits(cursor, start, Subject::Macro(call));
         }
+        if let Some(MacroBody::Select(select)) = cursor.file().macro_body(call) {
+            self.ask_about_point(cursor, What::Select(select));
+        }
     }
+}
+
+fn in_definition(cursor: &Cursor<'_, '_>) -> bool {
+    cursor
+        .ancestors()
+        .any(|node| matches!(node, Node::MacroDefinition(_)))
 }
 
 fn is_callee(cursor: &Cursor<'_, '_>, expr: &Expr) -> bool {
@@ -172,17 +172,65 @@ fn is_callee(cursor: &Cursor<'_, '_>, expr: &Expr) -> bool {
     }
 }
 
-/// Whether the compiler saw the code: its package compiled and its file has nothing conditional.
+/// Whether the compiler saw the code: its package compiled, and nothing in its file is conditional but tests, which are built too.
 fn compiled(hits: &Hits, cursor: &Cursor<'_, '_>) -> bool {
     let package = cursor.index().project.package_of(cursor.target());
     let failed = package
         .manifest
         .as_ref()
         .is_none_or(|manifest| hits.failed.contains_key(manifest));
-    !failed && !cursor.file().text.contains("cfg")
+    let text = &cursor.file().text;
+    let count = |what: &str| text.matches(what).count();
+    !failed && count("cfg") == count("cfg(test)") + count("cfg_attr(")
 }
 
 impl<'h> Found<'h> {
+    /// What syntax says is called, where it may say so.
+    fn named_by_syntax<'p>(
+        &self,
+        cursor: &Cursor<'_, 'p>,
+        expr: &'p Expr,
+    ) -> Option<(String, Via)> {
+        if !self.sources.syntax {
+            return None;
+        }
+        let callee = cursor.callee(expr)?;
+        // The compiler saw this function and does not agree with what only the method's name suggests.
+        let guess = callee.via == Via::TraitInScope;
+        if guess && self.sources.hits.is_some_and(|hits| compiled(hits, cursor)) {
+            return None;
+        }
+        Some((callee.path, callee.via))
+    }
+
+    /// The first pass over a call.
+    fn take_note<'p>(&mut self, cursor: &Cursor<'_, 'p>, start: usize, expr: &'p Expr) {
+        if in_definition(cursor) {
+            self.in_definitions
+                .insert((cursor.file_id(), start), fate::fate(cursor, expr));
+            return;
+        }
+        if !self.candidates.may_be(expr) {
+            return;
+        }
+        let hits = self
+            .sources
+            .hits
+            .and_then(|hits| hits.by_place.get(&(cursor.file_id(), start)));
+        match hits {
+            Some(here) => {
+                for hit in here.iter().filter(|hit| hit.definition.is_none()) {
+                    self.calls.note(cursor, &hit.callee, &self.candidates);
+                }
+            }
+            None => {
+                if let Some((callee, _)) = self.named_by_syntax(cursor, expr) {
+                    self.calls.note(cursor, &callee, &self.candidates);
+                }
+            }
+        }
+    }
+
     /// Asks about what the compiler named at a place; says whether it named anything.
     fn ask_about_hits<'p>(
         &mut self,
@@ -217,46 +265,185 @@ impl<'h> Found<'h> {
         evidence: Evidence,
         in_macro: Option<Fate>,
     ) {
-        let watched = if self.wrappers.contains(callee) {
-            HANDLE_RETURNING
-        } else {
-            callee
-        };
-        let Some(rules) = self.watchers.get(watched) else {
-            return;
-        };
-        let site = Site {
-            callee,
-            subject,
-            cursor,
-            in_macro,
-        };
         let mut new = Vec::new();
-        for rule in rules {
-            let Some(verdict) = (rule.check)(&site) else {
+        let marks = self.marks.of(callee);
+        let keys = marks.iter().map(|mark| (mark.marker, mark.detail.as_str()));
+        for (watched, detail) in std::iter::once((callee, "")).chain(keys) {
+            let Some(checks) = self.watchers.get(watched) else {
                 continue;
             };
-            let key = (cursor.file_id(), site.range().start, rule.code);
-            if self.seen.insert(key) {
-                new.push(finding(rule, &site, verdict, evidence));
+            let site = Site {
+                callee,
+                detail,
+                subject,
+                cursor,
+                in_macro: in_macro.clone(),
+            };
+            for (rule, check) in checks {
+                if let Some(verdict) = check(&site) {
+                    let flag = Flag {
+                        range: site.range(),
+                        verdict,
+                    };
+                    new.push((*rule, flag));
+                }
             }
         }
-        self.findings.extend(new);
+        for (rule, flag) in new {
+            self.add(cursor, rule, flag, evidence != Evidence::Compiler);
+        }
+    }
+
+    fn ask_about_point<'p>(&mut self, cursor: &Cursor<'_, 'p>, what: What<'p>) {
+        if self.pass == Pass::Definitions || in_definition(cursor) {
+            return;
+        }
+        let point = Point { cursor, what };
+        for rule in RULES {
+            for ask in rule.asks {
+                match ask {
+                    Ask::Calls { .. } => {}
+                    Ask::Points(check) => {
+                        for flag in check(&point) {
+                            self.add(cursor, rule, flag, false);
+                        }
+                    }
+                    Ask::Lint {
+                        name,
+                        recode,
+                        alone,
+                    } => self.ask_about_report(&point, rule, name, recode, *alone),
+                }
+            }
+        }
+    }
+
+    fn ask_about_report<'p>(
+        &mut self,
+        point: &Point<'_, '_, 'p>,
+        rule: &'static Rule,
+        name: &str,
+        recode: &Recode,
+        alone: fn(&Point<'_, '_, '_>) -> Vec<Flag>,
+    ) {
+        let file = point.file();
+        if let (Recode::Let(check), What::Local { local, .. }) = (recode, point.what) {
+            let pattern = file.range(&local.pat);
+            let report = (pattern.start..pattern.end)
+                .find_map(|at| self.reports.get(&(name, point.cursor.file_id(), at)));
+            if let Some(report) = report {
+                if let Some(verdict) = check(point, &report.text) {
+                    let range = report.range.clone();
+                    self.add(point.cursor, rule, Flag { range, verdict }, false);
+                }
+                return;
+            }
+        }
+        let asked = self
+            .sources
+            .hits
+            .is_some_and(|hits| compiled(hits, point.cursor));
+        if asked || !self.sources.syntax {
+            return;
+        }
+        for flag in alone(point) {
+            self.add(point.cursor, rule, flag, true);
+        }
+    }
+
+    fn add(
+        &mut self,
+        cursor: &Cursor<'_, '_>,
+        rule: &'static Rule,
+        flag: Flag,
+        unresolved_types: bool,
+    ) {
+        let key = (cursor.file_id(), flag.range.start, rule.code);
+        if !self.seen.insert(key) {
+            return;
+        }
+        let statement = cursor.ancestors().find_map(|node| match node {
+            Node::Stmt { stmts, at } => Some(cursor.file().range(&stmts[at])),
+            _ => None,
+        });
+        self.findings.push(finding(
+            rule,
+            cursor.file(),
+            (cursor.index().project, cursor.target()),
+            flag,
+            statement,
+            unresolved_types,
+        ));
+    }
+
+    /// The reports of clippy's lints that need no more than words.
+    fn recode_reports(&mut self, project: &Project) {
+        let Some(hits) = self.sources.hits else {
+            return;
+        };
+        let mut owners: BTreeMap<FileId, &Target> = BTreeMap::new();
+        for target in &project.targets {
+            for module in &target.modules {
+                owners.entry(module.file).or_insert(target);
+            }
+        }
+        for rule in RULES {
+            for ask in rule.asks {
+                let Ask::Lint {
+                    name,
+                    recode: Recode::All { verdict, yields_to },
+                    ..
+                } = ask
+                else {
+                    continue;
+                };
+                for report in hits.reports.iter().filter(|report| report.lint == *name) {
+                    let Some(target) = owners.get(&report.file) else {
+                        continue;
+                    };
+                    let file = project.file(report.file);
+                    let said = self.findings.iter().any(|other| {
+                        yields_to.contains(&other.rule.code)
+                            && other.path == file.path
+                            && report.range.start <= other.span.start
+                            && other.span.end <= report.range.end
+                    });
+                    let key = (report.file, report.range.start, rule.code);
+                    if said || !self.seen.insert(key) {
+                        continue;
+                    }
+                    let flag = Flag {
+                        range: report.range.clone(),
+                        verdict: verdict(&report.text),
+                    };
+                    self.findings
+                        .push(finding(rule, file, (project, target), flag, None, false));
+                }
+            }
+        }
     }
 }
 
 fn finding(
     rule: &'static Rule,
-    site: &Site<'_, '_, '_>,
-    verdict: Verdict,
-    evidence: Evidence,
+    file: &SourceFile,
+    (project, target): (&Project, &Target),
+    flag: Flag,
+    statement: Option<Range<usize>>,
+    unresolved_types: bool,
 ) -> Finding {
-    let file = site.cursor.file();
-    let package = site.cursor.index().project.package_of(site.cursor.target());
-    let span = site.range();
+    let package = project.package_of(target);
+    let span = flag.range;
     let (line, column) = file.line_column(span.start);
     let (end_line, end_column) = file.line_column(span.end);
-    let statement = site.statement();
+    let statement = statement.unwrap_or_else(|| span.clone());
+    let Verdict {
+        message,
+        label,
+        why,
+        help,
+        fix,
+    } = flag.verdict;
     Finding {
         rule,
         level: Level::Warn,
@@ -265,14 +452,15 @@ fn finding(
         column,
         end_line,
         end_column,
-        message: verdict.message,
-        label: verdict.label,
-        why: verdict.why,
-        help: verdict.help,
-        unresolved_types: evidence != Evidence::Compiler,
+        message,
+        label,
+        why,
+        help,
+        fix,
+        unresolved_types,
         package: package.name.clone(),
         manifest: package.manifest.clone(),
-        target: TargetRef::of(site.cursor.index().project, site.cursor.target()),
+        target: TargetRef::of(project, target),
         statement_lines: (
             file.line_column(statement.start).0,
             file.line_column(statement.end).0,

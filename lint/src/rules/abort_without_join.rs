@@ -1,9 +1,10 @@
 //! AS103 `abort_without_join`: an abort that nobody waits for.
 
-use super::{Rule, Verdict};
+use super::{Ask, Rule, Verdict};
 use crate::facts::SPAWNS;
+use crate::fate::Fate;
 use crate::finding::Level;
-use crate::site::{Fate, Site};
+use crate::site::Site;
 
 pub(super) static RULE: Rule = Rule {
     code: "AS103",
@@ -23,8 +24,10 @@ async fn work() {}"#,
     let _ = task.await;
 }
 async fn work() {}"#,
-    watches: || SPAWNS.to_vec(),
-    check,
+    asks: &[Ask::Calls {
+        watches: || SPAWNS.to_vec(),
+        check,
+    }],
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
@@ -37,5 +40,6 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
         why: "`abort` only asks: the task runs to its next await and drops its values some time later"
             .to_owned(),
         help: "await the handle after `abort`".to_owned(),
+        fix: None,
     })
 }

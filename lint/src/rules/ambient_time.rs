@@ -1,9 +1,12 @@
 //! AS301 `ambient_time`: time from outside the context.
 
-use super::{Rule, Verdict};
+use super::{Ask, Rule, Verdict};
 use crate::facts::{AMBIENT_TIME, BLOCKING_SLEEPS};
-use crate::finding::Level;
-use crate::site::{Runs, Site};
+use crate::finding::{Fix, Level};
+use crate::point::context_in_scope;
+use crate::site::{Runs, Site, Subject};
+use asupersync_source::edit::Edit;
+use syn::Expr;
 
 pub(super) static RULE: Rule = Rule {
     code: "AS301",
@@ -28,8 +31,10 @@ async fn poll_until(cx: &Cx, deadline: Time) -> Result<(), Cancelled> {
     }
     Ok(())
 }"#,
-    watches: || AMBIENT_TIME.to_vec(),
-    check,
+    asks: &[Ask::Calls {
+        watches: || AMBIENT_TIME.to_vec(),
+        check,
+    }],
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
@@ -55,5 +60,25 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
         why: "a test cannot move this clock, so it waits in real time and its runs differ"
             .to_owned(),
         help: instead.to_owned(),
+        fix: fix(site),
     })
+}
+
+/// The same through the context, where there is one and the call is written out: `Instant::now()`, `sleep(d)`. What comes of it has
+/// another type, so a hand may be needed.
+fn fix(site: &Site<'_, '_, '_>) -> Option<Fix> {
+    let Subject::Expr(Expr::Call(call)) = site.subject else {
+        return None;
+    };
+    let context = context_in_scope(site.cursor)?;
+    let file = site.cursor.file();
+    let instead = match (site.last_name(), call.args.first()) {
+        ("now", None) => format!("{context}.now()"),
+        (name @ ("sleep" | "sleep_until"), Some(argument)) if site.runs() == Runs::Async => {
+            let argument = &file.text[file.range(argument)];
+            format!("{context}.{name}({argument})")
+        }
+        _ => return None,
+    };
+    Some(Fix::maybe([Edit::replace(site.whole(), instead)]))
 }

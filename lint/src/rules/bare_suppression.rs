@@ -1,7 +1,6 @@
 //! AS901 `bare_suppression`: a suppression that does not say why.
 
 use super::Rule;
-use super::{no_calls, no_verdict};
 use crate::finding::Level;
 
 pub(super) static RULE: Rule = Rule {
@@ -19,6 +18,5 @@ pub(super) static RULE: Rule = Rule {
     // asupersync-lint: allow(AS101, reason = "lives as long as the process, which has no shutdown")
     tokio::spawn(async {});
 }"#,
-    watches: no_calls,
-    check: no_verdict,
+    asks: &[],
 };

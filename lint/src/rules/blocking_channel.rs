@@ -1,6 +1,6 @@
 //! AS404 `blocking_channel`: a wait for another thread.
 
-use super::{Rule, Verdict};
+use super::{Ask, Rule, Verdict};
 use crate::facts::BLOCKING_CHANNEL;
 use crate::finding::Level;
 use crate::site::{Runs, Site};
@@ -18,8 +18,10 @@ pub(super) static RULE: Rule = Rule {
     instead: r#"async fn next(mut queue: tokio::sync::mpsc::Receiver<u32>) -> Option<u32> {
     queue.recv().await
 }"#,
-    watches: || BLOCKING_CHANNEL.to_vec(),
-    check,
+    asks: &[Ask::Calls {
+        watches: || BLOCKING_CHANNEL.to_vec(),
+        check,
+    }],
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
@@ -33,5 +35,6 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
         label: "blocks in async code".to_owned(),
         why: "every other task on this thread waits too, perhaps the one this waits for".to_owned(),
         help: "use an async channel, or move the wait into `spawn_blocking`".to_owned(),
+        fix: None,
     })
 }

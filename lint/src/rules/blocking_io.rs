@@ -1,6 +1,6 @@
 //! AS402 `blocking_io`: I/O that holds the executor.
 
-use super::{Rule, Verdict};
+use super::{Ask, Rule, Verdict};
 use crate::facts::BLOCKING_IO;
 use crate::finding::Level;
 use crate::site::{Runs, Site};
@@ -18,8 +18,10 @@ pub(super) static RULE: Rule = Rule {
     instead: r#"async fn config() -> std::io::Result<String> {
     tokio::fs::read_to_string("app.toml").await
 }"#,
-    watches: || BLOCKING_IO.to_vec(),
-    check,
+    asks: &[Ask::Calls {
+        watches: || BLOCKING_IO.to_vec(),
+        check,
+    }],
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
@@ -33,5 +35,6 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
         label: "blocking I/O in async code".to_owned(),
         why: "every other task on this thread waits for the disk or the peer".to_owned(),
         help: "use the runtime's own I/O, or move the call into `spawn_blocking`".to_owned(),
+        fix: None,
     })
 }

@@ -1,6 +1,6 @@
 //! AS403 `blocking_process`: a child process that holds the executor.
 
-use super::{Rule, Verdict};
+use super::{Ask, Rule, Verdict};
 use crate::facts::BLOCKING_PROCESS;
 use crate::finding::Level;
 use crate::site::{Runs, Site};
@@ -18,8 +18,10 @@ pub(super) static RULE: Rule = Rule {
     instead: r#"async fn list() -> std::io::Result<std::process::Output> {
     tokio::process::Command::new("ls").output().await
 }"#,
-    watches: || BLOCKING_PROCESS.to_vec(),
-    check,
+    asks: &[Ask::Calls {
+        watches: || BLOCKING_PROCESS.to_vec(),
+        check,
+    }],
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
@@ -34,5 +36,6 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
         label: "blocks until the child is done".to_owned(),
         why: "every other task on this thread waits for the child".to_owned(),
         help: "use the runtime's own `Command`, or move the call into `spawn_blocking`".to_owned(),
+        fix: None,
     })
 }

@@ -1,6 +1,6 @@
 //! AS401 `blocking_sleep`: a sleep that holds the executor.
 
-use super::{Rule, Verdict};
+use super::{Ask, Rule, Verdict};
 use crate::facts::BLOCKING_SLEEPS;
 use crate::finding::Level;
 use crate::site::{Runs, Site};
@@ -28,8 +28,10 @@ async fn retry(cx: &Cx) -> Result<(), Cancelled> {
     }
     Ok(())
 }"#,
-    watches: || BLOCKING_SLEEPS.to_vec(),
-    check,
+    asks: &[Ask::Calls {
+        watches: || BLOCKING_SLEEPS.to_vec(),
+        check,
+    }],
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
@@ -43,5 +45,6 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
             .to_owned(),
         help: "await the runtime's own sleep, or move the blocking work into `spawn_blocking`"
             .to_owned(),
+        fix: None,
     })
 }

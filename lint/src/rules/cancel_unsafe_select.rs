@@ -1,6 +1,6 @@
 //! AS201 `cancel_unsafe_select`: work lost when another branch wins.
 
-use super::{Rule, Verdict};
+use super::{Ask, Rule, Verdict};
 use crate::facts::{Loss, operation_at, operations_with};
 use crate::finding::Level;
 use crate::site::Site;
@@ -35,8 +35,10 @@ async fn pump(mut stream: tokio::net::TcpStream, mut stop: tokio::sync::mpsc::Re
         }
     }
 }"#,
-    watches: || operations_with(&[Loss::Partial]),
-    check,
+    asks: &[Ask::Calls {
+        watches: || operations_with(&[Loss::Partial]),
+        check,
+    }],
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
@@ -48,5 +50,6 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
         label: "dropped half done when another branch wins".to_owned(),
         why: operation.lost.to_owned(),
         help: operation.instead.to_owned(),
+        fix: None,
     })
 }

@@ -1,6 +1,6 @@
 //! AS204 `cancel_unsafe_timeout`: work lost when the time is up.
 
-use super::{Rule, Verdict};
+use super::{Ask, Rule, Verdict};
 use crate::facts::{Loss, TIMEOUTS, operation_at, operations_with};
 use crate::finding::Level;
 use crate::site::Site;
@@ -31,8 +31,10 @@ use tokio::time::timeout;
 async fn more(stream: &mut tokio::net::TcpStream, buffer: &mut BytesMut) -> bool {
     matches!(timeout(Duration::from_secs(1), stream.read_buf(buffer)).await, Ok(Ok(1..)))
 }"#,
-    watches: || operations_with(&[Loss::Partial, Loss::Message]),
-    check,
+    asks: &[Ask::Calls {
+        watches: || operations_with(&[Loss::Partial, Loss::Message]),
+        check,
+    }],
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
@@ -57,5 +59,6 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
             "give up the stream or channel on expiry, or {}",
             operation.instead
         ),
+        fix: None,
     })
 }

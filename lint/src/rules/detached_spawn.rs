@@ -1,9 +1,10 @@
 //! AS101 `detached_spawn`: a spawn whose handle is dropped.
 
-use super::{Rule, Verdict};
+use super::{Ask, Rule, Verdict};
 use crate::facts::SPAWNS;
+use crate::fate::Fate;
 use crate::finding::Level;
-use crate::site::{Fate, Site};
+use crate::site::Site;
 
 pub(super) static RULE: Rule = Rule {
     code: "AS101",
@@ -32,8 +33,10 @@ async fn handle(_socket: tokio::net::TcpStream) {}"#,
     }
 }
 async fn handle(_socket: tokio::net::TcpStream) {}"#,
-    watches: || SPAWNS.to_vec(),
-    check,
+    asks: &[Ask::Calls {
+        watches: || SPAWNS.to_vec(),
+        check,
+    }],
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
@@ -53,5 +56,6 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
             .to_owned(),
         help: "keep the handle and await it, spawn into a `JoinSet`, or spawn in a region that owns the task"
             .to_owned(),
+        fix: None,
     })
 }

@@ -1,9 +1,10 @@
 //! AS104 `detaching_wrapper`: a call that hides a detached spawn.
 
-use super::{Rule, Verdict};
+use super::{Ask, Rule, Verdict};
 use crate::facts::HANDLE_RETURNING;
+use crate::fate::Fate;
 use crate::finding::Level;
-use crate::site::{Fate, Site};
+use crate::site::Site;
 
 pub(super) static RULE: Rule = Rule {
     code: "AS104",
@@ -28,8 +29,10 @@ fn background() -> JoinHandle<()> {
 async fn start() {
     let _ = background().await;
 }"#,
-    watches: || vec![HANDLE_RETURNING],
-    check,
+    asks: &[Ask::Calls {
+        watches: || vec![HANDLE_RETURNING],
+        check,
+    }],
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
@@ -44,5 +47,6 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
             .to_owned(),
         help: "keep the handle and await it, or let the function spawn into a set that its caller owns"
             .to_owned(),
+        fix: None,
     })
 }

@@ -1,9 +1,10 @@
 //! AS102 `handle_scope_dropped`: a handle that its scope drops.
 
-use super::{Rule, Verdict};
+use super::{Ask, Rule, Verdict};
 use crate::facts::SPAWNS;
+use crate::fate::Fate;
 use crate::finding::Level;
-use crate::site::{Fate, Site};
+use crate::site::Site;
 
 pub(super) static RULE: Rule = Rule {
     code: "AS102",
@@ -24,8 +25,10 @@ async fn work() {}"#,
     worker.await
 }
 async fn work() {}"#,
-    watches: || SPAWNS.to_vec(),
-    check,
+    asks: &[Ask::Calls {
+        watches: || SPAWNS.to_vec(),
+        check,
+    }],
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
@@ -37,5 +40,6 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
         label: format!("this task is detached when `{name}` goes out of scope"),
         why: "a dropped handle does not stop its task, and nobody waits for it any more".to_owned(),
         help: format!("await `{name}`, abort and await it, or hand it to the owner of the task"),
+        fix: None,
     })
 }

@@ -3,26 +3,52 @@
 //! A rule is a file: its documentation, the calls it watches and what it says of one of them.
 
 mod abort_without_join;
+mod ambient_random_env;
 mod ambient_time;
+mod async_yields_handle;
+mod await_in_stream_consumer;
 mod bare_suppression;
+mod biased_starvation;
 mod blocking_channel;
+mod blocking_configured;
 mod blocking_io;
 mod blocking_process;
 mod blocking_sleep;
+mod cancel_swallowed;
 mod cancel_unsafe_select;
 mod cancel_unsafe_timeout;
+mod cancel_unsafe_transitive;
+mod constant_absolute_deadline;
+mod control_flow_across_region;
 mod detached_spawn;
 mod detaching_wrapper;
+mod futurelock;
+mod guard_across_await;
 mod handle_scope_dropped;
+mod ignored_outcome;
+mod large_future;
+mod let_underscore_future;
+mod long_sleep;
+mod loop_no_checkpoint;
 mod nested_block_on;
 mod queue_position_loss;
+mod refcell_across_await;
+mod scope_no_checkpoint;
 mod send_in_select;
+mod sleep_poll_loop;
+mod state_torn_across_await;
+mod sync_lock_across_await;
 mod timeout_on_handle;
+mod timeout_param;
 mod unbounded_channel;
+mod unresolved_obligation;
+mod unsafe_cleanup_await;
+mod unused_async;
 mod unused_suppression;
 mod zero_sleep;
 
-use crate::finding::Level;
+use crate::finding::{Fix, Level};
+use crate::point::{Flag, Point};
 use crate::site::Site;
 use std::fmt::Write as _;
 
@@ -44,10 +70,43 @@ pub struct Rule {
     pub example: &'static str,
     /// The same program as it should be.
     pub instead: &'static str,
-    /// The canonical paths whose calls it is asked about.
-    pub(crate) watches: fn() -> Vec<&'static str>,
-    /// What it says of a call.
-    pub(crate) check: fn(&Site<'_, '_, '_>) -> Option<Verdict>,
+    /// What it is asked about.
+    pub(crate) asks: &'static [Ask],
+}
+
+/// What a rule is asked about, and how it answers.
+pub(crate) enum Ask {
+    /// Calls of certain functions.
+    Calls {
+        /// Their canonical paths.
+        watches: fn() -> Vec<&'static str>,
+        /// What the rule says of one.
+        check: fn(&Site<'_, '_, '_>) -> Option<Verdict>,
+    },
+    /// Every function, `let`, expression and `select!`. Syntax settles the question, so no compiler has to confirm the answer.
+    Points(fn(&Point<'_, '_, '_>) -> Vec<Flag>),
+    /// What a lint of clippy reports.
+    Lint {
+        /// `clippy::await_holding_lock`
+        name: &'static str,
+        /// What becomes of a report.
+        recode: Recode,
+        /// What syntax can tell where the compiler did not look.
+        alone: fn(&Point<'_, '_, '_>) -> Vec<Flag>,
+    },
+}
+
+/// How a report of clippy becomes a finding.
+pub(crate) enum Recode {
+    /// Every report, with words of ours.
+    All {
+        /// The words, from clippy's first line.
+        verdict: fn(&str) -> Verdict,
+        /// Rules that say more about the same code.
+        yields_to: &'static [&'static str],
+    },
+    /// The reports about the pattern of a `let` that the rule agrees with.
+    Let(fn(&Point<'_, '_, '_>, &str) -> Option<Verdict>),
 }
 
 impl std::fmt::Debug for Rule {
@@ -72,6 +131,8 @@ pub(crate) struct Verdict {
     pub(crate) why: String,
     /// What to do.
     pub(crate) help: String,
+    /// Edits that do it.
+    pub(crate) fix: Option<Fix>,
 }
 
 /// Every rule, by code.
@@ -81,18 +142,43 @@ pub const RULES: &[&Rule] = &[
     &abort_without_join::RULE,
     &detaching_wrapper::RULE,
     &timeout_on_handle::RULE,
+    &async_yields_handle::RULE,
+    &let_underscore_future::RULE,
     &cancel_unsafe_select::RULE,
     &send_in_select::RULE,
     &queue_position_loss::RULE,
     &cancel_unsafe_timeout::RULE,
+    &cancel_unsafe_transitive::RULE,
+    &futurelock::RULE,
+    &await_in_stream_consumer::RULE,
+    &state_torn_across_await::RULE,
+    &unsafe_cleanup_await::RULE,
+    &cancel_swallowed::RULE,
+    &biased_starvation::RULE,
+    &control_flow_across_region::RULE,
     &ambient_time::RULE,
+    &ambient_random_env::RULE,
+    &sleep_poll_loop::RULE,
     &zero_sleep::RULE,
+    &long_sleep::RULE,
+    &timeout_param::RULE,
+    &scope_no_checkpoint::RULE,
+    &loop_no_checkpoint::RULE,
+    &constant_absolute_deadline::RULE,
     &blocking_sleep::RULE,
     &blocking_io::RULE,
     &blocking_process::RULE,
     &blocking_channel::RULE,
     &nested_block_on::RULE,
+    &blocking_configured::RULE,
+    &sync_lock_across_await::RULE,
+    &refcell_across_await::RULE,
+    &guard_across_await::RULE,
     &unbounded_channel::RULE,
+    &large_future::RULE,
+    &unused_async::RULE,
+    &unresolved_obligation::RULE,
+    &ignored_outcome::RULE,
     &bare_suppression::RULE,
     &unused_suppression::RULE,
 ];
@@ -107,6 +193,32 @@ pub fn find(word: &str) -> Option<&'static Rule> {
         .find(|rule| rule.code.eq_ignore_ascii_case(word) || rule.name == word)
 }
 
+/// Every path whose calls some rule is asked about, markers included.
+pub(crate) fn watched() -> Vec<&'static str> {
+    let asks = RULES.iter().flat_map(|rule| rule.asks);
+    asks.filter_map(|ask| match ask {
+        Ask::Calls { watches, .. } => Some(watches()),
+        _ => None,
+    })
+    .flatten()
+    .collect()
+}
+
+/// Every lint of clippy that some rule reports under its own name.
+pub(crate) fn clippy_lints() -> Vec<&'static str> {
+    let asks = RULES.iter().flat_map(|rule| rule.asks);
+    asks.filter_map(|ask| match ask {
+        Ask::Lint { name, .. } => Some(*name),
+        _ => None,
+    })
+    .collect()
+}
+
+/// The rule that the user's list of blocking functions turns on.
+pub(crate) fn blocking_configured() -> &'static Rule {
+    &blocking_configured::RULE
+}
+
 /// The rules about suppressions themselves.
 pub(crate) fn bare_suppression() -> &'static Rule {
     &bare_suppression::RULE
@@ -115,15 +227,6 @@ pub(crate) fn bare_suppression() -> &'static Rule {
 /// See [`bare_suppression`].
 pub(crate) fn unused_suppression() -> &'static Rule {
     &unused_suppression::RULE
-}
-
-/// For rules that are not about calls.
-fn no_calls() -> Vec<&'static str> {
-    Vec::new()
-}
-
-fn no_verdict(_: &Site<'_, '_, '_>) -> Option<Verdict> {
-    None
 }
 
 /// The explanation of a rule, as `--explain` prints it.

@@ -1,6 +1,6 @@
 //! AS405 `nested_block_on`: an executor inside an executor.
 
-use super::{Rule, Verdict};
+use super::{Ask, Rule, Verdict};
 use crate::facts::BLOCK_ON;
 use crate::finding::Level;
 use crate::site::{Runs, Site};
@@ -18,8 +18,10 @@ pub(super) static RULE: Rule = Rule {
     instead: r#"async fn total() -> u32 {
     async { 1 + 1 }.await
 }"#,
-    watches: || BLOCK_ON.to_vec(),
-    check,
+    asks: &[Ask::Calls {
+        watches: || BLOCK_ON.to_vec(),
+        check,
+    }],
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
@@ -31,5 +33,6 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
         label: "runs a second executor on the thread of the first".to_owned(),
         why: "tokio panics here, and other executors stall every task of the thread".to_owned(),
         help: "await the future, or move the call into `spawn_blocking`".to_owned(),
+        fix: None,
     })
 }

@@ -1,6 +1,6 @@
 //! AS203 `queue_position_loss`: a place in a queue lost at every round.
 
-use super::{Rule, Verdict};
+use super::{Ask, Rule, Verdict};
 use crate::facts::{Loss, operation_at, operations_with};
 use crate::finding::Level;
 use crate::site::Site;
@@ -35,8 +35,10 @@ pub(super) static RULE: Rule = Rule {
         }
     }
 }"#,
-    watches: || operations_with(&[Loss::Queue]),
-    check,
+    asks: &[Ask::Calls {
+        watches: || operations_with(&[Loss::Queue]),
+        check,
+    }],
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
@@ -53,6 +55,7 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
         label: "a new wait for every round of the `select!`".to_owned(),
         why: operation.lost.to_owned(),
         help: operation.instead.to_owned(),
+        fix: None,
     })
 }
 

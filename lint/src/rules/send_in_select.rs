@@ -1,6 +1,6 @@
 //! AS202 `send_in_select`: a message lost when another branch wins.
 
-use super::{Rule, Verdict};
+use super::{Ask, Rule, Verdict};
 use crate::facts::{Loss, operation_at, operations_with};
 use crate::finding::Level;
 use crate::site::Site;
@@ -28,8 +28,10 @@ pub(super) static RULE: Rule = Rule {
         _ = stop.recv() => {}
     }
 }"#,
-    watches: || operations_with(&[Loss::Message]),
-    check,
+    asks: &[Ask::Calls {
+        watches: || operations_with(&[Loss::Message]),
+        check,
+    }],
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
@@ -43,5 +45,6 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
         label: "the message is dropped when another branch wins".to_owned(),
         why: operation.lost.to_owned(),
         help: operation.instead.to_owned(),
+        fix: None,
     })
 }

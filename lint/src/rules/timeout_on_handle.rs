@@ -1,6 +1,6 @@
 //! AS105 `timeout_on_handle`: a timeout around a handle.
 
-use super::{Rule, Verdict};
+use super::{Ask, Rule, Verdict};
 use crate::facts::TIMEOUTS;
 use crate::finding::Level;
 use crate::site::{Site, Subject};
@@ -32,8 +32,10 @@ async fn fetch() {
     }
 }
 async fn work() {}"#,
-    watches: || TIMEOUTS.to_vec(),
-    check,
+    asks: &[Ask::Calls {
+        watches: || TIMEOUTS.to_vec(),
+        check,
+    }],
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
@@ -55,5 +57,6 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
         why: "dropping a `JoinHandle` detaches its task instead of stopping it".to_owned(),
         help: "put the timeout around the task's own future, or pass `&mut handle` and abort and await it on expiry"
             .to_owned(),
+        fix: None,
     })
 }

@@ -1,6 +1,6 @@
 //! AS601 `unbounded_channel`: a queue without a bound.
 
-use super::{Rule, Verdict};
+use super::{Ask, Rule, Verdict};
 use crate::facts::UNBOUNDED;
 use crate::finding::Level;
 use crate::site::Site;
@@ -18,8 +18,10 @@ pub(super) static RULE: Rule = Rule {
     instead: r#"fn queue() -> (tokio::sync::mpsc::Sender<u32>, tokio::sync::mpsc::Receiver<u32>) {
     tokio::sync::mpsc::channel(64)
 }"#,
-    watches: || UNBOUNDED.to_vec(),
-    check,
+    asks: &[Ask::Calls {
+        watches: || UNBOUNDED.to_vec(),
+        check,
+    }],
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
@@ -31,5 +33,6 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
         help:
             "give the channel a capacity; where a bound cannot work, suppress this with the reason"
                 .to_owned(),
+        fix: None,
     })
 }

@@ -1,7 +1,6 @@
 //! AS902 `unused_suppression`: a suppression that hides nothing.
 
 use super::Rule;
-use super::{no_calls, no_verdict};
 use crate::finding::Level;
 
 pub(super) static RULE: Rule = Rule {
@@ -18,6 +17,5 @@ pub(super) static RULE: Rule = Rule {
     instead: r#"async fn start() {
     let _ = tokio::spawn(async {}).await;
 }"#,
-    watches: no_calls,
-    check: no_verdict,
+    asks: &[],
 };

@@ -1,8 +1,9 @@
 //! AS304 `zero_sleep`: a sleep that is none.
 
-use super::{Rule, Verdict};
-use crate::finding::Level;
+use super::{Ask, Rule, Verdict};
+use crate::finding::{Fix, Level};
 use crate::site::{Site, Subject};
+use asupersync_source::edit::Edit;
 use asupersync_source::walk::bare;
 use syn::Expr;
 
@@ -21,8 +22,10 @@ async fn give_way() {
     instead: r#"async fn give_way() {
     tokio::task::yield_now().await;
 }"#,
-    watches: || vec!["tokio::time::sleep", "async_std::task::sleep"],
-    check,
+    asks: &[Ask::Calls {
+        watches: || vec!["tokio::time::sleep", "async_std::task::sleep"],
+        check,
+    }],
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
@@ -37,7 +40,24 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
         label: "may return without letting another task run".to_owned(),
         why: "the timer is already over when it is first polled".to_owned(),
         help: "use `yield_now`, which gives way".to_owned(),
+        fix: (site.callee == "tokio::time::sleep")
+            .then(|| runtime_name(site))
+            .flatten()
+            .map(|tokio| {
+                let instead = format!("{tokio}::task::yield_now()");
+                Fix::safe([Edit::replace(site.whole(), instead)])
+            }),
     })
+}
+
+/// tokio's name in this package's manifest.
+fn runtime_name<'p>(site: &Site<'_, '_, 'p>) -> Option<&'p str> {
+    let package = site.cursor.index().project.package_of(site.cursor.target());
+    if package.manifest.is_none() {
+        return Some("tokio");
+    }
+    let mut names = package.dependencies.iter();
+    names.find_map(|(name, real)| (real == "tokio").then_some(name.as_str()))
 }
 
 fn is_zero(site: &Site<'_, '_, '_>, duration: &Expr) -> bool {

@@ -51,13 +51,13 @@ pub use receiver::{Receiver, Recv};
 pub use sender::{Closed, Permit, Reserve, SendValue, Sender};
 
 use super::places::{Places, Refusal, Room};
+use super::senders::Senders;
 use super::sending::Queue;
 use crate::exec::lock;
 use crate::types::cancel_class::CancelClass;
 use crate::wait::After;
 use state::{Effects, State};
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Duration;
@@ -141,7 +141,7 @@ pub fn ack_queue<T: Clone>(capacity: usize, redelivery: Redelivery) -> (Sender<T
     let shared = Arc::new(Shared {
         state: Mutex::new(State::new(capacity, redelivery)),
         delays: !redelivery.delay.is_zero(),
-        senders: AtomicUsize::new(1),
+        senders: Senders::one(),
     });
     (Sender::new(shared.clone()), Receiver::new(shared))
 }
@@ -151,8 +151,7 @@ struct Shared<T> {
     state: Mutex<State<T>>,
     /// Whether what is handed back waits: else no clock is read.
     delays: bool,
-    /// Number of live senders; outside the lock, so that a clone takes none.
-    senders: AtomicUsize,
+    senders: Senders,
 }
 
 impl<T> Shared<T> {
@@ -177,18 +176,6 @@ impl<T> Shared<T> {
         // Those who wait are told first: dropping a value is anybody's code.
         wake.into_iter().for_each(crate::exec::wake);
         std::mem::drop(drop);
-    }
-
-    fn add_sender(&self) {
-        self.senders.fetch_add(1, Ordering::Relaxed);
-    }
-
-    fn remove_sender(&self) {
-        if self.senders.fetch_sub(1, Ordering::Release) == 1 {
-            // What the other senders did happened before the queue counts as abandoned.
-            fence(Ordering::Acquire);
-            self.apply(State::drop_senders);
-        }
     }
 
     fn take_dead(&self) -> VecDeque<DeadLetter<T>> {

@@ -1,16 +1,14 @@
 //! The sending end of a queue with acknowledgement.
 
-use super::super::places::{Line, Watch};
-use super::super::sending::{Queue, Sending, fill, release};
+use super::super::places::Watch;
+use super::super::sending::{Queue, Reserved, Reserving, Sending};
 use super::super::waiting::Waiting;
 use super::{
-    DeadLetter, ReserveError, SendError, Shared, Statistics, TryReserveError, TrySendError,
+    DeadLetter, ReserveError, SendError, Shared, State, Statistics, TryReserveError, TrySendError,
 };
 use crate::cx::{Cx, DropSafe};
 use crate::exec::lock;
-use crate::exec::obligation::Obligation;
 use crate::types::cancel::Cancelled;
-use crate::types::obligation::{AbortCause, ObligationKind};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -39,10 +37,7 @@ impl<T> Sender<T> {
     /// [`ReserveError::Closed`] when the receivers are gone or have closed,
     /// [`ReserveError::Cancelled`] when the task was asked to cancel.
     pub fn reserve<'a>(&'a self, cx: &'a Cx) -> Reserve<'a, T> {
-        Reserve {
-            sender: self,
-            wait: Waiting::new(cx, Line::new(&*self.shared)),
-        }
+        Reserve(Reserving::new(&*self.shared, cx))
     }
 
     /// Reserves a place if there is one.
@@ -50,9 +45,7 @@ impl<T> Sender<T> {
     /// # Errors
     /// [`TryReserveError`] says whether to come back later.
     pub fn try_reserve(&self, cx: &Cx) -> Result<Permit<'_, T>, TryReserveError> {
-        let reserved = lock(&self.shared.state).places.reserve();
-        reserved?;
-        Ok(Permit::new(self, cx))
+        Reserved::free(&*self.shared, cx).map(Permit)
     }
 
     /// Waits for a place and sends.
@@ -109,14 +102,16 @@ impl<T> Sender<T> {
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        self.shared.add_sender();
+        self.shared.senders.join();
         Sender::new(self.shared.clone())
     }
 }
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.shared.remove_sender();
+        if self.shared.senders.leave() {
+            self.shared.apply(State::drop_senders);
+        }
     }
 }
 
@@ -132,74 +127,45 @@ impl<T> fmt::Debug for Sender<T> {
 ///
 /// Dropping it gives the place to the next in line.
 #[must_use = "a permit that is dropped sends nothing"]
-pub struct Permit<'a, T> {
-    sender: &'a Sender<T>,
-    /// Taken when the place is used or given back.
-    promise: Option<Obligation>,
-}
+pub struct Permit<'a, T>(Reserved<'a, Shared<T>>);
 
-impl<'a, T> Permit<'a, T> {
-    fn new(sender: &'a Sender<T>, cx: &Cx) -> Self {
-        Permit {
-            sender,
-            promise: Some(cx.promise(ObligationKind::SendPermit)),
-        }
-    }
-
+impl<T> Permit<'_, T> {
     /// Sends the value.
     ///
     /// # Errors
     /// [`SendError::Closed`] with the value, when the receivers are gone.
-    pub fn send(mut self, value: T) -> Result<(), SendError<T>> {
-        fill(&*self.sender.shared, self.promise.take(), value)
+    pub fn send(self, value: T) -> Result<(), SendError<T>> {
+        self.0.send(value)
     }
 
     /// Gives the place back.
-    pub fn abort(mut self) {
-        let cause = Some(AbortCause::Explicit);
-        release(&*self.sender.shared, self.promise.take(), cause);
+    pub fn abort(self) {
+        self.0.abort();
     }
 
     /// Hands the promise over to the task of `cx`, which is the one that must keep it now.
-    pub fn transfer(mut self, cx: &Cx) -> Self {
-        self.promise = self.promise.take().map(|promise| cx.adopt(promise));
-        self
-    }
-}
-
-impl<T> Drop for Permit<'_, T> {
-    fn drop(&mut self) {
-        if self.promise.is_some() {
-            release(&*self.sender.shared, self.promise.take(), None);
-        }
+    pub fn transfer(self, cx: &Cx) -> Self {
+        Permit(self.0.transfer(cx))
     }
 }
 
 impl<T> fmt::Debug for Permit<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Permit")
-            .field("sender", self.sender)
-            .finish_non_exhaustive()
+            .field("queue", &self.0.room.statistics())
+            .finish()
     }
 }
 
 /// Future of [`Sender::reserve`].
 #[must_use = "futures do nothing unless awaited"]
-pub struct Reserve<'a, T> {
-    sender: &'a Sender<T>,
-    wait: Waiting<'a, Line<'a, Shared<T>>>,
-}
+pub struct Reserve<'a, T>(Reserving<'a, Shared<T>>);
 
 impl<'a, T> Future for Reserve<'a, T> {
     type Output = Result<Permit<'a, T>, ReserveError>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        this.wait.poll(task).map(|reserved| match reserved {
-            Ok(Ok(())) => Ok(Permit::new(this.sender, this.wait.cx)),
-            Ok(Err(_)) => Err(ReserveError::Closed),
-            Err(cancelled) => Err(ReserveError::Cancelled(cancelled)),
-        })
+        self.get_mut().0.poll(task).map_ok(Permit)
     }
 }
 

@@ -31,6 +31,7 @@ pub use error::{RecvError, SendError, TryRecvError};
 
 use super::crowd::wake_all;
 use super::outside;
+use super::senders::Senders;
 use super::waiting::{Wait, Waiting};
 use crate::cx::{Cx, DropSafe};
 use crate::exec::lock;
@@ -39,7 +40,6 @@ use crate::wait::Ticket;
 use state::{Read, State};
 use std::fmt;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
@@ -56,7 +56,7 @@ pub fn channel<T: Clone>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     assert!(capacity > 0, "a channel needs a capacity of at least 1");
     let shared = Arc::new(Shared {
         state: Mutex::new(State::new(capacity)),
-        senders: AtomicUsize::new(1),
+        senders: Senders::one(),
     });
     let receiver = Receiver {
         shared: shared.clone(),
@@ -82,8 +82,7 @@ pub struct Statistics {
 /// What both ends hold.
 struct Shared<T> {
     state: Mutex<State<T>>,
-    /// Number of live senders; outside the lock, so that a clone takes none.
-    senders: AtomicUsize,
+    senders: Senders,
 }
 
 impl<T> Shared<T> {
@@ -161,7 +160,7 @@ impl<T> Sender<T> {
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        self.shared.senders.fetch_add(1, Ordering::Relaxed);
+        self.shared.senders.join();
         Sender {
             shared: self.shared.clone(),
         }
@@ -170,9 +169,7 @@ impl<T> Clone for Sender<T> {
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        if self.shared.senders.fetch_sub(1, Ordering::Release) == 1 {
-            // What the other senders did happened before the channel counts as abandoned.
-            fence(Ordering::Acquire);
+        if self.shared.senders.leave() {
             let woken = lock(&self.shared.state).drop_senders();
             wake_all(woken, || lock(&self.shared.state).close_more());
         }

@@ -3,7 +3,7 @@
 use super::super::error::{ReserveError, SendError, TryReserveError, TrySendError};
 use super::super::outside;
 use super::super::places::{Line, Refusal, Watch};
-use super::super::sending::{Queue, Sending, fill};
+use super::super::sending::{Queue, Reserved, Reserving, Sending, fill};
 use super::super::waiting::{Wait, Waiting};
 use super::permit::{OwnedPermit, Permit, Reserve};
 use super::shared::Shared;
@@ -33,7 +33,7 @@ impl<T> Sender<T> {
     /// [`ReserveError::Closed`] when the receiver is gone or has closed,
     /// [`ReserveError::Cancelled`] when the task was asked to cancel.
     pub fn reserve<'a>(&'a self, cx: &'a Cx) -> Reserve<'a, T> {
-        Reserve::new(self, cx)
+        Reserve(Reserving::new(&*self.shared, cx))
     }
 
     /// Like [`Sender::reserve`], for a permit that outlives the borrow: it keeps
@@ -45,7 +45,7 @@ impl<T> Sender<T> {
     /// # Errors
     /// As [`Sender::reserve`].
     pub async fn reserve_owned(self, cx: &Cx) -> Result<OwnedPermit<T>, ReserveError> {
-        let promise = self.reserve(cx).await?.into_promise();
+        let promise = self.reserve(cx).await?.0.into_promise();
         Ok(OwnedPermit::new(self, promise))
     }
 
@@ -54,9 +54,7 @@ impl<T> Sender<T> {
     /// # Errors
     /// [`TryReserveError`] says whether to come back later.
     pub fn try_reserve(&self, cx: &Cx) -> Result<Permit<'_, T>, TryReserveError> {
-        let reserved = self.shared.lock().places.reserve();
-        reserved?;
-        Ok(Permit::new(self, cx))
+        Reserved::free(&*self.shared, cx).map(Permit)
     }
 
     /// Waits for room and sends.
@@ -133,7 +131,7 @@ super::accessors!(Sender);
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        self.shared.add_sender();
+        self.shared.senders.join();
         Sender {
             shared: self.shared.clone(),
         }
@@ -160,7 +158,7 @@ pub struct WeakSender<T> {
 impl<T> WeakSender<T> {
     /// A sender, unless the last one has gone.
     pub fn upgrade(&self) -> Option<Sender<T>> {
-        self.shared.revive_sender().then(|| Sender {
+        self.shared.senders.revive().then(|| Sender {
             shared: self.shared.clone(),
         })
     }

@@ -4,12 +4,12 @@
 
 use super::super::crowd::wake_all;
 use super::super::places::{Places, Refusal, Room};
+use super::super::senders::Senders;
 use super::super::sending::Queue;
 use super::Statistics;
 use super::state::{Popped, State};
 use crate::exec::lock;
 use crate::wait::After;
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
@@ -18,8 +18,7 @@ pub(super) struct Shared<T> {
     state: Mutex<State<T>>,
     /// Why there is no bound, if there is none.
     unbounded: Option<&'static str>,
-    /// Number of live senders; outside the lock, so that a clone takes none.
-    senders: AtomicUsize,
+    pub(super) senders: Senders,
 }
 
 impl<T> Shared<T> {
@@ -28,7 +27,7 @@ impl<T> Shared<T> {
         Arc::new(Shared {
             state: Mutex::new(State::new(capacity)),
             unbounded,
-            senders: AtomicUsize::new(1),
+            senders: Senders::one(),
         })
     }
 
@@ -42,7 +41,7 @@ impl<T> Shared<T> {
     }
 
     pub(super) fn statistics(&self) -> Statistics {
-        let senders = self.senders.load(Ordering::Relaxed);
+        let senders = self.senders.count();
         let state = self.lock();
         Statistics {
             capacity: self.unbounded.is_none().then(|| state.places.capacity()),
@@ -53,23 +52,9 @@ impl<T> Shared<T> {
         }
     }
 
-    pub(super) fn add_sender(&self) {
-        self.senders.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Another sender, unless the last one has gone.
-    pub(super) fn revive_sender(&self) -> bool {
-        self.senders
-            .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |senders| {
-                (senders > 0).then(|| senders + 1)
-            })
-            .is_ok()
-    }
-
+    /// A sender goes.
     pub(super) fn remove_sender(&self) {
-        if self.senders.fetch_sub(1, Ordering::Release) == 1 {
-            // What the other senders did happened before the channel counts as abandoned.
-            fence(Ordering::Acquire);
+        if self.senders.leave() {
             let after = self.lock().drop_senders();
             after.run();
         }

@@ -29,6 +29,7 @@ pub use super::error::{RecvError, SendError};
 use super::crowd::wake_all;
 use super::jar::View;
 use super::outside;
+use super::senders::Senders;
 use super::waiting::{Wait, Waiting};
 use crate::cx::{Cx, DropSafe};
 use crate::exec::lock;
@@ -39,7 +40,6 @@ use state::{Look, State};
 use std::fmt;
 use std::ops::Deref;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
@@ -54,7 +54,7 @@ pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
 pub fn channel<T>(value: T) -> (Sender<T>, Receiver<T>) {
     let shared = Arc::new(Shared {
         state: Mutex::new(State::new(value)),
-        senders: AtomicUsize::new(1),
+        senders: Senders::one(),
     });
     let receiver = Receiver {
         shared: shared.clone(),
@@ -78,8 +78,7 @@ pub struct Statistics {
 /// What both ends hold.
 struct Shared<T> {
     state: Mutex<State<T>>,
-    /// Number of live senders; outside the lock, so that a clone takes none.
-    senders: AtomicUsize,
+    senders: Senders,
 }
 
 impl<T> Shared<T> {
@@ -248,7 +247,7 @@ impl<T> Sender<T> {
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        self.shared.senders.fetch_add(1, Ordering::Relaxed);
+        self.shared.senders.join();
         Sender {
             shared: self.shared.clone(),
         }
@@ -257,9 +256,7 @@ impl<T> Clone for Sender<T> {
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        if self.shared.senders.fetch_sub(1, Ordering::Release) == 1 {
-            // What the other senders did happened before the channel counts as abandoned.
-            fence(Ordering::Acquire);
+        if self.shared.senders.leave() {
             let woken = lock(&self.shared.state).drop_senders();
             wake_all(woken, || lock(&self.shared.state).close_more());
         }

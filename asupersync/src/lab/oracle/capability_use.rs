@@ -6,6 +6,10 @@ use crate::lab::trace::TraceEvent;
 use crate::types::event::Event;
 use crate::types::id::TaskId;
 
+const NAME: &str = "capability use";
+/// The second of the two laws that this oracle judges.
+pub(super) const OWNERSHIP: &str = "context ownership";
+
 /// Fires when an effect happens that was not granted.
 #[derive(Debug, Default)]
 pub struct CapabilityUse {
@@ -18,10 +22,15 @@ impl CapabilityUse {
         CapabilityUse { violation: None }
     }
 
-    fn violate(&mut self, event: u64, task: TaskId, what: impl FnOnce() -> String) {
-        let name = self.name();
+    fn violate(
+        &mut self,
+        law: &'static str,
+        event: u64,
+        task: TaskId,
+        what: impl FnOnce() -> String,
+    ) {
         self.violation.get_or_insert_with(|| OracleViolation {
-            oracle: name,
+            oracle: law,
             what: what(),
             event: Some(event),
             task: Some(task),
@@ -32,7 +41,7 @@ impl CapabilityUse {
 
 impl Oracle for CapabilityUse {
     fn name(&self) -> &'static str {
-        "capability use"
+        NAME
     }
 
     fn on(&mut self, e: &TraceEvent) {
@@ -41,15 +50,15 @@ impl Oracle for CapabilityUse {
                 task,
                 capability,
                 held,
-            } if !held.contains(capability) => self.violate(e.seq, task, || {
+            } if !held.contains(capability) => self.violate(NAME, e.seq, task, || {
                 format!("{task} performed {capability} through a context that may only {held:?}")
             }),
             Event::CapsNarrowed { task, from, to } if !to.is_subset(from) => {
-                self.violate(e.seq, task, || {
+                self.violate(NAME, e.seq, task, || {
                     format!("{task} was given {to:?} by a context that may only {from:?}")
                 });
             }
-            Event::ForeignCx { owner, user } => self.violate(e.seq, user, || {
+            Event::ForeignCx { owner, user } => self.violate(OWNERSHIP, e.seq, user, || {
                 format!(
                     "TaskNotOwned: {user} waits through the context of {owner}; give every task the context that its body is called with"
                 )

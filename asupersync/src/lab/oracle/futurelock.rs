@@ -130,7 +130,7 @@ impl Futurelock {
     }
 }
 
-const NAME: &str = "futurelock";
+pub(super) const NAME: &str = "futurelock";
 
 fn accuse(task: TaskId, holder: &Holder, note: Option<&'static str>, limit: u64) -> String {
     let kinds: Vec<String> = (holder.promises.iter())

@@ -3,19 +3,26 @@
 //! An oracle reads events and nothing else, so it judges a recorded trace as
 //! well as a live run. One violation is proof: the checks are exact.
 
+mod cancel_propagation;
 mod capability_use;
+mod finalizer;
 mod futurelock;
+mod kind;
 mod obligation_leak;
 mod quiescence;
 mod race_drain;
+mod region_tree;
 mod task_leak;
 
+pub use cancel_propagation::CancelPropagation;
 pub use capability_use::CapabilityUse;
+pub use finalizer::Finalizer;
 pub use futurelock::Futurelock;
 pub(super) use futurelock::MAX_IDLE_STEPS;
 pub use obligation_leak::ObligationLeak;
 pub use quiescence::Quiescence;
 pub use race_drain::RaceDrain;
+pub use region_tree::RegionTree;
 pub use task_leak::TaskLeak;
 
 use super::trace::{Trace, TraceEvent};
@@ -102,6 +109,9 @@ oracles! { strict, idle_steps;
     task_leak: TaskLeak = TaskLeak::new(),
     obligation_leak: ObligationLeak = ObligationLeak::new(strict),
     quiescence: Quiescence = Quiescence::new(),
+    region_tree: RegionTree = RegionTree::new(),
+    cancel_propagation: CancelPropagation = CancelPropagation::new(),
+    finalizer: Finalizer = Finalizer::new(),
     race_drain: RaceDrain = RaceDrain::new(),
     capability_use: CapabilityUse = CapabilityUse::new(),
     futurelock: Futurelock = Futurelock::new(idle_steps),
@@ -114,6 +124,9 @@ pub fn judge(trace: &Trace, strict: bool) -> Vec<OracleViolation> {
     oracles.end();
     oracles.violations()
 }
+
+#[cfg(test)]
+mod tree_tests;
 
 #[cfg(test)]
 mod tests {
@@ -135,6 +148,7 @@ mod tests {
             region,
             parent,
             opener: ROOT,
+            shielded: false,
         }
     }
 
@@ -263,6 +277,8 @@ mod tests {
         const PROMISE: &str = "obligation leak";
         const QUIET: &str = "quiescence";
         const CAPS: &str = "capability use";
+        const OWNER: &str = "context ownership";
+        const TREE: &str = "region tree";
         let dropped = with(
             7,
             resolved(CHILD, 1, Resolution::Aborted(AbortCause::Dropped)),
@@ -311,9 +327,9 @@ mod tests {
             (
                 "a region closes above an open one",
                 swapped(10, 11),
-                &[QUIET],
+                &[QUIET, TREE],
             ),
-            ("a region never closes", without(10), &[QUIET]),
+            ("a region never closes", without(10), &[QUIET, TREE]),
             ("a timer outlives the run", without(8), &[QUIET]),
             (
                 "a context is made with more than its maker's",
@@ -331,12 +347,12 @@ mod tests {
                     owner: ROOT,
                     user: CHILD,
                 }]),
-                &[CAPS],
+                &[OWNER],
             ),
             (
                 "a task enters a closed region",
                 followed_by(&[spawned(CHILD, R1), completed(CHILD, R1)]),
-                &[QUIET],
+                &[QUIET, TREE],
             ),
         ];
         for (what, events, expected) in cases {

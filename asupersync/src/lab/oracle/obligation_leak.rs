@@ -8,6 +8,8 @@ use crate::types::id::TaskId;
 use crate::types::obligation::{AbortCause, ObligationKind, Resolution};
 use std::collections::BTreeMap;
 
+pub(super) const NAME: &str = "obligation leak";
+
 /// Fires when a promise is forgotten.
 #[derive(Debug)]
 pub struct ObligationLeak {
@@ -40,7 +42,7 @@ impl ObligationLeak {
 
 impl Oracle for ObligationLeak {
     fn name(&self) -> &'static str {
-        "obligation leak"
+        NAME
     }
 
     fn on(&mut self, e: &TraceEvent) {

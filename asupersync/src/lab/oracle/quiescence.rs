@@ -101,7 +101,7 @@ impl Oracle for Quiescence {
             },
             Event::TaskCompleted { task, .. } => {
                 if let Some(home) = self.home(task) {
-                    home.tasks -= 1;
+                    home.tasks = home.tasks.saturating_sub(1);
                 }
                 self.tasks.remove(&task);
             }
@@ -123,7 +123,7 @@ impl Oracle for Quiescence {
                 ),
                 Some(closed) => {
                     if let Some(above) = closed.parent.and_then(|p| self.open.get_mut(&p)) {
-                        above.regions -= 1;
+                        above.regions = above.regions.saturating_sub(1);
                     }
                     if !closed.is_quiet() {
                         let Region {

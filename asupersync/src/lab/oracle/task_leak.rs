@@ -49,6 +49,7 @@ impl Oracle for TaskLeak {
                 region,
                 parent: None,
                 opener,
+                ..
             } => {
                 self.roots.insert((region, opener));
             }

@@ -29,7 +29,7 @@ fn returned_early(flag: bool) -> JoinHandle<()> {
 
 async fn awaited() {
     tokio::spawn(async {}).await.unwrap();
-    let _ = tokio::spawn(async {}).await;
+    let _ended = tokio::spawn(async {}).await;
     let handle = tokio::spawn(async {});
     handle.await.unwrap();
     let (a, b) = (tokio::spawn(async {}), tokio::spawn(async {}));

@@ -2,7 +2,7 @@ async fn bound_and_forgotten() {
     let worker = tokio::spawn(async {}); //~ AS102
     let _named = tokio::spawn(async {}); //~ AS102
     let watched = tokio::spawn(async {}); //~ AS102
-    while !watched.is_finished() {}
+    while !watched.is_finished() {} //~ AS308
     println!("started");
 }
 

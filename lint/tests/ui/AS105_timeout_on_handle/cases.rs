@@ -13,4 +13,5 @@ async fn owned(mut handle: tokio::task::JoinHandle<u32>, second: Duration) {
         handle.abort();
     }
     let _ = timeout(second, async { 1 }).await; //~ AS301
+    //~^ AS307
 }

@@ -14,7 +14,7 @@ async fn kept(tx: mpsc::Sender<u32>, mut stop: mpsc::Receiver<()>) {
     tokio::pin!(sending);
     tokio::select! {
         _ = &mut sending => {}
-        _ = stop.recv() => tx.send(2).await.unwrap(),
+        _ = stop.recv() => tx.send(2).await.unwrap(), //~ AS206
     }
     if let Some(()) = stop.recv().await {
         tx.send(3).await.unwrap();

@@ -1,0 +1,156 @@
+//! Sending and receiving allocates nothing once a channel has grown to its size.
+//!
+//! A counting allocator needs a process of its own, and a thread of its own:
+//! hence one test, on the current-thread runtime.
+
+use asupersync::channel::ack_queue::{Redelivery, ack_queue};
+use asupersync::channel::rpc::rpc;
+use asupersync::channel::{broadcast, mpsc, oneshot, watch};
+use asupersync::{Cx, Scope};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+mod worlds;
+
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+fn note() {
+    // A thread that ends allocates no more.
+    let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
+}
+
+// SAFETY: every call is passed on to the system's allocator as it came.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note();
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        note();
+        // SAFETY: as the caller promises.
+        unsafe { System.realloc(at, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+/// Rounds before the count, in which queues and free lists grow, and counted ones.
+const ROUNDS: u64 = 200;
+
+/// Allocations of a round, by those of many.
+async fn count(name: &str, per_round: u64, mut round: impl AsyncFnMut()) {
+    for _ in 0..ROUNDS {
+        round().await;
+    }
+    let before = ALLOCATIONS.get();
+    for _ in 0..ROUNDS {
+        round().await;
+    }
+    let made = ALLOCATIONS.get() - before;
+    assert_eq!(made, per_round * ROUNDS, "{name}: {ROUNDS} rounds");
+}
+
+/// A task that waits for the channel and answers through another, so that each
+/// round waits and wakes at both ends.
+#[test]
+fn a_round_through_any_channel_allocates_nothing() {
+    worlds::current_thread(async |cx: Scope| {
+        let (tx, mut rx) = mpsc::channel(1);
+        let (back, mut echoed) = mpsc::channel(1);
+        cx.spawn(async move |cx: Cx| {
+            while let Ok(n) = rx.recv(&cx).await {
+                back.send(&cx, n).await.unwrap();
+            }
+        });
+        count("mpsc, send", 0, async || {
+            // The second waits for room.
+            tx.send(&cx, 1).await.unwrap();
+            tx.send(&cx, 2).await.unwrap();
+            echoed.recv(&cx).await.unwrap();
+            echoed.recv(&cx).await.unwrap();
+        })
+        .await;
+        count("mpsc, reserve", 0, async || {
+            tx.reserve(&cx).await.unwrap().send(1).unwrap();
+            echoed.recv(&cx).await.unwrap();
+        })
+        .await;
+
+        let (tx, mut rx) = broadcast::channel(4);
+        let mut own = tx.subscribe();
+        let (answer, mut heard) = mpsc::channel(1);
+        cx.spawn(async move |cx: Cx| {
+            while let Ok(n) = rx.recv(&cx).await {
+                answer.send(&cx, n).await.unwrap();
+            }
+        });
+        count("broadcast", 0, async || {
+            tx.send(1).unwrap();
+            own.recv(&cx).await.unwrap();
+            heard.recv(&cx).await.unwrap();
+        })
+        .await;
+
+        let (tx, mut rx) = watch::channel(0);
+        let (seen, mut looked) = mpsc::channel(1);
+        cx.spawn(async move |cx: Cx| {
+            while rx.changed(&cx).await.is_ok() {
+                let n = *rx.borrow_and_update();
+                seen.send(&cx, n).await.unwrap();
+            }
+        });
+        count("watch", 0, async || {
+            tx.send(1).unwrap();
+            looked.recv(&cx).await.unwrap();
+        })
+        .await;
+
+        let (tx, rx) = ack_queue(2, Redelivery::attempts(2));
+        let (done, mut worked) = mpsc::channel(1);
+        cx.spawn(async move |cx: Cx| {
+            while let Ok((n, ack)) = rx.recv(&cx).await {
+                if ack.attempt() == 1 {
+                    ack.nack();
+                } else {
+                    ack.commit();
+                    done.send(&cx, n).await.unwrap();
+                }
+            }
+        });
+        count("ack_queue, each delivered twice", 0, async || {
+            tx.send(&cx, 1).await.unwrap();
+            worked.recv(&cx).await.unwrap();
+        })
+        .await;
+
+        let (client, mut server) = rpc::<u32, u32>(1);
+        cx.spawn(async move |cx: Cx| {
+            while let Ok((n, reply)) = server.recv(&cx).await {
+                reply.send(n).unwrap();
+            }
+        });
+        count("rpc: the place for the answer", 1, async || {
+            client.call(&cx, 1).await.unwrap();
+        })
+        .await;
+
+        count("oneshot: the channel itself", 1, async || {
+            let (tx, mut rx) = oneshot::channel();
+            tx.send(1).unwrap();
+            rx.recv(&cx).await.unwrap();
+        })
+        .await;
+    });
+}

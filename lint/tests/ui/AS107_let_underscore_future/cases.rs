@@ -1,0 +1,33 @@
+use tokio::sync::mpsc;
+
+async fn flush() {}
+
+struct Log;
+
+impl Log {
+    async fn write(&self) {}
+    fn count(&self) -> u32 {
+        1
+    }
+}
+
+async fn dropped(log: &Log, tx: mpsc::Sender<u32>) {
+    let _ = flush(); //~ AS107
+    let _ = log.write(); //~ AS107
+    let _ = tx.send(1); //~ AS107
+}
+
+fn not_even_async() {
+    let _ = flush(); //~ AS107
+}
+
+async fn meant(log: &Log, tx: mpsc::Sender<u32>, out: mpsc::UnboundedSender<u32>) {
+    let _ = flush().await;
+    let _ = log.count();
+    let _ = tx.try_send(1);
+    let _ = out.send(1);
+    let later = flush();
+    let _ = later;
+    let kept = log.write();
+    kept.await;
+}
