@@ -4,6 +4,7 @@
 //! arithmetic and moves alone. A region keeps its parent alive, a parent its
 //! children; the cycle ends when the region closes and gives up its seat.
 
+use super::ids::Pool;
 use super::meter::{self, Meter};
 use super::task::{Finalizer, TaskRef};
 use super::{cancel, contain, lock};
@@ -77,8 +78,8 @@ pub(crate) struct Tree {
     pub(crate) world: Arc<dyn World>,
     /// Whether the world records events; asked once.
     pub(crate) records: bool,
-    fresh_tasks: AtomicU32,
-    fresh_regions: AtomicU32,
+    pub(crate) task_ids: Pool<TaskId>,
+    pub(crate) region_ids: Pool<RegionId>,
     fresh_races: AtomicU64,
     /// Effects that contexts of this run asked for and may not perform.
     pub(crate) denials: Denials,
@@ -90,24 +91,16 @@ impl Tree {
         Arc::new(Tree {
             world,
             records,
-            fresh_tasks: AtomicU32::new(0),
-            fresh_regions: AtomicU32::new(0),
+            task_ids: Pool::new(TaskId::new),
+            region_ids: Pool::new(RegionId::new),
             fresh_races: AtomicU64::new(0),
             denials: Denials::default(),
         })
     }
 
-    pub(crate) fn fresh_task(&self) -> TaskId {
-        TaskId::new(self.fresh_tasks.fetch_add(1, Ordering::Relaxed), 0)
-    }
-
     /// A number for a race, for the record of a run.
     pub(crate) fn fresh_race(&self) -> u64 {
         self.fresh_races.fetch_add(1, Ordering::Relaxed)
-    }
-
-    pub(crate) fn fresh_region(&self) -> RegionId {
-        RegionId::new(self.fresh_regions.fetch_add(1, Ordering::Relaxed), 0)
     }
 }
 
@@ -265,10 +258,7 @@ impl RegionCell {
         let cell = {
             let mut ledger = lock(&parent.ledger);
             ledger.record.admit_region(role, shielded)?;
-            let id = ledger
-                .free_regions
-                .pop()
-                .unwrap_or_else(|| tree.fresh_region());
+            let id = tree.region_ids.take(&mut ledger.free_regions);
             let inherited = above
                 .deadline
                 .filter(|at| !shielded && budget.deadline == Some(*at));
@@ -395,7 +385,7 @@ impl RegionCell {
 
     /// Takes a seat for a task; the ledger is locked by the caller.
     pub(crate) fn free_task_id(ledger: &mut Ledger, tree: &Tree) -> TaskId {
-        ledger.free_tasks.pop().unwrap_or_else(|| tree.fresh_task())
+        tree.task_ids.take(&mut ledger.free_tasks)
     }
 
     /// A child task has its outcome.
@@ -540,15 +530,19 @@ impl RegionCell {
 
     /// Gives up the region's place in the tree, and its opener.
     pub(crate) fn unlink(self: &Arc<Self>) {
-        let (seat, opened, driver) = {
+        let (seat, opened, driver, tasks, regions) = {
             let mut ledger = lock(&self.ledger);
             (
                 ledger.seat.take(),
                 ledger.opened.take(),
                 ledger.driver.take(),
+                std::mem::take(&mut ledger.free_tasks),
+                std::mem::take(&mut ledger.free_regions),
             )
         };
         drop(driver);
+        self.tree.task_ids.give(tasks);
+        self.tree.region_ids.give(regions);
         // An opener refers to its region; letting go of it here ends the cycle.
         let opener = lock(&self.opener).take();
         if let (Some(key), Some(opener)) = (opened, opener) {

@@ -159,7 +159,7 @@ where
     B: Future<Output = T>,
 {
     let tree = Tree::new(world.clone());
-    let ids = (tree.fresh_task(), tree.fresh_region());
+    let ids = (tree.task_ids.fresh(), tree.region_ids.fresh());
     let stack = Arc::new(Mutex::new(None));
     let task = root_task(tree, ids, options, StackFuture(stack.clone()));
     let region = task.region().clone();
