@@ -80,7 +80,7 @@ pub use types::{
     caps::{CapSet, Capability, CapabilityDenied},
     error::{Error, ErrorKind, Recoverability},
     id::{ObligationId, RegionId, TaskId},
-    outcome::{Outcome, OutcomeError, PanicPayload, Severity, join_outcomes},
+    outcome::{Outcome, OutcomeError, PanicLocation, PanicPayload, Severity, join_outcomes},
     policy::{Policy, RegionLimits},
     report::RegionReport,
     responsiveness::{Bound, Primitive, RESPONSIVENESS},

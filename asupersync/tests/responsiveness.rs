@@ -2,11 +2,13 @@
 //! cancel, and its polls from then on are counted.
 
 use asupersync::channel::{ack_queue, broadcast, mpsc, oneshot, rpc, watch};
+use asupersync::sync::{Barrier, Mutex, Notify, OnceCell, Pool, RwLock, Semaphore};
 use asupersync::types::event::Event;
 use asupersync::types::responsiveness::document;
 use asupersync::{CancelKind, Cx, LabConfig, LabRuntime, Missed, Primitive, RESPONSIVENESS, Scope};
 use std::future::pending;
 use std::path::Path;
+use std::pin::pin;
 use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(3600);
@@ -86,6 +88,31 @@ async fn wait(cx: &Cx, primitive: Primitive) -> bool {
         Primitive::RecvQuestion => {
             let (_client, mut server) = rpc::rpc::<u8, u8>(1);
             server.recv(cx).await.is_err()
+        }
+        Primitive::Lock => {
+            let mutex = Mutex::new(());
+            let _held = mutex.try_lock().unwrap();
+            mutex.lock(cx).await.is_err()
+        }
+        Primitive::Read => {
+            let lock = RwLock::new(());
+            let _held = lock.try_write().unwrap();
+            lock.read(cx).await.is_err()
+        }
+        Primitive::Write => {
+            let lock = RwLock::new(());
+            let _held = lock.try_read().unwrap();
+            lock.write(cx).await.is_err()
+        }
+        Primitive::Acquire => Semaphore::new(1).acquire(cx, 2).await.is_err(),
+        Primitive::Loan => Pool::<u8>::new([]).get(cx).await.is_err(),
+        Primitive::Barrier => Barrier::new(2).wait(cx).await.is_err(),
+        Primitive::Notified => Notify::new().notified(cx).await.is_err(),
+        Primitive::Init => {
+            let cell = OnceCell::new();
+            let mut first = pin!(cell.get_or_init(cx, async || pending::<u8>().await));
+            assert!(futures::poll!(first.as_mut()).is_pending());
+            cell.get_or_init(cx, async || 2).await.is_err()
         }
     }
 }

@@ -6,8 +6,10 @@
 //! law is that the census of a region is empty when awaiting it returns.
 
 use asupersync::math::rng::Rng;
+use asupersync::types::policy::{Action, ChildEnd, RegionPolicy};
 use asupersync::{
-    Cancelled, Cx, LabConfig, LabRuntime, Policy, RegionOptions, Runtime, Scope, TaskHandle,
+    Cancelled, Cx, JoinSet, LabConfig, LabRuntime, Policy, RegionOptions, Runtime, Scope, Severity,
+    SporkOptions, TaskHandle,
 };
 use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
@@ -37,6 +39,12 @@ enum Act {
     Abandoned(u32, Acts),
     /// A region opened by cleanup: requests from above do not reach it.
     Shielded(Acts),
+    /// Tasks in regions of their own.
+    Spork(Acts),
+    /// Two tasks that are joined as a group, if nobody cancels the join.
+    Group(Acts),
+    /// Waits with a resource that has to be released.
+    Bracket(Duration),
     /// Waits under a mask.
     Masked(Duration),
     DeferTask,
@@ -46,6 +54,18 @@ enum Act {
     CancelChild,
     JoinChild,
     Panic,
+}
+
+/// What fails concerns the region above as well.
+struct Escalates;
+
+impl RegionPolicy for Escalates {
+    fn on_child(&self, end: &ChildEnd) -> Action {
+        match end.severity {
+            Severity::Ok | Severity::Cancelled => Action::Continue,
+            Severity::Err | Severity::Panicked => Action::Escalate,
+        }
+    }
 }
 
 type Acts = Arc<[Act]>;
@@ -67,7 +87,7 @@ fn draw(rng: &mut Rng, cleanup: Cleanup, depth: u32, left: &mut u32) -> Acts {
             break;
         }
         *left -= 1;
-        let nested = if depth < 5 { 20 } else { 11 };
+        let nested = if depth < 5 { 23 } else { 12 };
         let short = Duration::from_micros(u64::from(rng.below(400)));
         acts.push(match rng.below(nested) {
             0 => Act::Yield,
@@ -89,18 +109,21 @@ fn draw(rng: &mut Rng, cleanup: Cleanup, depth: u32, left: &mut u32) -> Acts {
             },
             9 => Act::Blocking,
             10 => Act::Masked(short),
-            11..=13 => Act::Spawn(draw(rng, cleanup, depth + 1, left)),
+            11 => Act::Bracket(short),
+            12 | 13 => Act::Spawn(draw(rng, cleanup, depth + 1, left)),
             14 => Act::Daemon(draw(rng, cleanup, depth + 1, left)),
             15 => Act::Fail(draw(rng, cleanup, depth + 1, left)),
             16 => Act::Shielded(draw(rng, cleanup, depth + 1, left)),
             17 => {
-                let policy = if rng.below(2) == 0 {
-                    Policy::FailFast
-                } else {
-                    Policy::Collect
+                let policy = match rng.below(3) {
+                    0 => Policy::FailFast,
+                    1 => Policy::Collect,
+                    _ => Policy::Custom(Arc::new(Escalates)),
                 };
                 Act::Region(policy, draw(rng, cleanup, depth + 1, left))
             }
+            19 => Act::Spork(draw(rng, cleanup, depth + 1, left)),
+            20 => Act::Group(draw(rng, cleanup, depth + 1, left)),
             18 => Act::Timeout(short, draw(rng, cleanup, depth + 1, left)),
             _ => Act::Abandoned(rng.below(4), draw(rng, cleanup, depth + 1, left)),
         });
@@ -278,6 +301,35 @@ fn perform(
                     if let Ok(Some(panic)) = reported.map(|r| r.panic) {
                         resume_unwind(Box::new(panic.message().to_owned()));
                     }
+                }
+                Act::Spork(acts) => {
+                    let (acts, inside) = (acts.clone(), census.below());
+                    let home = inside.clone();
+                    let spork = cx.spork(SporkOptions::default(), async move |cx: Cx| {
+                        let scope = cx.scope();
+                        perform(cx, scope, acts, inside.clone(), inside).await
+                    });
+                    let _ = spork.join(&cx).await?;
+                    home.must_be_empty("a spork");
+                }
+                Act::Group(acts) => {
+                    let mut group = JoinSet::new(&cx);
+                    for _ in 0..2 {
+                        let (acts, census) = (acts.clone(), census.clone());
+                        group.spawn(move |cx| of_task(cx, acts, census));
+                    }
+                    let _ = group.join_next(&cx).await?;
+                    // One is left to the region.
+                }
+                Act::Bracket(d) => {
+                    let place = census.enter();
+                    let acquire = async { Ok::<_, Cancelled>(place) };
+                    let release = async |place: Place, cx: &Cx| {
+                        let _ = cx.yield_now().await;
+                        drop(place);
+                    };
+                    let use_ = async |_: &mut Place| cx.sleep(*d).await;
+                    cx.bracket(acquire, use_, release).await?;
                 }
                 Act::Masked(d) => {
                     let _mask = cx.mask();

@@ -1,11 +1,12 @@
 //! What is held over an `.await`.
 
 use crate::shape::{
-    Scan, Seen, Step, any_in_expr, bound_name, called_name, is_name, mentions, suspends,
+    Scan, Seen, Step, any_in_expr, bound_name, called_name, is_name, mentions, names_in,
+    names_word, suspends,
 };
 use asupersync_source::load::SourceFile;
 use asupersync_source::walk::bare;
-use syn::visit::Visit;
+use syn::visit::{self, Visit};
 use syn::{Expr, Pat, Stmt};
 
 /// How a variable stands to the awaits behind its `let`.
@@ -22,15 +23,17 @@ pub(crate) enum Held {
 }
 
 /// How the variable that a pattern binds is held over the statements behind it. `consumers` are the methods that take the
-/// variable by value.
+/// variable by value. What is bound from an expression that names the variable may borrow from it, and counts as the variable.
 pub(crate) fn held(file: &SourceFile, name: &str, consumers: &[&str], rest: &[Stmt]) -> Held {
+    let names = derived(file, name, rest);
+    let mentioned = |expr: &Expr| names.iter().any(|name| mentions(file, expr, name));
     let mut first = None;
     let mut used_later = false;
     let mut see = |seen: Seen<'_>| {
         if first.is_some() {
             used_later |= match seen {
-                Seen::Expr(expr) => is_name(expr, name),
-                Seen::Macro(call) => crate::shape::names_word(call, name),
+                Seen::Expr(expr) => names.iter().any(|name| is_name(expr, name)),
+                Seen::Macro(call) => names.iter().any(|name| names_word(call, name)),
             };
             return Step::Into;
         }
@@ -40,14 +43,13 @@ pub(crate) fn held(file: &SourceFile, name: &str, consumers: &[&str], rest: &[St
                 if gives_away(file, &wait.base, name) {
                     return Step::Stop;
                 }
-                first = Some(mentions(file, &wait.base, name));
+                first = Some(mentioned(&wait.base) || is_lock(&wait.base));
                 Step::Over
             }
+            // Only uses through a method, field, index, dereference or reference leave a value where it is.
             Seen::Expr(Expr::Call(call)) if call.args.iter().any(|arg| is_name(arg, name)) => {
                 Step::Stop
             }
-            // `return guard`, `let other = guard`, `Some(guard)` and the like are moves; only uses through a method, field,
-            // index, dereference or reference leave it where it is.
             Seen::Expr(Expr::MethodCall(call))
                 if call.args.iter().any(|arg| is_name(arg, name)) =>
             {
@@ -66,7 +68,7 @@ pub(crate) fn held(file: &SourceFile, name: &str, consumers: &[&str], rest: &[St
                 Step::Stop
             }
             Seen::Macro(call) if suspends(seen) => {
-                first = Some(crate::shape::names_word(call, name));
+                first = Some(names.iter().any(|name| names_word(call, name)));
                 Step::Over
             }
             // `*guard += wait().await`, `guard.insert(wait().await)`: what stands first is used last.
@@ -79,7 +81,7 @@ pub(crate) fn held(file: &SourceFile, name: &str, consumers: &[&str], rest: &[St
                 | Expr::Tuple(_)
                 | Expr::Index(_)),
             ) => {
-                used_later |= mentions(file, expr, name) && any_in_expr(file, expr, suspends);
+                used_later |= mentioned(expr) && any_in_expr(file, expr, suspends);
                 Step::Into
             }
             _ => Step::Into,
@@ -110,6 +112,61 @@ pub(crate) fn held(file: &SourceFile, name: &str, consumers: &[&str], rest: &[St
         (Some(false), true) => Held::Spanning,
         (Some(false), false) => Held::Idle,
     }
+}
+
+/// Taking a second lock while one is held is a decision about order, not an oversight.
+fn is_lock(expr: &Expr) -> bool {
+    called_name(bare(expr)).is_some_and(|name| {
+        let base = name.strip_suffix("_owned").unwrap_or(&name);
+        matches!(base, "lock" | "read" | "write")
+    })
+}
+
+/// The variable, and every name bound from an expression that mentions one of them.
+fn derived(file: &SourceFile, name: &str, rest: &[Stmt]) -> Vec<String> {
+    struct Names<'f> {
+        file: &'f SourceFile,
+        names: Vec<String>,
+    }
+    impl Names<'_> {
+        fn bind(&mut self, pat: &Pat, from: &Expr) {
+            if self
+                .names
+                .iter()
+                .any(|name| mentions(self.file, from, name))
+            {
+                self.names.extend(names_in(pat));
+            }
+        }
+    }
+    impl<'ast> Visit<'ast> for Names<'_> {
+        fn visit_local(&mut self, local: &'ast syn::Local) {
+            if let Some(init) = &local.init {
+                self.bind(&local.pat, &init.expr);
+            }
+            visit::visit_local(self, local);
+        }
+        fn visit_expr_let(&mut self, condition: &'ast syn::ExprLet) {
+            self.bind(&condition.pat, &condition.expr);
+            visit::visit_expr_let(self, condition);
+        }
+        fn visit_expr_for_loop(&mut self, lap: &'ast syn::ExprForLoop) {
+            self.bind(&lap.pat, &lap.expr);
+            visit::visit_expr_for_loop(self, lap);
+        }
+        fn visit_expr_match(&mut self, switch: &'ast syn::ExprMatch) {
+            for arm in &switch.arms {
+                self.bind(&arm.pat, &switch.expr);
+            }
+            visit::visit_expr_match(self, switch);
+        }
+    }
+    let mut found = Names {
+        file,
+        names: vec![name.to_owned()],
+    };
+    rest.iter().for_each(|stmt| found.visit_stmt(stmt));
+    found.names
 }
 
 /// Whether an expression moves the variable: passes it by value to a call.

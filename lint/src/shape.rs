@@ -223,6 +223,19 @@ pub(crate) fn bound_name(pat: &Pat) -> Option<String> {
     }
 }
 
+/// Every name a pattern binds.
+pub(crate) fn names_in(pat: &Pat) -> Vec<String> {
+    struct Names(Vec<String>);
+    impl<'ast> Visit<'ast> for Names {
+        fn visit_pat_ident(&mut self, ident: &'ast syn::PatIdent) {
+            self.0.push(ident.ident.to_string());
+        }
+    }
+    let mut names = Names(Vec::new());
+    names.visit_pat(pat);
+    names.0
+}
+
 /// A call that hands its argument to a runtime or another thread.
 pub(crate) fn is_spawn_like(expr: &Expr) -> bool {
     called_name(expr).is_some_and(|name| {

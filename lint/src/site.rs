@@ -134,6 +134,32 @@ impl<'p> Site<'_, '_, 'p> {
         None
     }
 
+    /// Whether that `select!` comes round again, in the function or async block that holds it.
+    pub(crate) fn in_loop(&self, call: &syn::Macro) -> bool {
+        // For a future that is bound first, the `select!` stands behind the `let`, in the same block.
+        let inside = self.cursor.ancestors().any(
+            |node| matches!(node, Node::SelectFuture { call: found, .. } if ptr::eq(found, call)),
+        );
+        self.cursor
+            .ancestors()
+            .skip_while(|node| {
+                inside
+                    && !matches!(node, Node::SelectFuture { call: found, .. } if ptr::eq(*found, call))
+            })
+            .take_while(|node| {
+                !matches!(
+                    node,
+                    Node::Function { .. } | Node::Expr(Expr::Async(_) | Expr::Closure(_))
+                )
+            })
+            .any(|node| {
+                matches!(
+                    node,
+                    Node::Expr(Expr::Loop(_) | Expr::While(_) | Expr::ForLoop(_))
+                )
+            })
+    }
+
     fn selected_later(&self, stmts: &'p [Stmt], at: usize) -> Option<&'p syn::Macro> {
         let Stmt::Local(local) = &stmts[at] else {
             return None;

@@ -3,16 +3,24 @@
 //! The workspace is copied out of the source tree with this workspace's lock file, so that it builds without the network from what
 //! is already fetched.
 
-use asupersync_lint::{Engine, Options, Report, lint_paths};
+use asupersync_lint::{Engine, Finding, Level, Options, Report, lint_paths, rules};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rules whose annotations the fixture carries.
-const CODES: &[&str] = &["AS101", "AS104", "AS201", "AS202", "AS301", "AS401"];
+const CODES: &[&str] = &[
+    "AS101", "AS104", "AS107", "AS201", "AS202", "AS205", "AS210", "AS301", "AS305", "AS309",
+    "AS401", "AS501", "AS502", "AS503", "AS604",
+];
 
 /// Fewer would be too few to mean anything.
-const LEAST: usize = 60;
+const LEAST: usize = 100;
+
+/// Rules whose `--explain` examples are built: the compiler, or what it says of functions, is how they find anything.
+const BUILT: &[&str] = &[
+    "AS106", "AS107", "AS205", "AS501", "AS502", "AS503", "AS602", "AS603", "AS604",
+];
 
 type Place = (String, usize, String);
 
@@ -41,12 +49,35 @@ fn workspace() -> PathBuf {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("agreement");
     copy(&own.join("tests/agreement"), &root);
     fs::copy(own.join("../Cargo.lock"), root.join("Cargo.lock")).unwrap();
+    let manifest = root.join("own/Cargo.toml");
+    let runtime = own.join("../asupersync").canonicalize().unwrap();
+    let text = fs::read_to_string(&manifest).unwrap();
+    fs::write(
+        &manifest,
+        text.replace("ASUPERSYNC", runtime.to_str().unwrap()),
+    )
+    .unwrap();
+    write_examples(&root.join("examples/src"));
     root
+}
+
+/// One module per example, so that a name can stand in several.
+fn write_examples(source: &Path) {
+    let mut library = String::from("#![allow(dead_code)]\n");
+    for code in BUILT {
+        let rule = rules::find(code).unwrap();
+        for (kind, text) in [("bad", rule.example), ("good", rule.instead)] {
+            let module = format!("{}_{kind}", code.to_lowercase());
+            fs::write(source.join(format!("{module}.rs")), text).unwrap();
+            library.push_str(&format!("mod {module};\n"));
+        }
+    }
+    fs::write(source.join("lib.rs"), library).unwrap();
 }
 
 fn expected(root: &Path) -> Expected {
     let mut expected = Expected::default();
-    for member in ["app", "helper", "renamed"] {
+    for member in ["app", "helper", "renamed", "own"] {
         let source = root.join(member).join("src");
         for entry in fs::read_dir(&source).unwrap() {
             let path = entry.unwrap().path();
@@ -77,6 +108,7 @@ fn found(root: &Path, engine: Engine) -> (BTreeSet<Place>, Report) {
     let options = Options {
         engine,
         workspace: true,
+        levels: vec![("all".to_owned(), Level::Warn)],
         cargo_args: vec!["--offline".to_owned()],
         ..Options::default()
     };
@@ -85,7 +117,7 @@ fn found(root: &Path, engine: Engine) -> (BTreeSet<Place>, Report) {
     let places = report
         .findings
         .iter()
-        .filter(|finding| CODES.contains(&finding.rule.code))
+        .filter(|finding| is_annotated(root, finding))
         .map(|finding| {
             let name = finding.path.strip_prefix(root).unwrap();
             (
@@ -96,6 +128,11 @@ fn found(root: &Path, engine: Engine) -> (BTreeSet<Place>, Report) {
         })
         .collect();
     (places, report)
+}
+
+/// Whether the fixture's annotations speak of such findings.
+fn is_annotated(root: &Path, finding: &Finding) -> bool {
+    CODES.contains(&finding.rule.code) && !finding.path.starts_with(root.join("examples"))
 }
 
 /// Fails with both differences; `missing` may lack only what `excused` holds.
@@ -141,7 +178,7 @@ fn the_engines_agree() {
     let marked: BTreeSet<Place> = report
         .findings
         .iter()
-        .filter(|one| one.unresolved_types && CODES.contains(&one.rule.code))
+        .filter(|one| one.unresolved_types && is_annotated(&root, one))
         .map(|one| {
             let name = one.path.strip_prefix(&root).unwrap();
             (
@@ -152,6 +189,19 @@ fn the_engines_agree() {
         })
         .collect();
     assert_eq!(marked, expected.only_syntax);
+
+    // The examples of the rules that need the compiler fire, and what to write instead is clean.
+    for code in BUILT {
+        let fires = |kind: &str| {
+            let file = root.join(format!("examples/src/{}_{kind}.rs", code.to_lowercase()));
+            report
+                .findings
+                .iter()
+                .any(|one| one.rule.code == *code && one.path == file)
+        };
+        assert!(fires("bad"), "{code}");
+        assert!(!fires("good"), "{code}");
+    }
 
     println!(
         "{} sites: syntax {}, compiler {}, both {}",

@@ -173,10 +173,11 @@ fn modules_name_only_lower_floors() {
             .components()
             .map(|c| c.as_os_str().to_string_lossy().into_owned())
             .collect();
-        if parts.len() < 2 || is_test_file(&path) {
+        if inside == Path::new("lib.rs") || is_test_file(&path) {
             continue;
         }
-        let me = parts[0].clone();
+        // A module is a folder, or one file.
+        let me = parts[0].trim_end_matches(".rs").to_owned();
         let Some(mine) = floors.get(&me) else {
             wrong.push(format!(
                 "{}: module `{me}` has no floor in ARCHITECTURE.md",
@@ -275,6 +276,9 @@ fn is_crate_root(path: &Path) -> bool {
     p.ends_with("src/lib.rs")
         || p.ends_with("src/main.rs")
         || p.ends_with("build.rs")
+        // A test of several files: `tests/NAME/main.rs`.
+        || (path.ends_with("main.rs")
+            && path.ancestors().nth(2).is_some_and(|d| d.ends_with("tests")))
         || ["src/bin", "tests", "benches", "examples"]
             .iter()
             .any(|f| in_folder(f))

@@ -3,8 +3,7 @@
 use crate::wait::{Left, Ticket, Turn, WaitQueue};
 use std::task::Waker;
 
-/// How many are woken between two visits to the lock: what fits on the stack
-/// without weighing on a send that wakes nobody.
+/// How many are woken between two visits to the lock: what fits on the stack.
 const BATCH: usize = 16;
 
 /// Those who wait for a number to pass theirs: a version, a position, a count of events.
@@ -12,14 +11,21 @@ const BATCH: usize = 16;
 /// Everyone is granted at once, so a waiter that leaves has nothing to pass on.
 pub(super) struct Crowd(WaitQueue<u64>);
 
-/// Wakers taken out of a crowd, to be woken after unlocking.
-#[derive(Default)]
+/// What is left to do, after unlocking, for a crowd that was let go: [`wake_all`].
+///
+/// Nobody or one is the rule, so only one is taken along at once; a batch would
+/// weigh on every send.
 #[must_use = "a waker that is not woken is a wake lost"]
+pub(super) struct Released {
+    first: Option<Waker>,
+    more: bool,
+}
+
+/// Wakers taken out from under a lock, to be woken after unlocking.
+#[derive(Default)]
 pub(super) struct Batch {
     wakers: [Option<Waker>; BATCH],
     len: usize,
-    /// Whether there are further ones.
-    pub(super) more: bool,
 }
 
 impl Crowd {
@@ -33,16 +39,29 @@ impl Crowd {
     }
 
     /// Lets those go who wait for a number above theirs, now that it is `reached`.
-    pub(super) fn release(&mut self, reached: u64) -> Batch {
-        let mut batch = Batch::default();
-        while self.0.front().is_some_and(|seen| *seen < reached) {
+    pub(super) fn release(&mut self, reached: u64) -> Released {
+        if !self.is_due(reached) {
+            let first = None;
+            return Released { first, more: false };
+        }
+        let first = self.0.grant_front();
+        let more = self.is_due(reached);
+        Released { first, more }
+    }
+
+    /// Goes on with it; says whether there are further ones.
+    pub(super) fn release_more(&mut self, reached: u64, batch: &mut Batch) -> bool {
+        while self.is_due(reached) {
             if !batch.has_room() {
-                batch.more = true;
-                break;
+                return true;
             }
             batch.add(self.0.grant_front());
         }
-        batch
+        false
+    }
+
+    fn is_due(&self, reached: u64) -> bool {
+        self.0.front().is_some_and(|seen| *seen < reached)
     }
 
     /// Joins the crowd with the waker brought along, or looks whether it was let
@@ -113,23 +132,26 @@ impl Batch {
         }
     }
 
-    /// Wakes all of them; says whether there are further ones.
-    pub(super) fn wake(self) -> bool {
+    /// Wakes all of them.
+    pub(super) fn wake(&mut self) {
+        self.len = 0;
         // One that panics must not keep the others asleep.
-        self.wakers
-            .into_iter()
-            .flatten()
-            .for_each(crate::exec::wake);
-        self.more
+        let wakers = self.wakers.iter_mut().filter_map(Option::take);
+        wakers.for_each(crate::exec::wake);
     }
 }
 
-/// Wakes a batch, and then those that `next` hands out, until there are none.
+/// Wakes everyone who was let go: `next` goes on with it, under the lock.
 ///
 /// It ends: who comes back waits for a higher number than the one reached.
-pub(super) fn wake_all(first: Batch, mut next: impl FnMut() -> Batch) {
-    let mut more = first.wake();
-    while more {
-        more = next().wake();
+pub(super) fn wake_all(released: Released, mut next: impl FnMut(&mut Batch) -> bool) {
+    released.first.into_iter().for_each(crate::exec::wake);
+    let mut more = released.more;
+    if more {
+        let mut batch = Batch::default();
+        while more {
+            more = next(&mut batch);
+            batch.wake();
+        }
     }
 }

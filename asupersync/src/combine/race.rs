@@ -281,7 +281,7 @@ impl<T> Tally<T> {
 
 /// Raises a panic that was caught in an arm.
 pub(super) fn raise(panic: &PanicPayload) -> ! {
-    std::panic::resume_unwind(Box::new(panic.message().to_owned()))
+    crate::exec::panics::resume(panic)
 }
 
 /// Why a race has no winner.

@@ -276,7 +276,7 @@ fn resolve_all<'a>(
         first = first.or(done.err());
     }
     if let Some(panic) = first {
-        std::panic::resume_unwind(Box::new(panic.message().to_owned()));
+        crate::exec::panics::resume(&panic);
     }
 }
 

@@ -182,9 +182,12 @@ impl<T, E> JoinSet<T, E> {
             place: Place::Born,
         });
         self.spawned += 1;
-        // Room for all, so that a body that goes away never allocates.
+        // Room for all, so that neither a body that goes away nor a join allocates.
+        let members = self.members.len();
+        self.ending.reserve(members - self.ending.len());
+        self.ended.reserve(members - self.ended.len());
         let mut list = lock(&self.list);
-        let missing = self.members.len().saturating_sub(list.gone.len());
+        let missing = members.saturating_sub(list.gone.len());
         list.gone.reserve(missing);
         drop(list);
         let list = self.list.clone();

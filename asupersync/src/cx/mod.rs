@@ -157,12 +157,18 @@ impl Cx {
     /// to cancel. Masks and the cleanup view make no difference here.
     #[inline]
     pub fn is_cancel_requested(&self) -> bool {
-        self.task.cancel_requested() || self.scope.as_ref().is_some_and(|r| r.cancel_requested())
+        self.task_asked() || self.scope.as_ref().is_some_and(|r| r.cancel_requested())
+    }
+
+    /// Whether the task was asked to cancel, and its requests concern this
+    /// context: they do not reach the bodies of what its cleanup opened.
+    fn task_asked(&self) -> bool {
+        self.task.cancel_requested() && !self.scope.as_ref().is_some_and(|r| r.screened)
     }
 
     /// Why it was asked to cancel, if it was.
     pub fn cancel_reason(&self) -> Option<CancelReason> {
-        let own = self.task.reason();
+        let own = self.task_asked().then(|| self.task.reason()).flatten();
         let region = self
             .scope
             .as_ref()
@@ -299,14 +305,17 @@ impl Cx {
         if self.view == View::Cleanup {
             return Ok(());
         }
-        if self.task.cancel_requested() {
+        if self.task_asked() {
             return match self.task.checkpoint() {
                 Some(reason) => Err(Cancelled::new(reason)),
                 None => Ok(()),
             };
         }
-        // Only the region of this body was cancelled. The task's masks cover its
-        // bodies too, and are spent the same way.
+        // Only the region of this body was cancelled, if any. The task's masks
+        // cover its bodies too, and are spent the same way.
+        let Some(region) = self.scope.as_ref().filter(|r| r.cancel_requested()) else {
+            return Ok(());
+        };
         if self
             .task
             .peek_control(|c| c.record.spend_mask())
@@ -317,9 +326,6 @@ impl Cx {
             });
             return Ok(());
         }
-        let Some(region) = &self.scope else {
-            return Ok(());
-        };
         region.signals.fetch_or(signal::OBSERVED, Ordering::AcqRel);
         match region.reason() {
             Some(reason) => Err(Cancelled::new(reason)),

@@ -370,7 +370,7 @@ impl<T> Reported<T> {
     /// Raises the body's panic again, if there was one.
     pub(crate) fn resume(self) -> (Option<T>, RegionReport) {
         if let Some(panic) = self.panic {
-            std::panic::resume_unwind(Box::new(panic.message().to_owned()));
+            crate::exec::panics::resume(&panic);
         }
         (self.value, self.report)
     }

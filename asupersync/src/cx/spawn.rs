@@ -312,7 +312,7 @@ where
                 Some(Ok(value)) => return Poll::Ready(value),
                 Some(Err(panic)) => {
                     drop(done);
-                    std::panic::resume_unwind(Box::new(panic.message().to_owned()));
+                    crate::exec::panics::resume(&panic);
                 }
                 None => done.waker.replace(waker),
             }

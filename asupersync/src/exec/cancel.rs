@@ -166,7 +166,7 @@ fn ask_task(
         kind: reason.kind,
     });
     for region in opened {
-        if region.shielded {
+        if region.screened {
             bind_shielded(&region, limits);
             continue;
         }
@@ -204,6 +204,8 @@ fn ask_region(
             ledger.body_limits = ledger.body_limits.meet(own);
             ledger.child_limits = ledger.child_limits.meet(children);
             region.signals.fetch_or(signal::CANCEL, Ordering::AcqRel);
+            // What bound it before binds what is below it too.
+            let children = ledger.child_limits;
             sweep(region, &ledger, &follows, now, children, queue);
         }
         next

@@ -18,6 +18,7 @@
 //! | [`link`] | links: the bad end of one task reaches another |
 //! | [`meter`] | cost quotas: what tasks and regions may charge |
 //! | [`lending`] | urgency borrowed from who waits |
+//! | [`panics`] | containing panics, and where they happened |
 //! | [`probe`] | recognising cancellation inside error types |
 //! | [`root`] | the root region of a run |
 //!
@@ -36,6 +37,7 @@ pub(crate) mod lending;
 pub mod link;
 pub(crate) mod meter;
 pub(crate) mod obligation;
+pub(crate) mod panics;
 pub(crate) mod poll;
 pub mod probe;
 pub(crate) mod region;
@@ -45,6 +47,8 @@ pub(crate) mod state;
 pub(crate) mod task;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use panics::contain;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -64,10 +68,4 @@ pub(crate) fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) fn wake(waker: std::task::Waker) {
     // The panic has been printed; it belongs to nobody who could be told.
     let _ = contain(|| waker.wake());
-}
-
-/// Runs user code that must not unwind any further, and says what it panicked with.
-pub(crate) fn contain<T>(f: impl FnOnce() -> T) -> Result<T, crate::types::outcome::PanicPayload> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(f))
-        .map_err(crate::types::outcome::PanicPayload::from_any)
 }

@@ -412,7 +412,7 @@ fn end_of<O, C: Settle<O>>(task: &TaskRef, outcome: &Outcome<C::T, C::E>) -> End
             Err(panic) => (format!("an error whose text panicked: {panic}"), seen()),
         },
         Outcome::Cancelled(r) => (r.to_string(), Some(r.clone())),
-        Outcome::Panicked(p) => (p.message().to_owned(), seen()),
+        Outcome::Panicked(p) => (p.to_string(), seen()),
     };
     End::Failed(failure_of(task, severity, message, reason))
 }

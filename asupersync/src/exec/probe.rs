@@ -26,6 +26,18 @@ mod sealed {
     /// The error is text or nothing, and never a cancellation.
     #[derive(Debug)]
     pub struct Opaque;
+
+    /// Pairs an error type with the way to look into it; nobody else can name it.
+    pub trait Known<M> {}
+
+    impl<E: std::error::Error> Known<StdError> for E {}
+    impl Known<Boxed> for Box<dyn std::error::Error + Send + Sync> {}
+    impl Known<Boxed> for Box<dyn std::error::Error + Send> {}
+    #[cfg(feature = "anyhow")]
+    impl Known<Anyhow> for anyhow::Error {}
+    impl Known<Opaque> for String {}
+    impl Known<Opaque> for &'static str {}
+    impl Known<Opaque> for () {}
 }
 
 /// An error type that can be looked into for a cancellation.
@@ -41,7 +53,7 @@ mod sealed {
     note = "it needs an error that implements `std::error::Error`, a boxed one, text, or `()`, and `anyhow::Error` with the feature `anyhow`",
     note = "use `try_spawn_with` to say what your error wraps, or `spawn` if the returned `Result` is a plain value"
 )]
-pub trait CancelProbe<M>: 'static {
+pub trait CancelProbe<M>: sealed::Known<M> + 'static {
     /// The reason inside, if this is or wraps a cancellation.
     fn cancel_reason(&self) -> Option<&CancelReason>;
 

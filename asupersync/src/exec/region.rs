@@ -140,6 +140,9 @@ pub(crate) struct RegionCell {
     pub(crate) role: Role,
     /// Opened by cleanup: requests from above do not reach it.
     pub(crate) shielded: bool,
+    /// Requests to its opener do not reach it, nor its body: it is shielded, or the
+    /// opener has opened it inside a region for which this holds.
+    pub(crate) screened: bool,
     /// What it allows at the most; see [`RegionCell::budget_left`].
     pub(crate) budget: Budget,
     pub(crate) meter: Meter,
@@ -203,6 +206,7 @@ impl RegionCell {
             opener: Mutex::new(Some(opener)),
             role: Role::Foreground,
             shielded: false,
+            screened: false,
             meter: Meter::new(options.budget.cost_quota, None),
             budget: options.budget,
             policy: options.policy,
@@ -231,6 +235,8 @@ impl RegionCell {
         let seen = opener.peek_asked(|c| (c.record.is_masked(), c.record.limits));
         let (masked, mut left) = seen.unwrap_or((false, CleanupLimits::NONE));
         let shielded = cleanup_view || masked;
+        let inside = || parent.screened && parent.opener().is_some_and(|o| o.id() == opener.id());
+        let screened = shielded || inside();
         // The opener's own deadline binds what it opens; its quotas are its own.
         let above = match opener.own_budget().deadline {
             Some(own) => parent.budget.meet(Budget::new().with_deadline(own)),
@@ -271,6 +277,7 @@ impl RegionCell {
                 opener: Mutex::new(Some(opener.clone())),
                 role,
                 shielded,
+                screened,
                 budget,
                 meter: Meter::new(options.budget.cost_quota, Some(&parent.meter)),
                 policy: options.policy,
@@ -300,7 +307,7 @@ impl RegionCell {
         });
         lock(&cell.ledger).opened = Some(key);
         match asked {
-            _ if shielded => cancel::bind_shielded(&cell, limits.meet(left)),
+            _ if screened => cancel::bind_shielded(&cell, limits.meet(left)),
             Some(reason) => {
                 let below = CancelReason::new(CancelKind::ParentCancelled).caused_by(reason);
                 cancel::cancel_region(&cell, below);

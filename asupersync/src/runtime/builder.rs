@@ -31,6 +31,7 @@ pub struct Builder {
     name: String,
     hooks: Hooks,
     allow_panic_abort: bool,
+    capture_panic_location: bool,
 }
 
 impl Builder {
@@ -42,6 +43,7 @@ impl Builder {
             name: "asupersync".into(),
             hooks: Hooks::default(),
             allow_panic_abort: false,
+            capture_panic_location: false,
         }
     }
 
@@ -95,6 +97,17 @@ impl Builder {
         self
     }
 
+    /// Notes where panics happen, for [`PanicPayload::location`]; off by default.
+    ///
+    /// For this a hook is chained before the process's panic hook, once, and
+    /// stays. A hook that is set later replaces it.
+    ///
+    /// [`PanicPayload::location`]: crate::PanicPayload::location
+    pub fn capture_panic_location(mut self, capture: bool) -> Self {
+        self.capture_panic_location = capture;
+        self
+    }
+
     /// Makes the runtime and starts its workers.
     ///
     /// # Errors
@@ -113,6 +126,9 @@ impl Builder {
             let message = "the program is built with panic = \"abort\", so a panicking task ends \
                            the process; build with panic = \"unwind\" or call allow_panic_abort(true)";
             return config(message);
+        }
+        if self.capture_panic_location {
+            crate::exec::panics::capture();
         }
         let blocking = Blocking::new(self.blocking, &self.name);
         let shared = Shared::new(self.flavour, workers, Arc::clone(&blocking)).map_err(|e| {

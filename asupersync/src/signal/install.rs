@@ -18,7 +18,7 @@ pub fn install(world: &std::sync::Arc<dyn crate::world::World>) -> std::io::Resu
 
 #[cfg(unix)]
 mod unix {
-    use super::super::handler::{Listener, RAISED};
+    use crate::signal::handler::{Listener, RAISED};
     use crate::world::World;
     use std::io::{self, Read, Write};
     use std::os::fd::AsRawFd;

@@ -20,10 +20,10 @@ use std::task::{Context, Poll, Waker, ready};
 /// have not arrived yet. The next `n` arrivals start anew.
 ///
 /// ```
-/// use asupersync::{Cx, LabRuntime, Scope, sync::Barrier};
+/// use asupersync::{Cx, LabConfig, LabRuntime, Scope, sync::Barrier};
 /// use std::sync::Arc;
 ///
-/// LabRuntime::default().run(async |cx: Scope| {
+/// LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
 ///     let barrier = Arc::new(Barrier::new(2));
 ///     let other = barrier.clone();
 ///     let task = cx.spawn(async move |cx: Cx| other.wait(&cx).await.unwrap().is_leader());

@@ -26,10 +26,10 @@
 //!    whoever the holder waits for.
 //!
 //! ```
-//! use asupersync::{Cx, LabRuntime, Scope, sync::Mutex};
+//! use asupersync::{Cx, LabConfig, LabRuntime, Scope, sync::Mutex};
 //! use std::sync::Arc;
 //!
-//! LabRuntime::default().run(async |cx: Scope| {
+//! LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
 //!     let total = Arc::new(Mutex::new(0));
 //!     cx.region(async |scope| {
 //!         for n in 1..=4 {

@@ -23,7 +23,25 @@ use std::task::{Context, Poll, ready};
 /// The guard may be held across an await. Where no await stands between lock
 /// and unlock, `std::sync::Mutex` is cheaper.
 ///
-/// *Statics.* [`Mutex::new`] is `const`.
+/// ```
+/// use asupersync::sync::Mutex;
+///
+/// static NAMES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+///
+/// NAMES.try_lock().unwrap().push("a".to_owned());
+/// assert!(!NAMES.statistics().locked);
+/// ```
+///
+/// A guard lets nobody else see a value that must not be shared:
+///
+/// ```compile_fail,E0277
+/// use asupersync::sync::MutexGuard;
+///
+/// fn shared<T: Sync>(_: T) {}
+/// fn guard(guard: MutexGuard<'_, std::cell::Cell<u32>>) {
+///     shared(guard);
+/// }
+/// ```
 pub struct Mutex<T: ?Sized> {
     lock: RawLock,
     value: UnsafeCell<T>,

@@ -19,9 +19,9 @@ use std::task::{Context, Poll, Waker, ready};
 /// polled or not, and leaves no permit.
 ///
 /// ```
-/// use asupersync::{LabRuntime, Scope, sync::Notify};
+/// use asupersync::{LabConfig, LabRuntime, Scope, sync::Notify};
 ///
-/// LabRuntime::default().run(async |cx: Scope| {
+/// LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
 ///     let ready = Notify::new();
 ///     ready.notify_one();
 ///     ready.notify_one(); // one permit is all it keeps

@@ -13,12 +13,25 @@ use std::sync::OnceLock;
 ///
 /// If making it fails, panics or is cancelled, the next who waits tries.
 ///
+/// An initialiser is lost when it is dropped half-way, so `select!` refuses it:
+///
+/// ```compile_fail,E0277
+/// use asupersync::{Cx, select, sync::OnceCell};
+///
+/// async fn either(cx: &Cx, cell: &OnceCell<u32>) {
+///     select! {
+///         _ = cell.get_or_init(cx, async || 7) => {}
+///         _ = cx.cancelled() => {}
+///     }
+/// }
 /// ```
-/// use asupersync::{LabRuntime, Scope, sync::OnceCell};
+///
+/// ```
+/// use asupersync::{LabConfig, LabRuntime, Scope, sync::OnceCell};
 ///
 /// static CONFIG: OnceCell<u32> = OnceCell::new();
 ///
-/// LabRuntime::default().run(async |cx: Scope| {
+/// LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
 ///     let failed = CONFIG.get_or_try_init(&cx, async || Err("no file")).await;
 ///     assert!(failed.is_err());
 ///     assert_eq!(*CONFIG.get_or_init(&cx, async || 7).await.unwrap(), 7);

@@ -26,15 +26,26 @@ const READERS: usize = (u32::MAX >> 3) as usize;
 /// that it happened.
 ///
 /// ```
-/// use asupersync::{LabRuntime, Scope, sync::RwLock};
+/// use asupersync::{LabConfig, LabRuntime, Scope, sync::RwLock};
 ///
-/// LabRuntime::default().run(async |cx: Scope| {
+/// LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
 ///     let config = RwLock::new(1);
 ///     let mut guard = config.write(&cx).await.unwrap();
 ///     *guard += 1;
 ///     let guard = guard.downgrade(); // nobody writes in between
 ///     assert_eq!((*guard, *config.read(&cx).await.unwrap()), (2, 2));
 /// });
+/// ```
+///
+/// After the downgrade there is nothing to write with:
+///
+/// ```compile_fail,E0382
+/// use asupersync::sync::RwLock;
+///
+/// let lock = RwLock::new(1);
+/// let mut writes = lock.try_write().unwrap();
+/// let reads = writes.downgrade();
+/// *writes = 2;
 /// ```
 pub struct RwLock<T: ?Sized> {
     gate: Gate,

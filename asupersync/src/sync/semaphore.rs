@@ -14,13 +14,24 @@ use std::task::{Context, Poll, ready};
 /// A number of permits, first come, first served: who wants many is not passed
 /// by who wants few.
 ///
+/// A permit is given back once, and cannot be copied:
+///
+/// ```compile_fail,E0382
+/// use asupersync::sync::SemaphorePermit;
+///
+/// fn twice(permit: SemaphorePermit<'_>) {
+///     permit.forget();
+///     drop(permit);
+/// }
+/// ```
+///
 /// A permit is a lease of its task: dropping it gives it back, and one that was
 /// forgotten with `mem::forget` is reported when the task ends.
 ///
 /// ```
-/// use asupersync::{LabRuntime, Scope, sync::Semaphore};
+/// use asupersync::{LabConfig, LabRuntime, Scope, sync::Semaphore};
 ///
-/// LabRuntime::default().run(async |cx: Scope| {
+/// LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
 ///     let slots = Semaphore::new(2);
 ///     let both = slots.acquire(&cx, 2).await.unwrap();
 ///     assert!(slots.try_acquire(&cx, 1).is_err());

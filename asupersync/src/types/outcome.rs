@@ -176,10 +176,22 @@ impl From<OutcomeError<std::io::Error>> for std::io::Error {
     }
 }
 
-/// What a panicking body said.
+/// What a panicking body said, and where it did, if that is captured.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PanicPayload {
     message: Arc<str>,
+    location: Option<PanicLocation>,
+}
+
+/// A place in the source.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct PanicLocation {
+    /// The file, as the compiler was given it.
+    pub file: Arc<str>,
+    /// The line, from 1.
+    pub line: u32,
+    /// The column, from 1.
+    pub column: u32,
 }
 
 impl PanicPayload {
@@ -195,17 +207,51 @@ impl PanicPayload {
         // The payload's own destructor is user code and may panic again; one
         // failure is already being reported, so the second is contained here.
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(payload)));
-        PanicPayload { message }
+        PanicPayload {
+            message,
+            location: None,
+        }
+    }
+
+    pub(crate) fn at(mut self, location: Option<PanicLocation>) -> Self {
+        self.location = location;
+        self
     }
 
     /// The panic's message.
     pub fn message(&self) -> &str {
         &self.message
     }
+
+    /// Where the panic happened, if the runtime was built with
+    /// [`capture_panic_location`](crate::runtime::Builder::capture_panic_location).
+    pub fn location(&self) -> Option<&PanicLocation> {
+        self.location.as_ref()
+    }
 }
 
 impl fmt::Display for PanicPayload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.message)?;
+        match &self.location {
+            Some(location) => write!(f, ", at {location}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for PanicLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}", self.file, self.line, self.column)
+    }
+}
+
+impl From<&std::panic::Location<'_>> for PanicLocation {
+    fn from(l: &std::panic::Location<'_>) -> Self {
+        PanicLocation {
+            file: l.file().into(),
+            line: l.line(),
+            column: l.column(),
+        }
     }
 }

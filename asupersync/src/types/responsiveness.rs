@@ -111,6 +111,22 @@ primitives! {
     Call, "rpc::Client::call(&cx, question)", Bound::AT_ONCE;
     /// Waiting for a question.
     RecvQuestion, "rpc::Server::recv(&cx)", Bound::AT_ONCE;
+    /// Waiting for a lock.
+    Lock, "Mutex::lock(&cx)", Bound::AT_ONCE;
+    /// Waiting to read.
+    Read, "RwLock::read(&cx)", Bound::AT_ONCE;
+    /// Waiting to write.
+    Write, "RwLock::write(&cx)", Bound::AT_ONCE;
+    /// Waiting for permits.
+    Acquire, "Semaphore::acquire(&cx, n)", Bound::AT_ONCE;
+    /// Waiting for a loan.
+    Loan, "Pool::get(&cx)", Bound::AT_ONCE;
+    /// Waiting for the other tasks.
+    Barrier, "Barrier::wait(&cx)", Bound::AT_ONCE;
+    /// Waiting for a notification.
+    Notified, "Notify::notified(&cx)", Bound::AT_ONCE;
+    /// Waiting for another's initialiser.
+    Init, "OnceCell::get_or_init(&cx, init)", Bound::AT_ONCE;
 }
 
 /// The table as a document.

@@ -20,7 +20,10 @@
 //!    more than is free. Between two batches of wakes the line may be unlocked
 //!    earlier: `WAITED` still keeps newcomers behind;
 //! 4. permits are granted in full, to the first in line, and belong to it from
-//!    then on, polled or not: one that leaves after its grant gives them back.
+//!    then on, polled or not: one that leaves after its grant gives them back;
+//! 5. what was done under the lock while `WAITED` was set happens before whatever
+//!    follows a later release, also one that takes no lock any more. So who gives
+//!    a permit back may go away, though waiters looked for it under the lock.
 
 use super::atomic::{AtomicUsize, Mutex, MutexGuard, Ordering};
 use super::{After, Left, Ticket, Turn, WaitQueue};
@@ -201,9 +204,10 @@ impl Permits {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & WAITED == 0 {
             let next = more(word, n);
+            // Acquire: rule 5.
             match self
                 .word
-                .compare_exchange_weak(word, next, Ordering::Release, Ordering::Relaxed)
+                .compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Relaxed)
             {
                 Ok(_) => return,
                 Err(now) => word = now,
@@ -269,7 +273,8 @@ impl Permits {
     /// Takes `WAITED` back if the line has become empty.
     fn thin(&self, line: &WaitQueue<usize>) {
         if line.is_empty() {
-            self.word.fetch_and(!WAITED, Ordering::Relaxed);
+            // Release: see rule 5.
+            self.word.fetch_and(!WAITED, Ordering::Release);
         }
     }
 

@@ -5,6 +5,7 @@
 
 use super::{Engine, FAR, Roll, Wait};
 use asupersync::channel::{mpsc, oneshot};
+use asupersync::sync::{Mutex, Semaphore};
 use asupersync::{Cx, Runtime, TaskHandle};
 use std::future::Future;
 use std::pin::Pin;
@@ -49,6 +50,8 @@ impl Engine for Asupersync {
     type Rx<T: Send + 'static> = mpsc::Receiver<T>;
     type OneTx<T: Send + 'static> = oneshot::Sender<T>;
     type OneRx<T: Send + 'static> = oneshot::Receiver<T>;
+    type Mutex = Mutex<u32>;
+    type Semaphore = Semaphore;
 
     fn block_on<T, F, Fut>(&self, body: F) -> T
     where
@@ -114,6 +117,33 @@ impl Engine for Asupersync {
 
     async fn recv_one<T: Send + 'static>(cx: &Cx, mut rx: oneshot::Receiver<T>) -> T {
         rx.recv(cx).await.expect("the sender sends")
+    }
+
+    fn mutex() -> Mutex<u32> {
+        Mutex::new(0)
+    }
+
+    async fn count_locked(cx: &Cx, mutex: &Mutex<u32>, yields: bool) {
+        let mut count = mutex.lock(cx).await.expect(UNCANCELLED);
+        *count += 1;
+        if yields {
+            Self::yield_now(cx).await;
+        }
+    }
+
+    fn counted(mutex: Mutex<u32>) -> u32 {
+        mutex.into_inner()
+    }
+
+    fn semaphore(permits: usize) -> Semaphore {
+        Semaphore::new(permits)
+    }
+
+    async fn permitted(cx: &Cx, semaphore: &Semaphore, yields: bool) {
+        let _permit = semaphore.acquire(cx, 1).await.expect(UNCANCELLED);
+        if yields {
+            Self::yield_now(cx).await;
+        }
     }
 
     async fn crowd<F: FnOnce() + Send>(cx: &Cx, n: u32, wait: Wait, at_rest: F) {

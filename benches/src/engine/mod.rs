@@ -32,6 +32,11 @@ pub trait Engine: Sized + Send + Sync + 'static {
     /// Its receiving end.
     type OneRx<T: Send + 'static>: Send + 'static;
 
+    /// A lock around a number.
+    type Mutex: Send + Sync + 'static;
+    /// A number of permits.
+    type Semaphore: Send + Sync + 'static;
+
     /// Runs `body` on the calling thread.
     fn block_on<T, F, Fut>(&self, body: F) -> T
     where
@@ -91,6 +96,29 @@ pub trait Engine: Sized + Send + Sync + 'static {
         cx: &Self::Cx,
         rx: Self::OneRx<T>,
     ) -> impl Future<Output = T> + Send;
+
+    /// A lock around zero.
+    fn mutex() -> Self::Mutex;
+
+    /// Counts under the lock, and yields there if told to.
+    fn count_locked(
+        cx: &Self::Cx,
+        mutex: &Self::Mutex,
+        yields: bool,
+    ) -> impl Future<Output = ()> + Send;
+
+    /// How much was counted.
+    fn counted(mutex: Self::Mutex) -> u32;
+
+    /// A semaphore.
+    fn semaphore(permits: usize) -> Self::Semaphore;
+
+    /// Takes a permit and gives it back, and yields in between if told to.
+    fn permitted(
+        cx: &Self::Cx,
+        semaphore: &Self::Semaphore,
+        yields: bool,
+    ) -> impl Future<Output = ()> + Send;
 
     /// Starts `n` tasks that wait for ever, calls `at_rest` once all of them
     /// have been polled, cancels them, and returns when all of them are gone.

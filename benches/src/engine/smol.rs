@@ -6,6 +6,7 @@
 use super::{Engine, FAR, Roll, Wait};
 use async_channel::{Receiver, Sender};
 use async_executor::{Executor, Task};
+use async_lock::{Mutex, Semaphore};
 use futures_channel::oneshot;
 use std::future::Future;
 use std::time::Duration;
@@ -40,6 +41,8 @@ impl Engine for Smol {
     type Rx<T: Send + 'static> = Receiver<T>;
     type OneTx<T: Send + 'static> = oneshot::Sender<T>;
     type OneRx<T: Send + 'static> = oneshot::Receiver<T>;
+    type Mutex = Mutex<u32>;
+    type Semaphore = Semaphore;
 
     fn block_on<T, F, Fut>(&self, body: F) -> T
     where
@@ -109,6 +112,33 @@ impl Engine for Smol {
 
     async fn recv_one<T: Send + 'static>(_: &Self::Cx, rx: oneshot::Receiver<T>) -> T {
         rx.await.expect("the sender sends")
+    }
+
+    fn mutex() -> Mutex<u32> {
+        Mutex::new(0)
+    }
+
+    async fn count_locked(cx: &Self::Cx, mutex: &Mutex<u32>, yields: bool) {
+        let mut count = mutex.lock().await;
+        *count += 1;
+        if yields {
+            Self::yield_now(cx).await;
+        }
+    }
+
+    fn counted(mutex: Mutex<u32>) -> u32 {
+        mutex.into_inner()
+    }
+
+    fn semaphore(permits: usize) -> Semaphore {
+        Semaphore::new(permits)
+    }
+
+    async fn permitted(cx: &Self::Cx, semaphore: &Semaphore, yields: bool) {
+        let _permit = semaphore.acquire().await;
+        if yields {
+            Self::yield_now(cx).await;
+        }
     }
 
     async fn crowd<F: FnOnce() + Send>(cx: &Self::Cx, n: u32, wait: Wait, at_rest: F) {

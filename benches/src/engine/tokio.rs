@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 /// A tokio runtime.
@@ -50,6 +50,8 @@ impl Engine for Tokio {
     type Rx<T: Send + 'static> = mpsc::Receiver<T>;
     type OneTx<T: Send + 'static> = oneshot::Sender<T>;
     type OneRx<T: Send + 'static> = oneshot::Receiver<T>;
+    type Mutex = Mutex<u32>;
+    type Semaphore = Semaphore;
 
     fn block_on<T, F, Fut>(&self, body: F) -> T
     where
@@ -114,6 +116,33 @@ impl Engine for Tokio {
 
     async fn recv_one<T: Send + 'static>((): &(), rx: oneshot::Receiver<T>) -> T {
         rx.await.expect("the sender sends")
+    }
+
+    fn mutex() -> Mutex<u32> {
+        Mutex::new(0)
+    }
+
+    async fn count_locked(cx: &(), mutex: &Mutex<u32>, yields: bool) {
+        let mut count = mutex.lock().await;
+        *count += 1;
+        if yields {
+            Self::yield_now(cx).await;
+        }
+    }
+
+    fn counted(mutex: Mutex<u32>) -> u32 {
+        mutex.into_inner()
+    }
+
+    fn semaphore(permits: usize) -> Semaphore {
+        Semaphore::new(permits)
+    }
+
+    async fn permitted(cx: &(), semaphore: &Semaphore, yields: bool) {
+        let _permit = semaphore.acquire().await.expect("nobody closes it");
+        if yields {
+            Self::yield_now(cx).await;
+        }
     }
 
     async fn crowd<F: FnOnce() + Send>(cx: &(), n: u32, wait: Wait, at_rest: F) {

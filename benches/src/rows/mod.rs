@@ -10,6 +10,7 @@ mod many;
 mod ours;
 mod spawn;
 mod structure;
+mod sync;
 mod timer;
 mod wake;
 
@@ -171,6 +172,23 @@ pub const ROWS: &[Row] = &[
     row("mpsc-1", 100_000, "mpsc(100), 1 producer"),
     row("mpsc-5", 100_000, "mpsc(100), 5 producers"),
     row("mpsc-tight", 30_000, "mpsc(1), 1 producer"),
+    row("mutex", 200_000, "lock and unlock, alone"),
+    row("mutex-2", 100_000, "the same, 2 tasks"),
+    row(
+        "mutex-4",
+        20_000,
+        "the same, 4 tasks that yield under the lock",
+    ),
+    row(
+        "semaphore",
+        200_000,
+        "take a permit and give it back, alone",
+    ),
+    row(
+        "semaphore-8",
+        20_000,
+        "the same, 8 tasks on 2 permits that yield with theirs",
+    ),
     row("timer", 50_000, "create a sleep, register it, drop it"),
     row("timeout", 30_000, "timeout(1 s, yield)"),
     row(
@@ -278,6 +296,7 @@ impl Column {
         let mut runs = spawn::runs(engine);
         runs.extend(wake::runs(engine));
         runs.extend(channel::runs(engine));
+        runs.extend(sync::runs(engine));
         runs.extend(timer::runs(engine));
         runs.extend(cancel::runs(engine));
         Column { name, runs }

@@ -347,7 +347,9 @@ impl<'h> Found<'h> {
             return;
         }
         for flag in alone(point) {
-            self.add(point.cursor, rule, flag, true);
+            let place = (name, point.cursor.file_id(), flag.range.start);
+            let confirmed = self.reports.contains_key(&place);
+            self.add(point.cursor, rule, flag, !confirmed);
         }
     }
 

@@ -4,7 +4,7 @@ use super::{Ask, Rule, Verdict};
 use crate::fate::Fate;
 use crate::finding::Level;
 use crate::point::{Flag, Point, in_loop};
-use crate::shape::{Scan, Seen, Step, called_name, is_panic, last_segment};
+use crate::shape::{Scan, Seen, Step, called_name, is_panic, last_segment, names_in};
 use crate::site::{Site, Subject};
 use asupersync_source::resolve::Namespace;
 use asupersync_source::walk::{Node, bare};
@@ -306,18 +306,6 @@ fn stmt_passes_on(point: &Point<'_, '_, '_>, stmt: &Stmt, names: &[String]) -> b
             .is_some_and(|init| passes_on(point, &init.expr, names)),
         Stmt::Item(_) => false,
     }
-}
-
-fn names_in(pat: &Pat) -> Vec<String> {
-    struct Names(Vec<String>);
-    impl<'ast> Visit<'ast> for Names {
-        fn visit_pat_ident(&mut self, ident: &'ast syn::PatIdent) {
-            self.0.push(ident.ident.to_string());
-        }
-    }
-    let mut names = Names(Vec::new());
-    names.visit_pat(pat);
-    names.0
 }
 
 /// Whether the code belongs to a function of a name that returns a `Result` or `Outcome`: one that could pass a cancellation on.

@@ -3,9 +3,11 @@
 use super::{Ask, Rule, Verdict};
 use crate::facts::CANCEL_UNSAFE;
 use crate::finding::Level;
-use crate::shape::leaves;
-use crate::site::Site;
+use crate::shape::{bound_name, leaves, name_of};
+use crate::site::{Site, Subject};
 use asupersync_source::macros::MacroBody;
+use asupersync_source::walk::{Node, bare};
+use syn::{Expr, FnArg};
 
 pub(super) static RULE: Rule = Rule {
     code: "AS205",
@@ -65,6 +67,10 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
     if others.clone().all(|branch| leaves(&branch.handler)) {
         return None;
     }
+    // A future that owns all it works on takes it along; only in a loop is there a next one to miss what is lost.
+    if !site.in_loop(call) && !borrows(site) {
+        return None;
+    }
     let (name, operation) = (site.last_name(), site.detail);
     Some(Verdict {
         message: format!("`{name}` in a `select!` branch is not cancel safe"),
@@ -74,5 +80,35 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
             "keep the state outside of `{name}` so that it can be called again, or poll one future by reference: `&mut future`"
         ),
         fix: None,
+    })
+}
+
+/// Whether the call works on something that stays behind: the receiver of a method, or what is passed by reference.
+fn borrows(site: &Site<'_, '_, '_>) -> bool {
+    match site.subject {
+        Subject::Expr(Expr::MethodCall(_)) => true,
+        Subject::Expr(Expr::Call(call)) => call.args.iter().any(|argument| match bare(argument) {
+            Expr::Reference(_) => true,
+            Expr::Path(_) => name_of(argument).is_some_and(|name| is_reference(site, &name)),
+            _ => false,
+        }),
+        _ => false,
+    }
+}
+
+/// Whether a variable is a parameter of a reference type.
+fn is_reference(site: &Site<'_, '_, '_>, name: &str) -> bool {
+    let function = site.cursor.ancestors().find_map(|node| match node {
+        Node::Function { sig, .. } => Some(sig),
+        _ => None,
+    });
+    function.is_some_and(|sig| {
+        sig.inputs.iter().any(|input| match input {
+            FnArg::Typed(typed) => {
+                bound_name(&typed.pat).as_deref() == Some(name)
+                    && matches!(*typed.ty, syn::Type::Reference(_))
+            }
+            FnArg::Receiver(_) => false,
+        })
     })
 }

@@ -5,7 +5,7 @@ use crate::finding::{Fix, Level};
 use crate::point::{Flag, Point, What};
 use asupersync_source::edit::Edit;
 use asupersync_source::types::Ty;
-use asupersync_source::walk::bare;
+use asupersync_source::walk::{Via, bare};
 use syn::{Expr, Pat};
 
 pub(super) static RULE: Rule = Rule {
@@ -56,7 +56,12 @@ fn find(point: &Point<'_, '_, '_>) -> Vec<Flag> {
     let init = bare(&init.expr);
     // A variable or an async block is dropped on purpose; a call was meant to do something.
     let is_call = matches!(init, Expr::Call(_) | Expr::MethodCall(_));
-    if !is_call || !matches!(point.cursor.type_of(init), Ty::Future(_)) {
+    // `entry.send(..)` of an unknown type may be anything, whatever trait is in scope.
+    let guess = point
+        .cursor
+        .callee(init)
+        .is_none_or(|callee| callee.via == Via::TraitInScope);
+    if !is_call || guess || !matches!(point.cursor.type_of(init), Ty::Future(_)) {
         return Vec::new();
     }
     let end = point.file().range(init).end;

@@ -4,8 +4,6 @@ use super::{Ask, Rule, Verdict};
 use crate::facts::{Loss, operation_at, operations_with};
 use crate::finding::Level;
 use crate::site::Site;
-use asupersync_source::walk::Node;
-use syn::Expr;
 
 pub(super) static RULE: Rule = Rule {
     code: "AS203",
@@ -44,7 +42,7 @@ pub(super) static RULE: Rule = Rule {
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
     let operation = operation_at(site.callee, &[Loss::Queue])?;
     let call = site.select()?;
-    if !is_in_loop(site, call) {
+    if !site.in_loop(call) {
         return None;
     }
     Some(Verdict {
@@ -57,25 +55,4 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
         help: operation.instead.to_owned(),
         fix: None,
     })
-}
-
-/// Whether the `select!` comes round again, in the function or async block that holds it.
-fn is_in_loop(site: &Site<'_, '_, '_>, call: &syn::Macro) -> bool {
-    let mut nodes = site.cursor.ancestors().skip_while(
-        |node| !matches!(node, Node::SelectFuture { call: found, .. } if std::ptr::eq(*found, call)),
-    );
-    nodes
-        .by_ref()
-        .take_while(|node| {
-            !matches!(
-                node,
-                Node::Function { .. } | Node::Expr(Expr::Async(_) | Expr::Closure(_))
-            )
-        })
-        .any(|node| {
-            matches!(
-                node,
-                Node::Expr(Expr::Loop(_) | Expr::While(_) | Expr::ForLoop(_))
-            )
-        })
 }

@@ -4,7 +4,7 @@ use super::{Ask, Rule, Verdict};
 use crate::finding::{Fix, Level};
 use crate::site::{Site, Subject};
 use asupersync_source::edit::Edit;
-use asupersync_source::walk::bare;
+use asupersync_source::walk::{Node, bare};
 use syn::Expr;
 
 pub(super) static RULE: Rule = Rule {
@@ -32,7 +32,12 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
     let Subject::Expr(Expr::Call(call)) = site.subject else {
         return None;
     };
-    if !is_zero(site, bare(call.args.first()?)) {
+    // One that is kept is a timer to be set later.
+    let waits = matches!(
+        site.cursor.ancestors().next(),
+        Some(Node::Expr(Expr::Await(_)))
+    );
+    if !waits || !is_zero(site, bare(call.args.first()?)) {
         return None;
     }
     Some(Verdict {

@@ -122,7 +122,7 @@ impl<T> Sender<T> {
     pub fn send(&self, value: T) -> Result<usize, SendError<T>> {
         let sent = lock(&self.shared.state).send(value);
         let (receivers, overwritten, woken) = sent.map_err(SendError)?;
-        wake_all(woken, || lock(&self.shared.state).wake_more());
+        wake_all(woken, |batch| lock(&self.shared.state).wake_more(batch));
         drop(overwritten);
         Ok(receivers)
     }
@@ -171,7 +171,7 @@ impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
         if self.shared.senders.leave() {
             let woken = lock(&self.shared.state).drop_senders();
-            wake_all(woken, || lock(&self.shared.state).close_more());
+            wake_all(woken, |batch| lock(&self.shared.state).close_more(batch));
         }
     }
 }

@@ -137,7 +137,7 @@ impl Pair {
                         assert_eq!(receivers, readers.len());
                         sent.push(value);
                         readers.iter_mut().for_each(Reader::expect_woken);
-                        wake_all(woken, || state.wake_more());
+                        wake_all(woken, |batch| state.wake_more(batch));
                     }
                 }
             }
@@ -191,7 +191,7 @@ impl Pair {
                 *senders_gone = true;
                 readers.iter_mut().for_each(Reader::expect_woken);
                 let woken = state.drop_senders();
-                wake_all(woken, || state.close_more());
+                wake_all(woken, |batch| state.close_more(batch));
             }
             _ => {}
         }
@@ -210,7 +210,7 @@ impl Pair {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1024))]
+    #![proptest_config(ProptestConfig::with_cases(384))]
 
     #[test]
     fn behaves_like_the_model(

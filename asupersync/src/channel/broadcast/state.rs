@@ -14,7 +14,7 @@
 //!
 //! What leaves a slot is handed out, to be dropped after unlocking; so is every waker.
 
-use super::super::crowd::{Batch, Crowd, Waits};
+use super::super::crowd::{Batch, Crowd, Released, Waits};
 use super::super::jar::{Emptied, Jar, View};
 use crate::wait::Ticket;
 use std::task::Waker;
@@ -99,7 +99,7 @@ impl<T> State<T> {
 
     /// Sends: to how many, what it overwrites, and whom to wake. The value comes
     /// back if nobody listens.
-    pub(super) fn send(&mut self, value: T) -> Result<(usize, Option<Emptied<T>>, Batch), T> {
+    pub(super) fn send(&mut self, value: T) -> Result<(usize, Option<Emptied<T>>, Released), T> {
         if self.receivers == 0 {
             return Err(value);
         }
@@ -118,13 +118,14 @@ impl<T> State<T> {
         };
         self.queued += 1;
         self.next += 1;
-        Ok((self.receivers, overwritten, self.wake_more()))
+        // Who waits has read everything before `next - 1`.
+        let released = self.waiting.release(self.next);
+        Ok((self.receivers, overwritten, released))
     }
 
     /// Further receivers to wake after a send.
-    pub(super) fn wake_more(&mut self) -> Batch {
-        // Who waits has read everything before `next - 1`.
-        self.waiting.release(self.next)
+    pub(super) fn wake_more(&mut self, batch: &mut Batch) -> bool {
+        self.waiting.release_more(self.next, batch)
     }
 
     /// Reads at the cursor, and moves it on.
@@ -202,14 +203,14 @@ impl<T> State<T> {
     }
 
     /// The last sender goes.
-    pub(super) fn drop_senders(&mut self) -> Batch {
+    pub(super) fn drop_senders(&mut self) -> Released {
         self.senders_gone = true;
-        self.close_more()
+        self.waiting.release(u64::MAX)
     }
 
     /// Further receivers to wake after the last sender has gone.
-    pub(super) fn close_more(&mut self) -> Batch {
-        self.waiting.release(u64::MAX)
+    pub(super) fn close_more(&mut self, batch: &mut Batch) -> bool {
+        self.waiting.release_more(u64::MAX, batch)
     }
 
     /// Panics if an invariant of the module does not hold for these cursors.

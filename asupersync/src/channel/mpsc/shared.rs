@@ -2,7 +2,7 @@
 //!
 //! Invariant: wakers and values are dropped, woken and cloned outside the lock.
 
-use super::super::crowd::wake_all;
+use super::super::crowd::Batch;
 use super::super::places::{Places, Refusal, Room};
 use super::super::senders::Senders;
 use super::super::sending::Queue;
@@ -112,11 +112,13 @@ impl<T> Shared<T> {
         let before = into.len();
         // Room is made before the lock is taken, for what is there at the moment.
         into.reserve(limit.min(self.lock().len()));
-        let first = self.lock().pop_many(limit, into);
-        wake_all(first, || {
+        let mut batch = Batch::default();
+        let mut more = true;
+        while more {
             let left = limit - (into.len() - before);
-            self.lock().pop_many(left, into)
-        });
+            more = self.lock().pop_many(left, into, &mut batch);
+            batch.wake();
+        }
         into.len() - before
     }
 }

@@ -114,21 +114,20 @@ impl<T> State<T> {
         Popped::Empty
     }
 
-    /// Takes up to `limit` values, the oldest first, and says whether there may
-    /// be more to take: the senders woken for one visit fit into one batch.
-    pub(super) fn pop_many(&mut self, limit: usize, into: &mut Vec<T>) -> Batch {
-        let mut batch = Batch::default();
-        let mut left = limit;
-        while left > 0 && !self.queue.is_empty() {
-            if !batch.has_room() {
-                batch.more = true;
-                break;
+    /// Takes up to `limit` values, the oldest first, and says whether there may be
+    /// more to take: only so many as the senders woken for them fit into the batch.
+    pub(super) fn pop_many(&mut self, limit: usize, into: &mut Vec<T>, wake: &mut Batch) -> bool {
+        for _ in 0..limit {
+            if self.queue.is_empty() {
+                return false;
+            }
+            if !wake.has_room() {
+                return true;
             }
             into.extend(self.queue.pop_front());
-            batch.add(self.places.vacate());
-            left -= 1;
+            wake.add(self.places.vacate());
         }
-        batch
+        false
     }
 
     /// Takes all values; their places go to those in line.

@@ -105,8 +105,8 @@ impl<T> Shared<T> {
         }
     }
 
-    fn wake(&self, first: super::crowd::Batch) {
-        wake_all(first, || lock(&self.state).wake_more());
+    fn wake(&self, released: super::crowd::Released) {
+        wake_all(released, |batch| lock(&self.state).wake_more(batch));
     }
 }
 
@@ -258,7 +258,7 @@ impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
         if self.shared.senders.leave() {
             let woken = lock(&self.shared.state).drop_senders();
-            wake_all(woken, || lock(&self.shared.state).close_more());
+            wake_all(woken, |batch| lock(&self.shared.state).close_more(batch));
         }
     }
 }
@@ -415,7 +415,7 @@ impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         self.forget();
         let woken = lock(&self.shared.state).unsubscribe();
-        wake_all(woken, || lock(&self.shared.state).desert_more());
+        wake_all(woken, |batch| lock(&self.shared.state).desert_more(batch));
     }
 }
 

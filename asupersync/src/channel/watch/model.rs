@@ -102,7 +102,7 @@ impl Pair {
                     assert_eq!(old.into_value(), self.version);
                     self.version += 1;
                     self.receivers.iter_mut().for_each(Waiter::expect_woken);
-                    wake_all(woken, || state.wake_more());
+                    wake_all(woken, |batch| state.wake_more(batch));
                 }
             },
             Step::Replace if !self.senders_gone => {
@@ -112,7 +112,7 @@ impl Pair {
                 assert_eq!(late, Some(99), "another sender was faster");
                 self.version += 1;
                 self.receivers.iter_mut().for_each(Waiter::expect_woken);
-                wake_all(woken, || state.wake_more());
+                wake_all(woken, |batch| state.wake_more(batch));
             }
             Step::Look(who) if !self.receivers.is_empty() => {
                 let r = &mut self.receivers[who % alive];
@@ -155,7 +155,7 @@ impl Pair {
                     self.watchers.iter_mut().for_each(Waiter::expect_woken);
                 }
                 let woken = state.unsubscribe();
-                wake_all(woken, || state.desert_more());
+                wake_all(woken, |batch| state.desert_more(batch));
                 r.waker.check();
             }
             Step::Watch { who, other_waker } if !self.senders_gone => {
@@ -182,7 +182,7 @@ impl Pair {
                 self.senders_gone = true;
                 self.receivers.iter_mut().for_each(Waiter::expect_woken);
                 let woken = state.drop_senders();
-                wake_all(woken, || state.close_more());
+                wake_all(woken, |batch| state.close_more(batch));
             }
             _ => {}
         }
@@ -201,7 +201,7 @@ impl Pair {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1024))]
+    #![proptest_config(ProptestConfig::with_cases(384))]
 
     #[test]
     fn behaves_like_the_model(steps in proptest::collection::vec(step(), 0..150)) {

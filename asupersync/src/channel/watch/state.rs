@@ -9,7 +9,7 @@
 //!
 //! What is replaced is handed out, to be dropped after unlocking; so is every waker.
 
-use super::super::crowd::{Batch, Crowd, Waits};
+use super::super::crowd::{Batch, Crowd, Released, Waits};
 use super::super::jar::{Emptied, Jar, View};
 use crate::wait::Ticket;
 use std::task::Waker;
@@ -78,7 +78,7 @@ impl<T> State<T> {
     }
 
     /// Replaces the value if somebody listens; it comes back if nobody does.
-    pub(super) fn send(&mut self, value: T) -> Result<(Emptied<T>, Batch), T> {
+    pub(super) fn send(&mut self, value: T) -> Result<(Emptied<T>, Released), T> {
         if self.receivers == 0 {
             return Err(value);
         }
@@ -87,14 +87,14 @@ impl<T> State<T> {
     }
 
     /// Replaces the value, whoever listens, and hands the old one out to be looked at.
-    pub(super) fn replace(&mut self, value: T) -> (View<T>, Batch) {
+    pub(super) fn replace(&mut self, value: T) -> (View<T>, Released) {
         let old = self.value.put_beside(Some(value));
         (old, self.change())
     }
 
     /// Replaces the value if it is still the one that was seen; else the new one
     /// comes back.
-    pub(super) fn replace_seen(&mut self, seen: &View<T>, value: T) -> Result<Batch, T> {
+    pub(super) fn replace_seen(&mut self, seen: &View<T>, value: T) -> Result<Released, T> {
         if !self.value.holds(seen) {
             return Err(value);
         }
@@ -103,14 +103,14 @@ impl<T> State<T> {
         Ok(self.change())
     }
 
-    fn change(&mut self) -> Batch {
+    fn change(&mut self) -> Released {
         self.version += 1;
-        self.wake_more()
+        self.waiting.release(self.version)
     }
 
     /// Further receivers to wake after a change.
-    pub(super) fn wake_more(&mut self) -> Batch {
-        self.waiting.release(self.version)
+    pub(super) fn wake_more(&mut self, batch: &mut Batch) -> bool {
+        self.waiting.release_more(self.version, batch)
     }
 
     /// Looks for a version that was not seen.
@@ -159,17 +159,17 @@ impl<T> State<T> {
     }
 
     /// A receiver goes; senders may wait for the last to do so.
-    pub(super) fn unsubscribe(&mut self) -> Batch {
+    pub(super) fn unsubscribe(&mut self) -> Released {
         self.receivers -= 1;
         if self.receivers == 0 {
             self.desertions += 1;
         }
-        self.desert_more()
+        self.watchers.release(self.desertions)
     }
 
     /// Further senders to wake after the last receiver has gone.
-    pub(super) fn desert_more(&mut self) -> Batch {
-        self.watchers.release(self.desertions)
+    pub(super) fn desert_more(&mut self, batch: &mut Batch) -> bool {
+        self.watchers.release_more(self.desertions, batch)
     }
 
     /// Waits until there is no receiver. `None`: it must bring a waker of its own.
@@ -197,14 +197,14 @@ impl<T> State<T> {
     }
 
     /// The last sender goes.
-    pub(super) fn drop_senders(&mut self) -> Batch {
+    pub(super) fn drop_senders(&mut self) -> Released {
         self.senders_gone = true;
-        self.close_more()
+        self.waiting.release(u64::MAX)
     }
 
     /// Further receivers to wake after the last sender has gone.
-    pub(super) fn close_more(&mut self) -> Batch {
-        self.waiting.release(u64::MAX)
+    pub(super) fn close_more(&mut self, batch: &mut Batch) -> bool {
+        self.waiting.release_more(u64::MAX, batch)
     }
 
     /// Panics if an invariant of the module does not hold for receivers that

@@ -29,6 +29,9 @@ struct Region {
     parent: Option<RegionId>,
     opener: TaskId,
     shielded: bool,
+    /// Requests to the opener do not reach it: it is shielded, or the opener has
+    /// opened it inside such a region.
+    screened: bool,
     cancelled: bool,
     /// Past the point where a request changes anything.
     finalizing: bool,
@@ -118,7 +121,10 @@ impl CancelPropagation {
         if let Some(task) = self.tasks.get_mut(&id) {
             task.asked = true;
         }
-        let opened = self.regions.iter().filter(|(_, r)| r.opener == id);
+        let opened = self
+            .regions
+            .iter()
+            .filter(|(_, r)| r.opener == id && !r.screened);
         let missed = opened.filter(|(_, r)| Self::owes(r));
         self.owed_regions.extend(missed.map(|(region, _)| *region));
     }
@@ -161,7 +167,10 @@ impl Oracle for CancelPropagation {
                     let what = format!("{region} was opened below a cancelled region");
                     self.violate(Some(e.seq), Some(region), None, what);
                 }
-                if self.is_asked(opener) && !shielded {
+                let above = parent.and_then(|p| self.regions.get(&p));
+                let inside = above.is_some_and(|r| r.screened && r.opener == opener);
+                let screened = shielded || inside;
+                if self.is_asked(opener) && !screened {
                     self.owed_regions.insert(region);
                 }
                 self.regions.insert(
@@ -170,6 +179,7 @@ impl Oracle for CancelPropagation {
                         parent,
                         opener,
                         shielded,
+                        screened,
                         cancelled: false,
                         finalizing: false,
                     },

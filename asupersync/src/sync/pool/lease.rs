@@ -33,10 +33,10 @@ pub struct Expired;
 /// A thing of a [`Pool`] until its time is up; dropping it gives it back earlier.
 ///
 /// ```
-/// use asupersync::{LabRuntime, Scope, sync::Pool};
+/// use asupersync::{LabConfig, LabRuntime, Scope, sync::Pool};
 /// use std::time::Duration;
 ///
-/// LabRuntime::default().run(async |cx: Scope| {
+/// LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
 ///     let pool = Pool::new(["a"]);
 ///     let second = Duration::from_secs(1);
 ///     let mut lease = pool.lease(&cx, second).await.unwrap();

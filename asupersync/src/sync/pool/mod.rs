@@ -45,9 +45,9 @@ type Check<T> = Box<dyn Fn(&mut T) -> Health + Send + Sync>;
 /// found its thing broken.
 ///
 /// ```
-/// use asupersync::{LabRuntime, Scope, sync::{Health, Pool}};
+/// use asupersync::{LabConfig, LabRuntime, Scope, sync::{Health, Pool}};
 ///
-/// LabRuntime::default().run(async |cx: Scope| {
+/// LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
 ///     let pool = Pool::with_check([vec![1], vec![2]], |v: &mut Vec<i32>| {
 ///         if v.is_empty() { Health::Broken } else { Health::Good }
 ///     });

@@ -1,3 +1,4 @@
+use futures::SinkExt;
 use tokio::sync::mpsc;
 
 async fn flush() {}
@@ -26,6 +27,7 @@ async fn meant(log: &Log, tx: mpsc::Sender<u32>, out: mpsc::UnboundedSender<u32>
     let _ = log.count();
     let _ = tx.try_send(1);
     let _ = out.send(1);
+    let _ = unknown().send(1);
     let later = flush();
     let _ = later;
     let kept = log.write();

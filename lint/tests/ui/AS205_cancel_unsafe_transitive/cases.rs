@@ -40,6 +40,10 @@ async fn flush(stream: &mut TcpStream) -> std::io::Result<()> {
     stream.write_all(b"x").await
 }
 
+async fn last_words(out: mpsc::Sender<u32>) {
+    out.send(1).await.unwrap();
+}
+
 async fn lost(connection: &mut Connection, stream: &mut TcpStream, late: &Notify) {
     tokio::select! {
         _ = connection.header() => {} //~ AS205
@@ -69,6 +73,11 @@ async fn safe(connection: &mut Connection, stream: &mut TcpStream, late: &Notify
     tokio::select! {
         _ = connection.keeps_on() => {}
         _ = late.notified() => connection.in_a_task(),
+    }
+    let owned = connection.out.clone();
+    tokio::select! {
+        _ = last_words(owned) => {}
+        _ = late.notified() => {}
     }
     let flushing = flush(stream);
     tokio::pin!(flushing);

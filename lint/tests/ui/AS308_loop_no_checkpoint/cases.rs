@@ -33,6 +33,11 @@ async fn gives_way(ready: &AtomicBool, cx: &asupersync::Cx, text: &str) -> Resul
         }
     }
     while letters.next().is_some() {}
+    if ready.load(Ordering::Relaxed) {
+        loop {
+            futures::pending!();
+        }
+    }
     loop {
         tokio::select! {
             _ = step() => {}

@@ -22,6 +22,30 @@ async fn permit(tx: mpsc::Sender<u32>) {
     permit.send(number);
 }
 
+struct Peer;
+
+impl Peer {
+    async fn close(&self) {}
+}
+
+async fn used_by_what_is_awaited(peers: &Mutex<Vec<Peer>>, one: &Mutex<Option<Peer>>, other: &Mutex<u32>) {
+    let open = peers.lock().await;
+    for peer in open.iter() {
+        peer.close().await;
+    }
+    drop(open);
+    let last = one.lock().await;
+    if let Some(peer) = last.as_ref() {
+        peer.close().await;
+    }
+    drop(last);
+    // Both at once, in this order.
+    let mut first = one.lock().await;
+    *first = None;
+    let mut second = other.lock().await;
+    *second += 1;
+}
+
 async fn spans() {
     let span = info_span!("work");
     let _entered = span.enter(); //~ AS503

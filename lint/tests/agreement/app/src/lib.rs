@@ -4,6 +4,8 @@
 mod conditional;
 mod decoys;
 mod expansion;
+mod held;
 mod names;
 mod receivers;
 mod selects;
+mod transitive;

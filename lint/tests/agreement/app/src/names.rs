@@ -51,7 +51,7 @@ pub(crate) async fn clocks() {
 pub(crate) fn values() {
     [async {}].into_iter().for_each(|body| drop(go(body))); //~ AS101
     let start = go;
-    let _ = start(async {});
+    let _ = start(async {}); //~ AS107 clippy
     let now = std::time::SystemTime::now; //~ AS301
     let _ = now();
 }

@@ -22,6 +22,13 @@ macro_rules! start {
     };
 }
 
+pub async fn exchange(stream: &mut tokio::net::TcpStream) {
+    use tokio::io::AsyncReadExt;
+    stream.read_exact(&mut [0]).await.unwrap();
+}
+
+pub async fn exchange_later() {}
+
 pub fn background() -> tokio::task::JoinHandle<()> {
     tokio::spawn(async {})
 }

@@ -1,0 +1,1 @@
+//! The test writes here what the rules show in `--explain`.
