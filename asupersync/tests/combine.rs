@@ -3,8 +3,8 @@
 use asupersync::channel::mpsc;
 use asupersync::combine::{
     Arm, ArmsError, Backoff, Bulkhead, BulkheadError, CircuitBreaker, CircuitConfig, CircuitError,
-    CircuitState, MapError, RetryError, first_ok, hedge, join_all, map_reduce, quorum, retry,
-    retry_if,
+    CircuitState, MapError, RateLimit, RetryError, first_ok, hedge, join_all, map_reduce, quorum,
+    retry, retry_if,
 };
 use asupersync::lab::{Inject, Injector};
 use asupersync::{

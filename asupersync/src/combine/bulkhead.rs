@@ -96,7 +96,7 @@ impl Bulkhead {
         self.in_line.load(Ordering::Relaxed)
     }
 
-    async fn enter(&self, cx: &Cx) -> Result<SemaphorePermit<'_>, BulkheadError> {
+    async fn enter<'a>(&'a self, cx: &'a Cx) -> Result<SemaphorePermit<'a>, BulkheadError> {
         if let Ok(place) = self.places.try_acquire(cx, 1) {
             return Ok(place);
         }
