@@ -36,6 +36,16 @@
 //!     .unwrap();
 //! assert_eq!(sum.unwrap(), 6);
 //! ```
+//!
+//! The names that every program needs are at the root:
+//!
+//! ```
+//! use asupersync::{
+//!     Budget, CancelKind, CancelReason, Cancelled, Cx, Error, ErrorKind, LabConfig, LabRuntime,
+//!     ObligationId, Outcome, OutcomeError, PanicPayload, Policy, Recoverability, Region, RegionId,
+//!     Runtime, Scope, Severity, TaskHandle, TaskId, Time, join_outcomes,
+//! };
+//! ```
 
 // So that the macros name this crate the same way inside and outside of it.
 extern crate self as asupersync;
@@ -90,3 +100,7 @@ pub use types::{
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/errors.md")]
+struct Errors;

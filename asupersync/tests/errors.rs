@@ -41,6 +41,34 @@ fn every_kind_says_what_to_do_and_differs_from_the_others() {
 }
 
 #[test]
+fn every_kind_has_a_section_with_a_program() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/errors.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    let sections: Vec<_> = document
+        .lines()
+        .filter_map(|l| l.strip_prefix("## "))
+        .collect();
+    let kinds: Vec<_> = ErrorKind::ALL.iter().map(|k| format!("{k:?}")).collect();
+    assert_eq!(sections[..kinds.len()], kinds, "in the order of the table");
+}
+
+#[test]
+fn a_law_of_the_library_that_is_broken_is_internal() {
+    let violation = asupersync::lab::oracle::OracleViolation {
+        oracle: "quiescence",
+        what: "R1 closed above an open region".into(),
+        event: Some(3),
+        task: None,
+        region: None,
+    };
+    check(
+        violation,
+        ErrorKind::Internal,
+        "quiescence: R1 closed above an open region (event 3)",
+    );
+}
+
+#[test]
 fn a_wait_of_a_task_that_was_asked_is_cancelled() {
     lab(async |cx| {
         let task = cx.spawn(async |cx: Cx| cx.cancelled().await);

@@ -329,3 +329,58 @@ fn a_failure_inside_a_spork_is_the_callers_to_decide_about() {
         assert_eq!(reported.report.severity, Severity::Err);
     });
 }
+
+#[test]
+fn neither_dropping_a_handle_nor_cancelling_frees_the_region_of_its_task() {
+    everywhere(async |cx| {
+        let ended = Arc::new(AtomicUsize::new(0));
+        let inside = ended.clone();
+        let region = cx.region_report(RegionOptions::default(), async |scope: Scope| {
+            let count = inside.clone();
+            let dropped = scope.spawn(async move |cx: Cx| {
+                let _ = cx.sleep(Duration::from_micros(50)).await;
+                count.fetch_add(1, Ordering::AcqRel);
+            });
+            drop(dropped);
+            let cancelled = scope.spawn(async move |cx: Cx| {
+                cx.cancelled().await;
+                let _ = cx.cleanup().sleep(Duration::from_micros(50)).await;
+                inside.fetch_add(1, Ordering::AcqRel);
+            });
+            while cancelled.phase() == TaskPhase::Created {
+                let _ = scope.yield_now().await;
+            }
+            cancelled.cancel(CancelKind::User);
+            assert_eq!(
+                cancelled.cancel_reason().map(|r| r.kind),
+                Some(CancelKind::User)
+            );
+            // Joined while it cancels, and given up half-way.
+            let mut join = std::pin::pin!(cancelled.join(&scope));
+            let early = std::future::poll_fn(|task| {
+                std::task::Poll::Ready(join.as_mut().poll(task).is_ready())
+            });
+            early.await
+        });
+        let report = region.await.expect("open").report;
+        assert_eq!(ended.load(Ordering::Acquire), 2, "{report}");
+    });
+}
+
+#[test]
+fn a_task_can_be_joined_while_it_cancels() {
+    everywhere(async |cx| {
+        let task = cx.spawn(async |cx: Cx| {
+            cx.cancelled().await;
+            let _ = cx.cleanup().yield_now().await;
+            "cleaned up"
+        });
+        while task.phase() == TaskPhase::Created {
+            let _ = cx.yield_now().await;
+        }
+        task.cancel(CancelKind::User);
+        // A value wins, and the handle still tells that it was asked.
+        let outcome = task.join(&cx).await.expect("nobody cancels the joiner");
+        assert_eq!(outcome, Outcome::Ok("cleaned up"));
+    });
+}

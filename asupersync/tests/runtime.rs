@@ -396,6 +396,14 @@ fn a_builder_refuses_what_cannot_work() {
         refused(Runtime::builder().blocking_threads(0)).kind(),
         ErrorKind::Config
     );
+    let starving = asupersync::runtime::StreakLimits {
+        cancel: 33,
+        ..Default::default()
+    };
+    assert_eq!(
+        refused(Runtime::builder().streak_limits(starving)).kind(),
+        ErrorKind::Config
+    );
     assert_eq!(
         refused(Runtime::builder().thread_name("a\0b")).kind(),
         ErrorKind::Config
@@ -435,6 +443,71 @@ fn shutdown_reports_nothing_when_nothing_is_stuck() {
         assert!(report.is_clean(), "{name}: {report:?}");
         assert_eq!(report.discarded_tasks, 0);
     }
+}
+
+#[test]
+fn a_thread_that_does_not_end_is_named() {
+    let (release, wait) = mpsc::channel::<()>();
+    let runtime = Runtime::builder()
+        .worker_threads(2)
+        .thread_name("stuck")
+        .on_worker_stop({
+            let wait = Mutex::new(Some(wait));
+            // The first worker to end has something else to do.
+            move || {
+                let wait = wait.lock().unwrap().take();
+                if let Some(wait) = wait {
+                    let _ = wait.recv();
+                }
+            }
+        })
+        .build()
+        .unwrap();
+    let report = runtime.shutdown_timeout(Duration::from_millis(20));
+    release.send(()).unwrap();
+    assert_eq!(
+        report.stuck_workers + report.stuck_blocking,
+        report.stuck_threads.len()
+    );
+    assert!(
+        !report.is_clean()
+            && report
+                .stuck_threads
+                .iter()
+                .all(|t| t.starts_with("stuck-w"))
+    );
+}
+
+#[test]
+fn the_builder_limits_programs() {
+    use asupersync::types::policy::{CleanupPolicy, RegionLimits};
+    let runtime = Runtime::builder()
+        .worker_threads(1)
+        .limits(RegionLimits {
+            max_tasks: 2,
+            ..RegionLimits::default()
+        })
+        .cleanup(CleanupPolicy::default().capped(Duration::from_millis(5)))
+        .build()
+        .unwrap();
+    let reported = runtime.block_on_report(async |scope: Scope| {
+        let (tx, mut rx) = asupersync::channel::oneshot::channel();
+        scope.spawn(async move |_cx| {
+            tx.send(()).unwrap();
+            std::future::pending::<()>().await;
+        });
+        rx.recv(&scope).await.unwrap();
+        let second = scope.spawn(async |cx: Cx| cx.cancelled().await);
+        let third = scope.spawn(async |_cx| ());
+        scope.close();
+        (second.refused().is_none(), third.refused().is_some())
+    });
+    assert_eq!(reported.value, Some((true, true)));
+    assert_eq!(
+        reported.report.abandoned.len(),
+        1,
+        "dropped long before 5 s"
+    );
 }
 
 /// What the kernel knows about the threads whose names begin with `prefix`.

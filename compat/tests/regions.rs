@@ -1,6 +1,6 @@
 //! Boundaries and the regions and tasks that own them.
 
-use asupersync::{CancelKind, Cx, Runtime, Scope};
+use asupersync::{CancelKind, Cx, Outcome, Policy, RegionOptions, Runtime, Scope};
 use asupersync_compat::{
     Boundary, BoundaryConfig, Bounded, OpenError, RunError, Stage, UseError, boundary,
     boundary_report, boundary_with, cancel_with, current_cx, token_from, with_cx,
@@ -386,5 +386,51 @@ fn cancellation_crosses_both_ways() {
             Err(error) => error.to_string(),
         };
         assert!(message.contains("cancellation token"), "{message}");
+    });
+}
+
+#[test]
+fn a_task_that_runs_tokio_code_ends_in_each_of_the_four_ways() {
+    both(async |cx| {
+        let options = RegionOptions {
+            policy: Policy::Collect,
+            ..RegionOptions::default()
+        };
+        let region = cx.region_report(options, async |scope| {
+            let tokio = Boundary::open(&scope, config()).unwrap();
+            type Far = std::pin::Pin<Box<dyn Future<Output = u8> + Send>>;
+            let adopt = |make: fn() -> Far| {
+                let tokio = tokio.clone();
+                scope.try_spawn(async move |cx: Cx| {
+                    match cx.cancellable(tokio.adopt(make)).await? {
+                        Ok(answer) => Ok(answer),
+                        // What tokio code panicked with is an answer of the boundary; passing it on is the task's choice.
+                        Err(UseError::Panicked { panic, .. }) => panic!("{panic}"),
+                        Err(e) => Err(e),
+                    }
+                })
+            };
+            let ok = adopt(|| {
+                Box::pin(async {
+                    tokio::time::sleep(MS(1)).await;
+                    1
+                })
+            });
+            let cancelled = adopt(|| Box::pin(std::future::pending()));
+            cancelled.cancel("enough");
+            let panicked = adopt(|| Box::pin(async { panic!("in tokio's context") }));
+            assert_eq!(ok.await.into_result().unwrap(), 1);
+            assert!(cancelled.await.is_cancelled());
+            match panicked.await {
+                Outcome::Panicked(p) => assert_eq!(p.message(), "in tokio's context"),
+                ended => panic!("{ended:?}"),
+            }
+            tokio.close(&scope).await.unwrap();
+            // Closed: the error of the boundary is the task's.
+            assert!(adopt(|| Box::pin(std::future::pending())).await.is_err());
+        });
+        let report = region.await.unwrap().report;
+        // The boundary has a task of its own, which ends well.
+        assert_eq!(report.counts, [2, 1, 1, 1], "{report}");
     });
 }

@@ -3,7 +3,7 @@
 //! The climb from an expression outwards ends at the construct that decides; a name is followed through the rest of its block.
 //! Where nothing decides, the value is taken to be kept.
 
-use crate::shape::{contains, is_name, last_segment};
+use crate::shape::{called_name, contains, is_name, last_segment};
 use asupersync_source::load::SourceFile;
 use asupersync_source::macros::MacroBody;
 use asupersync_source::walk::{Cursor, Node, bare};
@@ -82,6 +82,28 @@ pub(crate) fn of_output(cursor: &Cursor<'_, '_>, expr: &Expr) -> Fate {
         nodes.next();
     }
     climb(cursor, child, nodes)
+}
+
+/// Whether a value goes unseen where it stands: `let _ = value;`, `value.ok();`, `value;`, `drop(value)`. A value that is unwrapped is
+/// looked at. `around` are the nodes around it, innermost first.
+pub(crate) fn thrown_away(around: &[Node<'_>], value: &Expr) -> bool {
+    let mut nodes = around.iter().peekable();
+    if let Some(Node::Expr(Expr::MethodCall(call))) = nodes.peek()
+        && call.method == "ok"
+        && ptr::eq(&*call.receiver, value)
+    {
+        nodes.next();
+    }
+    match nodes.next() {
+        Some(Node::Stmt { stmts, at }) => match &stmts[*at] {
+            Stmt::Local(local) => matches!(local.pat, Pat::Wild(_)),
+            Stmt::Expr(_, semicolon) => semicolon.is_some(),
+            _ => false,
+        },
+        Some(Node::Expr(Expr::Assign(assign))) => matches!(*assign.left, Expr::Infer(_)),
+        Some(Node::Expr(call @ Expr::Call(_))) => called_name(call).as_deref() == Some("drop"),
+        _ => false,
+    }
 }
 
 /// Methods that take a value out of its `Result` or `Option`, or only change the error.

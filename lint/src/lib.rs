@@ -31,6 +31,7 @@ mod suppress;
 pub use config::ConfigError;
 pub use finding::{Applicability, Finding, Fix, Level, Problem, Report, TargetRef};
 
+use asupersync_source::edit::Edit;
 use asupersync_source::load::{self, FileId, LoadError, Project, Selection};
 use asupersync_source::resolve::Index;
 use config::Config;
@@ -387,41 +388,47 @@ fn about_suppressions(
     config: &Config,
 ) -> Vec<Finding> {
     let mut found = Vec::new();
-    let mut add =
-        |suppression: &Suppression, rule, message: String, label: &str, why: &str, help: &str| {
-            let span = suppression.range.clone();
-            let (line, column) = file.line_column(span.start);
-            let (end_line, end_column) = file.line_column(span.end);
-            found.push(Finding {
-                rule,
-                level: Level::Warn,
-                path: file.path.clone(),
-                span,
-                line,
-                column,
-                end_line,
-                end_column,
-                message,
-                label: label.to_owned(),
-                why: why.to_owned(),
-                help: help.to_owned(),
-                fix: None,
-                unresolved_types: false,
-                package: package.name.clone(),
-                manifest: package.manifest.clone(),
-                target: target.clone(),
-                statement_lines: (line, end_line),
-            });
-        };
+    let mut add = |suppression: &Suppression,
+                   rule,
+                   message: String,
+                   (label, why, help): (&str, &str, &str),
+                   fix: Option<Fix>| {
+        let span = suppression.range.clone();
+        let (line, column) = file.line_column(span.start);
+        let (end_line, end_column) = file.line_column(span.end);
+        found.push(Finding {
+            rule,
+            level: Level::Warn,
+            path: file.path.clone(),
+            span,
+            line,
+            column,
+            end_line,
+            end_column,
+            message,
+            label: label.to_owned(),
+            why: why.to_owned(),
+            help: help.to_owned(),
+            fix,
+            unresolved_types: false,
+            package: package.name.clone(),
+            manifest: package.manifest.clone(),
+            target: target.clone(),
+            statement_lines: (line, end_line),
+        });
+    };
     for suppression in suppressions {
         if !suppression.has_reason {
             add(
                 suppression,
                 rules::bare_suppression(),
                 format!("the suppression of `{}` gives no reason", suppression.word),
-                "why may this stay?",
-                "the next reader cannot tell a decision from an oversight",
-                "add `reason = \"..\"`",
+                (
+                    "why may this stay?",
+                    "the next reader cannot tell a decision from an oversight",
+                    "add `reason = \"..\"`",
+                ),
+                None,
             );
         }
         // A rule that is off finds nothing, which says nothing about its suppressions.
@@ -437,11 +444,31 @@ fn about_suppressions(
                 suppression,
                 rules::unused_suppression(),
                 message,
-                "hides nothing",
-                "it would silently hide the next finding in this place",
-                "remove it",
+                (
+                    "hides nothing",
+                    "it would silently hide the next finding in this place",
+                    "remove it",
+                ),
+                removal(file, suppression, suppressions),
             );
         }
     }
     found
+}
+
+/// Takes a suppression out of the text, with its line where it has one of its own; one that suppresses other rules too is left.
+fn removal(file: &load::SourceFile, one: &Suppression, all: &[Suppression]) -> Option<Fix> {
+    let shared = all.iter().filter(|other| other.range == one.range).count() > 1;
+    let start = file.line_start(file.line_column(one.range.start).0)?;
+    let before = &file.text[start..one.range.start];
+    let rest = &file.text[one.range.end..];
+    let line_end = rest.find('\n').map_or(rest.len(), |at| at + 1);
+    let alone = before.trim().is_empty() && rest[..line_end].trim().is_empty();
+    let range = if alone {
+        start..one.range.end + line_end
+    } else {
+        // A trailing comment takes the blanks before it along.
+        one.range.start - (before.len() - before.trim_end().len())..one.range.end
+    };
+    (!shared).then(|| Fix::safe([Edit::delete(range)]))
 }

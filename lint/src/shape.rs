@@ -294,6 +294,15 @@ fn block_leaves(block: &Block) -> bool {
     })
 }
 
+/// The blanks before the code of the line that holds an offset.
+pub(crate) fn indent(file: &SourceFile, offset: usize) -> &str {
+    let start = file
+        .line_start(file.line_column(offset).0)
+        .unwrap_or(offset);
+    let line = &file.text[start..];
+    &line[..line.len() - line.trim_start_matches([' ', '\t']).len()]
+}
+
 /// A macro that panics, always.
 pub(crate) fn is_panic(call: &syn::Macro) -> bool {
     matches!(

@@ -106,6 +106,16 @@ impl<'p> Site<'_, '_, 'p> {
         runs(self.cursor)
     }
 
+    /// tokio's name in the package's manifest.
+    pub(crate) fn tokio(&self) -> Option<&'p str> {
+        let package = self.cursor.index().project.package_of(self.cursor.target());
+        if package.manifest.is_none() {
+            return Some("tokio");
+        }
+        let mut names = package.dependencies.iter();
+        names.find_map(|(name, real)| (real == "tokio").then_some(name.as_str()))
+    }
+
     /// The `select!` that drops the future this site is part of when another arm wins.
     pub(crate) fn select(&self) -> Option<&'p syn::Macro> {
         let mut nodes = self.cursor.ancestors().peekable();

@@ -3,7 +3,8 @@
 //! The workspace is copied out of the source tree with this workspace's lock file, so that it builds without the network from what
 //! is already fetched.
 
-use asupersync_lint::{Engine, Finding, Level, Options, Report, lint_paths, rules};
+use asupersync_lint::{Engine, Finding, Level, Options, Report, lint_paths, lint_source, rules};
+use asupersync_source::edit::EditSet;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -61,9 +62,26 @@ fn workspace() -> PathBuf {
     root
 }
 
+/// Rules whose fix of their own example is built too.
+const FIXED: &[&str] = &[
+    "AS103", "AS107", "AS202", "AS211", "AS304", "AS305", "AS308", "AS401", "AS403",
+];
+
 /// One module per example, so that a name can stand in several.
 fn write_examples(source: &Path) {
     let mut library = String::from("#![allow(dead_code)]\n");
+    for code in FIXED {
+        let rule = rules::find(code).unwrap();
+        let report = lint_source("example.rs", rule.example, &Options::default()).unwrap();
+        let mut edits = EditSet::new();
+        for finding in report.findings.iter().filter(|one| one.rule == rule) {
+            edits.extend(finding.fix.as_ref().unwrap().edits.iter().cloned());
+        }
+        let module = format!("{}_fixed", code.to_lowercase());
+        let fixed = edits.apply(rule.example).unwrap().text;
+        fs::write(source.join(format!("{module}.rs")), fixed).unwrap();
+        library.push_str(&format!("mod {module};\n"));
+    }
     for code in BUILT {
         let rule = rules::find(code).unwrap();
         for (kind, text) in [("bad", rule.example), ("good", rule.instead)] {
@@ -190,6 +208,12 @@ fn the_engines_agree() {
         .collect();
     assert_eq!(marked, expected.only_syntax);
 
+    // What a fix makes of an example compiles, as the engines had no problems, and is clean.
+    for code in FIXED {
+        let file = root.join(format!("examples/src/{}_fixed.rs", code.to_lowercase()));
+        let mut of_rule = report.findings.iter().filter(|one| one.rule.code == *code);
+        assert!(of_rule.all(|one| one.path != file), "{code}");
+    }
     // The examples of the rules that need the compiler fire, and what to write instead is clean.
     for code in BUILT {
         let fires = |kind: &str| {

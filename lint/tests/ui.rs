@@ -4,7 +4,9 @@
 //! The linter is no rustc driver, so this binary runs itself as the program under test: it lints the file it is given in-process and
 //! prints the findings as JSON lines, from which the expectations are checked.
 
-use asupersync_lint::{Options, lint_source, render, rules};
+mod fixture;
+
+use asupersync_lint::render;
 use serde_json::Value;
 use std::path::Path;
 use std::process::ExitCode;
@@ -45,22 +47,7 @@ fn main() -> ExitCode {
 /// Lints one file and prints every finding as a line; fails if there was one.
 fn drive(path: &str) -> ExitCode {
     let text = std::fs::read_to_string(path).expect("a fixture is readable");
-    let mut options = Options::default();
-    // The folder names its rule, which may be off by default; a fixture may bring a list of functions that block.
-    let folder = Path::new(path).parent().and_then(Path::file_name);
-    if let Some((code, _)) = folder.and_then(|name| name.to_str()?.split_once('_'))
-        && rules::find(code).is_some_and(|rule| rule.level == asupersync_lint::Level::Allow)
-    {
-        options.levels = vec![(code.to_owned(), asupersync_lint::Level::Warn)];
-    }
-    if let Some(list) = text.strip_prefix("// blocking = [") {
-        let (list, _) = list.split_once(']').expect("a closed list");
-        let names = list
-            .split(',')
-            .map(|name| name.trim().trim_matches('"').to_owned());
-        options.blocking = names.collect();
-    }
-    let report = lint_source(path, &text, &options).expect("a fixture parses");
+    let report = fixture::lint(Path::new(path), &text);
     for finding in &report.findings {
         eprintln!("{}", render::json(finding, &text, Path::new("")));
     }

@@ -123,6 +123,16 @@ impl<T, E> TaskHandle<T, E> {
     /// *Cancellation.* A checkpoint: ends early when the waiter is asked to
     /// cancel; the awaited task is not affected.
     ///
+    /// A task is joined once: its outcome is not copied.
+    ///
+    /// ```compile_fail,E0382
+    /// # use asupersync::{Cx, TaskHandle};
+    /// async fn twice(cx: &Cx, handle: TaskHandle<u32>) {
+    ///     let _ = handle.join(cx).await;
+    ///     let _ = handle.join(cx).await; // moved by the first join
+    /// }
+    /// ```
+    ///
     /// # Errors
     /// [`Cancelled`] when the waiter was asked to cancel.
     pub async fn join(self, cx: &Cx) -> Result<Outcome<T, E>, Cancelled> {

@@ -449,8 +449,13 @@ impl TaskRef {
                 priority: 200 + 10 * rank,
             };
         }
-        match self.region().budget.deadline {
-            Some(deadline) => Lane::Timed { deadline },
+        let mut budget = self.region().budget;
+        if self.state() & state::CONTROL != 0 {
+            budget = budget.meet(self.own_budget());
+        }
+        let priority = budget.priority;
+        match budget.deadline {
+            Some(deadline) => Lane::Timed { deadline, priority },
             None => Lane::Ready,
         }
     }

@@ -15,6 +15,7 @@
 //! 3. MASK: deferrals are finite and never grow while a mask is held.
 
 use crate::types::cancel::CancelReason;
+use crate::types::error::{Error, ErrorKind};
 use crate::types::time::Time;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,41 @@ pub enum TaskPhase {
     Finalizing,
     /// Has its outcome.
     Completed,
+}
+
+impl TaskPhase {
+    /// Every phase, in order.
+    pub const ALL: [TaskPhase; 6] = [
+        TaskPhase::Created,
+        TaskPhase::Running,
+        TaskPhase::CancelRequested,
+        TaskPhase::Cancelling,
+        TaskPhase::Finalizing,
+        TaskPhase::Completed,
+    ];
+
+    /// The step to `to`, for whoever checks what was recorded.
+    ///
+    /// # Errors
+    /// Of kind `InvalidStateTransition` when the table above has no such step.
+    pub fn step(self, to: TaskPhase) -> Result<TaskPhase, Error> {
+        let legal = match self {
+            TaskPhase::Created | TaskPhase::Running => {
+                to > self && to <= TaskPhase::Finalizing && to != TaskPhase::Cancelling
+            }
+            TaskPhase::CancelRequested => {
+                matches!(to, TaskPhase::Cancelling | TaskPhase::Finalizing)
+            }
+            TaskPhase::Cancelling => to == TaskPhase::Finalizing,
+            TaskPhase::Finalizing => to == TaskPhase::Completed,
+            TaskPhase::Completed => false,
+        };
+        if legal {
+            return Ok(to);
+        }
+        let message = format!("a task cannot go from {self:?} to {to:?}");
+        Err(Error::new(ErrorKind::InvalidStateTransition, message))
+    }
 }
 
 /// How long a task that was asked to cancel may go on.
@@ -332,6 +368,28 @@ mod tests {
             let requested = r.request(reason(CancelKind::User), Time::ZERO, LIMITS);
             assert_eq!(requested == Requested::Fresh, fresh, "{phase:?}");
             assert_eq!(r.phase, after, "{phase:?}");
+        }
+    }
+
+    #[test]
+    fn steps_are_those_of_the_table_and_no_others() {
+        use TaskPhase::*;
+        let legal = [
+            (Created, Running),
+            (Created, CancelRequested),
+            (Created, Finalizing),
+            (Running, CancelRequested),
+            (Running, Finalizing),
+            (CancelRequested, Cancelling),
+            (CancelRequested, Finalizing),
+            (Cancelling, Finalizing),
+            (Finalizing, Completed),
+        ];
+        for from in TaskPhase::ALL {
+            for to in TaskPhase::ALL {
+                let expected = legal.contains(&(from, to));
+                assert_eq!(from.step(to).is_ok(), expected, "{from:?} to {to:?}");
+            }
         }
     }
 

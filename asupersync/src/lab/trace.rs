@@ -190,8 +190,8 @@ fn canonical(event: &Event) -> ([u64; WORDS], usize) {
         Event::TimerCancelled { due } => form(&[20, due.as_nanos()]),
         Event::Net { conn, what, bytes } => form(&[21, conn, u64::from(what), bytes]),
         Event::EntropyDrawn => form(&[22]),
-        Event::RaceJoined { race, region } => form(&[40, race, of_region(region)]),
-        Event::RaceReturned { race } => form(&[41, race]),
+        Event::RaceJoined { race, region } => form(&[46, race, of_region(region)]),
+        Event::RaceReturned { race } => form(&[47, race]),
         Event::Note { task, note } => form(&[23, of_task(task), rng::hash(note.as_bytes())]),
         Event::SocketAwaited => form(&[45]),
         Event::User { task, event } => {

@@ -135,10 +135,10 @@ impl Blocking {
         self.work.notify_all();
     }
 
-    /// Waits until every thread has ended or `deadline` has passed; says how many are left.
+    /// Waits until every thread has ended or `deadline` has passed; says how many are left, and their names.
     ///
     /// Threads that ended are joined; the others keep running on their own.
-    pub(super) fn join(&self, deadline: Option<Instant>) -> usize {
+    pub(super) fn join(&self, deadline: Option<Instant>) -> (usize, Vec<String>) {
         let mut state = lock(&self.state);
         while state.threads > 0 {
             state = match deadline {
@@ -159,13 +159,16 @@ impl Blocking {
         let left = state.threads;
         let handles = std::mem::take(&mut state.handles);
         drop(state);
+        let mut names = Vec::new();
         for handle in handles {
             // When all have ended, the rest of each thread is a few instructions.
             if left == 0 || handle.is_finished() {
                 let _ = handle.join();
+            } else {
+                names.extend(handle.thread().name().map(str::to_owned));
             }
         }
-        left
+        (left, names)
     }
 
     /// Threads alive now.
@@ -199,7 +202,7 @@ mod tests {
         done.sort_unstable();
         assert_eq!(done, (0..10).collect::<Vec<_>>());
         pool.close();
-        assert_eq!(pool.join(None), 0);
+        assert_eq!(pool.join(None).0, 0);
         assert_eq!(pool.threads(), 0);
     }
 
@@ -213,7 +216,7 @@ mod tests {
         pool.run(Box::new(move || tx.send(7).unwrap()));
         assert_eq!(rx.recv(), Ok(7));
         pool.close();
-        assert_eq!(pool.join(None), 0);
+        assert_eq!(pool.join(None).0, 0);
     }
 
     #[test]
@@ -227,10 +230,10 @@ mod tests {
         pool.close();
         assert_eq!(
             pool.join(Some(Instant::now() + Duration::from_millis(5))),
-            1
+            (1, vec!["t-b1".to_owned()])
         );
         release.send(()).unwrap();
         assert_eq!(rx.iter().collect::<Vec<_>>(), [true, true]);
-        assert_eq!(pool.join(None), 0);
+        assert_eq!(pool.join(None).0, 0);
     }
 }

@@ -5,7 +5,9 @@ use super::context::identity;
 use super::hooks::Hooks;
 use super::shared::{Flavour, Shared};
 use super::{Runtime, crew};
+use crate::sched::StreakLimits;
 use crate::types::error::{Error, ErrorKind};
+use crate::types::policy::{CleanupPolicy, RegionLimits};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -28,10 +30,19 @@ pub struct Builder {
     flavour: Flavour,
     workers: Option<usize>,
     blocking: usize,
+    streaks: StreakLimits,
+    root: RootDefaults,
     name: String,
     hooks: Hooks,
     allow_panic_abort: bool,
     capture_panic_location: bool,
+}
+
+/// What the root regions of a runtime's programs begin with.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RootDefaults {
+    pub(super) cleanup: Option<CleanupPolicy>,
+    pub(super) limits: RegionLimits,
 }
 
 impl Builder {
@@ -40,6 +51,8 @@ impl Builder {
             flavour: Flavour::MultiThread,
             workers: None,
             blocking: BLOCKING_THREADS,
+            streaks: StreakLimits::default(),
+            root: RootDefaults::default(),
             name: "asupersync".into(),
             hooks: Hooks::default(),
             allow_panic_abort: false,
@@ -65,6 +78,27 @@ impl Builder {
     /// demand and end after 10 idle seconds.
     pub fn blocking_threads(mut self, max: usize) -> Self {
         self.blocking = max;
+        self
+    }
+
+    /// Says how long tasks that were asked to cancel, or have a deadline, may go
+    /// before others; see [`StreakLimits`].
+    pub fn streak_limits(mut self, limits: StreakLimits) -> Self {
+        self.streaks = limits;
+        self
+    }
+
+    /// How long cleanup may take in the programs of this runtime, unless their
+    /// options or the regions inside say otherwise.
+    pub fn cleanup(mut self, policy: CleanupPolicy) -> Self {
+        self.root.cleanup = Some(policy);
+        self
+    }
+
+    /// How many children a region may have in the programs of this runtime, at
+    /// the most; regions inside may only lower it.
+    pub fn limits(mut self, limits: RegionLimits) -> Self {
+        self.root.limits = limits;
         self
     }
 
@@ -119,6 +153,10 @@ impl Builder {
         if self.blocking == 0 {
             return config("blocking_threads must be at least 1, or blocking work could never run");
         }
+        let StreakLimits { cancel, timed } = self.streaks;
+        if !(1..=StreakLimits::MAX).contains(&cancel) || !(1..=StreakLimits::MAX).contains(&timed) {
+            return config("streak_limits must be 1 to 32 each, or a lane could starve");
+        }
         if self.name.contains('\0') {
             return config("thread_name must not contain a NUL byte");
         }
@@ -131,12 +169,13 @@ impl Builder {
             crate::exec::panics::capture();
         }
         let blocking = Blocking::new(self.blocking, &self.name);
-        let shared = Shared::new(self.flavour, workers, Arc::clone(&blocking)).map_err(|e| {
-            let message = "the system refused a poller; raise the limit on open files";
-            Error::new(ErrorKind::Resource, message).with_source(e)
-        })?;
+        let shared = Shared::new(self.flavour, workers, self.streaks, Arc::clone(&blocking))
+            .map_err(|e| {
+                let message = "the system refused a poller; raise the limit on open files";
+                Error::new(ErrorKind::Resource, message).with_source(e)
+            })?;
         blocking.owner.store(identity(&shared), Ordering::Relaxed);
-        let mut runtime = Runtime::assemble(shared, self.hooks);
+        let mut runtime = Runtime::assemble(shared, self.hooks, self.root);
         if self.flavour == Flavour::MultiThread {
             for index in 0..workers {
                 // On failure the threads made so far are joined as `runtime` is dropped.

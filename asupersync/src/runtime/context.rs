@@ -5,6 +5,7 @@ use super::patience::{Patience, SPIN};
 use super::pinned::Pinned;
 use super::shared::Shared;
 use super::{lock, reactor::Reactor};
+use crate::sched::StreakLimits;
 use crate::world::{Home, Runnable};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
@@ -141,7 +142,7 @@ pub(super) struct Seat {
 }
 
 impl Seat {
-    pub(super) fn new(home: Home) -> Arc<Self> {
+    pub(super) fn new(home: Home, streaks: StreakLimits) -> Arc<Self> {
         let parker = Parker::new();
         parker.adopt();
         let ready = AtomicBool::new(false);
@@ -150,7 +151,7 @@ impl Seat {
             task: Mutex::new(None),
             ready,
             home,
-            pinned: Pinned::new(),
+            pinned: Pinned::new(streaks),
             guests: AtomicUsize::new(0),
             parker,
         })

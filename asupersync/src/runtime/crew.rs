@@ -13,12 +13,14 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// What was still running when a shutdown gave up waiting.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ShutdownReport {
     /// Worker threads that had not ended: a task did not return from its poll.
     pub stuck_workers: usize,
     /// Threads that had not ended because their blocking work had not.
     pub stuck_blocking: usize,
+    /// The names of all these threads.
+    pub stuck_threads: Vec<String>,
     /// Queued tasks that were dropped without being run.
     pub discarded_tasks: usize,
     /// How long it took.
@@ -117,17 +119,22 @@ impl Crew {
 
     fn join(self, shared: &Shared, deadline: Option<Instant>) -> ShutdownReport {
         let stuck_workers = self.roll.wait(deadline);
+        let mut stuck_threads = Vec::new();
         for handle in self.handles {
             if stuck_workers == 0 || handle.is_finished() {
                 // A worker that panicked has printed its message.
                 let _ = handle.join();
+            } else {
+                stuck_threads.extend(handle.thread().name().map(str::to_owned));
             }
         }
-        let stuck_blocking = shared.blocking.join(deadline);
+        let (stuck_blocking, names) = shared.blocking.join(deadline);
+        stuck_threads.extend(names);
         let discarded_tasks = shared.discard_tasks();
         ShutdownReport {
             stuck_workers,
             stuck_blocking,
+            stuck_threads,
             discarded_tasks,
             took: Duration::ZERO,
         }

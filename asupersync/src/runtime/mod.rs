@@ -46,7 +46,9 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+pub use crate::sched::StreakLimits;
 pub use builder::Builder;
+use builder::RootDefaults;
 pub use crew::ShutdownReport;
 pub use entry::{End, Flavour, Termination, main_entry, main_on, test_entry};
 
@@ -75,6 +77,7 @@ pub struct Runtime {
     shared: Arc<Shared>,
     world: Arc<dyn World>,
     hooks: Hooks,
+    root: RootDefaults,
     crew: Crew,
 }
 
@@ -92,12 +95,13 @@ impl Runtime {
         Builder::new()
     }
 
-    fn assemble(shared: Arc<Shared>, hooks: Hooks) -> Self {
+    fn assemble(shared: Arc<Shared>, hooks: Hooks, root: RootDefaults) -> Self {
         let world: Arc<dyn World> = Arc::clone(&shared) as _;
         Runtime {
             shared,
             world,
             hooks,
+            root,
             crew: Crew::default(),
         }
     }
@@ -168,6 +172,11 @@ impl Runtime {
         F: FnOnce(Scope) -> Fut,
         Fut: Future<Output = T>,
     {
+        let options = RegionOptions {
+            cleanup: options.cleanup.or(self.root.cleanup),
+            limits: options.limits.meet(self.root.limits),
+            ..options
+        };
         let mut live = 0;
         let reported = self.host(|world, drive| {
             run_root(world, options, body, |root| {
@@ -204,7 +213,7 @@ impl Runtime {
             "block_on was called by code that this runtime runs, which would wait for itself; \
              await the future, or open a region for it"
         );
-        let seat = Seat::new(self.shared.new_home());
+        let seat = Seat::new(self.shared.new_home(), self.shared.streaks);
         let _seated = Seated {
             shared: &self.shared,
             seat: &seat,

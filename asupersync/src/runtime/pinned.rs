@@ -1,7 +1,7 @@
 //! Tasks that stay on one thread, ready to be polled there.
 
 use super::lock;
-use crate::sched::Lanes;
+use crate::sched::{Lanes, StreakLimits};
 use crate::world::Runnable;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,9 +14,9 @@ pub(super) struct Pinned {
 }
 
 impl Pinned {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new(streaks: StreakLimits) -> Self {
         Pinned {
-            lanes: Mutex::new(Lanes::new()),
+            lanes: Mutex::new(Lanes::with_limits(streaks)),
             len: AtomicUsize::new(0),
         }
     }

@@ -20,7 +20,7 @@ use super::pinned::Pinned;
 use super::reactor::Reactor;
 use super::ring::{Ring, Slot, Word};
 use super::sockets::Sockets;
-use crate::sched::Urgent;
+use crate::sched::{StreakLimits, Urgent};
 use crate::types::event::Event;
 use crate::types::id::TaskId;
 use crate::types::time::Time;
@@ -42,6 +42,7 @@ pub(super) struct Shared {
     /// For calls from threads that hold no reference of their own.
     me: Weak<Shared>,
     pub(super) flavour: Flavour,
+    pub(super) streaks: StreakLimits,
     epoch: Instant,
     pub(super) workers: Box<[Remote]>,
     pub(super) injector: Injector,
@@ -142,12 +143,10 @@ impl Lanes {
 
     /// Adds a task to the lane it belongs to; gives a task of the ready lane back.
     fn push(&self, task: Runnable, lane: Lane) -> Option<Runnable> {
-        match lane {
-            Lane::Ready => return Some(task),
-            Lane::Cancel { priority } => self.with(|lanes| lanes.push_cancel(priority, task)),
-            Lane::Timed { deadline } => self.with(|lanes| lanes.push_timed(deadline, task)),
+        if lane == Lane::Ready {
+            return Some(task);
         }
-        None
+        self.with(|lanes| lanes.push(lane, task))
     }
 
     /// Moves up to half of each lane of `other` here, the most urgent first;
@@ -167,11 +166,10 @@ impl Lanes {
         let moved: Vec<(Lane, Runnable)> = moved.into_iter().map(|t| (t.lane(), t)).collect();
         self.with(|lanes| {
             for (lane, task) in moved {
-                match lane {
-                    Lane::Cancel { priority } => lanes.push_cancel(priority, task),
-                    Lane::Timed { deadline } => lanes.push_timed(deadline, task),
-                    // A deadline that was lifted: it keeps its place in the lane it was in.
-                    Lane::Ready => lanes.push_timed(Time::MAX, task),
+                if let Some(task) = lanes.push(lane, task) {
+                    // A loan that ended: it waits behind those that are urgent still.
+                    let (deadline, priority) = (Time::MAX, 0);
+                    lanes.push(Lane::Timed { deadline, priority }, task);
                 }
             }
         });
@@ -183,6 +181,7 @@ impl Shared {
     pub(super) fn new(
         flavour: Flavour,
         workers: usize,
+        streaks: StreakLimits,
         blocking: Arc<Blocking>,
     ) -> std::io::Result<Arc<Self>> {
         let reactor = Reactor::new()?;
@@ -190,13 +189,14 @@ impl Shared {
             queue: Ring::new(),
             lifo: Slot::new(),
             urgent: Lanes::new(),
-            pinned: Pinned::new(),
+            pinned: Pinned::new(streaks),
             asleep: AtomicBool::new(false),
             parker: Parker::new(),
         };
         Ok(Arc::new_cyclic(|me| Shared {
             me: Weak::clone(me),
             flavour,
+            streaks,
             epoch: Instant::now(),
             workers: (0..workers).map(remote).collect(),
             injector: Injector::default(),
@@ -255,17 +255,22 @@ impl Shared {
         }
     }
 
-    /// Adds those tasks that belong to an urgent lane, under one lock and with
-    /// one wake-up, and gives the others back.
+    /// Adds those tasks that were asked to cancel to the urgent lanes, under one
+    /// lock and with one wake-up, and gives the others back.
     fn push_urgent(&self, local: &Local, mut tasks: Chain) -> Chain {
-        let mut rest = Chain::new();
+        let (mut cancelled, mut rest) = (Chain::new(), Chain::new());
+        while let Some(task) = tasks.pop() {
+            let movable = !task.is_root() && task.home().is_none();
+            match task.lane() {
+                Lane::Cancel { .. } if movable => cancelled.push(task),
+                _ => rest.push(task),
+            }
+        }
         self.workers[local.index].urgent.with(|lanes| {
-            while let Some(task) = tasks.pop() {
-                match task.lane() {
-                    _ if task.is_root() || task.home().is_some() => rest.push(task),
-                    Lane::Ready => rest.push(task),
-                    Lane::Cancel { priority } => lanes.push_cancel(priority, task),
-                    Lane::Timed { deadline } => lanes.push_timed(deadline, task),
+            while let Some(task) = cancelled.pop() {
+                // Who was asked stays asked; only a loan may have ended meanwhile.
+                if let Some(task) = lanes.push(task.lane(), task) {
+                    rest.push(task);
                 }
             }
         });

@@ -5,6 +5,7 @@ use super::idle::Idle;
 use super::injector::Injector;
 use super::shared::{Flavour, Remote, Shared, random_word};
 use crate::kernel::task::TaskPhase;
+use crate::sched::StreakLimits;
 use crate::types::budget::Budget;
 use crate::types::cancel::CancelKind;
 use crate::types::id::{RegionId, TaskId};
@@ -12,7 +13,7 @@ use crate::types::time::Time;
 use crate::world::runnable::{Chain, Header, Vtable};
 use crate::world::{Hint, Lane, Runnable, World};
 use crate::{Cx, Scope};
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -92,8 +93,12 @@ fn task(log: &Arc<Log>, number: usize, lane: Lane) -> Runnable {
 }
 
 fn shared(flavour: Flavour, workers: usize) -> Arc<Shared> {
+    shared_with(flavour, workers, StreakLimits::default())
+}
+
+fn shared_with(flavour: Flavour, workers: usize, streaks: StreakLimits) -> Arc<Shared> {
     let blocking = super::blocking::Blocking::new(1, "t");
-    Shared::new(flavour, workers, blocking).unwrap()
+    Shared::new(flavour, workers, streaks, blocking).unwrap()
 }
 
 #[test]
@@ -130,14 +135,17 @@ fn the_injector_serves_arrivals_and_overflow_in_turn() {
 fn outside_tasks_are_served_by_lane() {
     let shared = shared(Flavour::CurrentThread, 1);
     let log = Arc::new(Log::default());
-    let timed = |ns| Lane::Timed {
+    let timed = |ns, priority| Lane::Timed {
         deadline: Time::from_nanos(ns),
+        priority,
     };
     let lanes = [
         Lane::Ready,
-        timed(20),
+        timed(20, 1),
         Lane::Cancel { priority: 200 },
-        timed(10),
+        timed(10, 1),
+        timed(10, 3),
+        timed(10, 3),
         Lane::Cancel { priority: 250 },
         Lane::Ready,
     ];
@@ -147,7 +155,7 @@ fn outside_tasks_are_served_by_lane() {
     work(&shared, 0, || {
         log.order.lock().unwrap().len() == lanes.len()
     });
-    assert_eq!(*log.order.lock().unwrap(), [4, 2, 3, 1, 0, 5]);
+    assert_eq!(*log.order.lock().unwrap(), [6, 2, 4, 5, 3, 1, 0, 7]);
 }
 
 /// Runs a worker on this thread until `done`.
@@ -158,29 +166,57 @@ fn work(shared: &Arc<Shared>, index: usize, done: impl Fn() -> bool) {
     super::worker::Worker::new(shared, context).run_until(done);
 }
 
-/// A flood of urgent tasks lets the ready lane through within its bound.
+/// Floods of urgent tasks, new ones with every turn, let the lower lanes
+/// through within their bounds, whatever the limits.
 #[test]
 fn a_worker_keeps_the_promise_of_fairness() {
-    let shared = shared(Flavour::CurrentThread, 1);
-    let log = Arc::new(Log::default());
-    for n in 0..300 {
-        shared.enqueue(task(&log, n, Lane::Cancel { priority: 200 }), Hint::Woken);
-        let deadline = Time::from_nanos(n as u64);
-        shared.enqueue(task(&log, 1000 + n, Lane::Timed { deadline }), Hint::Woken);
-    }
-    for n in 0..3 {
-        shared.enqueue(task(&log, 5000 + n, Lane::Ready), Hint::Woken);
-    }
-    work(&shared, 0, || log.order.lock().unwrap().len() == 603);
-    let order = log.order.lock().unwrap();
-    let bound =
-        usize::from(crate::sched::STREAK_CANCEL + 1) * usize::from(crate::sched::STREAK_TIMED + 1);
-    for n in 0..3 {
-        let place = order.iter().position(|t| *t == 5000 + n).unwrap();
-        assert!(
-            place < (n + 1) * bound,
-            "ready task {n} was served at {place}"
-        );
+    for (cancel, timed) in [(8, 8), (1, 1), (2, 5), (32, 3)] {
+        let limits = StreakLimits { cancel, timed };
+        for flavour in [Flavour::CurrentThread, Flavour::MultiThread] {
+            let shared = shared_with(flavour, 1, limits);
+            let log = Arc::new(Log::default());
+            const READY: usize = 1_000_000;
+            const TIMED: usize = 2_000_000;
+            let next = Cell::new(0);
+            for n in 0..400 {
+                shared.enqueue(task(&log, READY + n, Lane::Ready), Hint::Yielded);
+            }
+            work(&shared, 0, || {
+                let served = log.order.lock().unwrap().len();
+                // Two of each urgent lane for every one that was served.
+                while next.get() < 2 * served + 4 {
+                    let number = next.replace(next.get() + 1);
+                    let lane = Lane::Cancel { priority: 200 };
+                    shared.enqueue(task(&log, number, lane), Hint::Woken);
+                    let deadline = Time::from_nanos(number as u64);
+                    let lane = Lane::Timed {
+                        deadline,
+                        priority: 0,
+                    };
+                    shared.enqueue(task(&log, TIMED + number, lane), Hint::Woken);
+                }
+                served >= 1_500
+            });
+            let (l, s) = (usize::from(cancel), usize::from(timed));
+            let bounds = [
+                (READY..TIMED, (l + 1) * (s + 1)),
+                (TIMED..usize::MAX, 2 * (l + 1)),
+            ];
+            let order = log.order.lock().unwrap();
+            for (lane, bound) in bounds {
+                let mut gap = 0;
+                for number in &*order {
+                    gap = if lane.contains(number) { 0 } else { gap + 1 };
+                    assert!(
+                        gap < bound,
+                        "{lane:?} waits for {gap} under {limits:?}, {flavour:?}"
+                    );
+                }
+            }
+            assert!(order.iter().any(|n| (READY..TIMED).contains(n)));
+            drop(order);
+            shared.discard_tasks();
+        }
     }
 }
 
@@ -211,6 +247,7 @@ fn queues_lose_and_double_nothing() {
                             0 => Lane::Cancel { priority: 200 },
                             1 => Lane::Timed {
                                 deadline: Time::from_nanos(number as u64),
+                                priority: 0,
                             },
                             _ => Lane::Ready,
                         };

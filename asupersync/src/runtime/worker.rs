@@ -76,7 +76,7 @@ impl<'a> Worker<'a> {
             index,
             turn: 0,
             lifo_streak: 0,
-            fairness: Fairness::new(),
+            fairness: Fairness::with_limits(shared.streaks),
             searching: false,
             rested: false,
             rises: 0,

@@ -10,10 +10,34 @@
 //!
 //! The timed streak counts lower picks only, so cancels in between do not reset it.
 
-/// L: cancel dispatches in a row while a lower lane waits.
-pub const STREAK_CANCEL: u8 = 8;
-/// S: timed dispatches in a row, among lower dispatches, while the ready lane waits.
-pub const STREAK_TIMED: u8 = 8;
+/// How many tasks in a row an urgent lane may have served while a lower one waits.
+///
+/// With L and S for the two, the ready lane is served within
+/// `(L + 1) * (S + 1)` dispatches of its worker, and the timed lane within
+/// `2 * (L + 1)`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StreakLimits {
+    /// L: dispatches from the cancel lane while a lower lane waits; 1 to 32.
+    pub cancel: u8,
+    /// S: dispatches from the timed lane, among those of lower lanes, while the
+    /// ready lane waits; 1 to 32.
+    pub timed: u8,
+}
+
+impl StreakLimits {
+    /// The largest limit: beyond it a lane would as good as starve.
+    pub const MAX: u8 = 32;
+}
+
+impl Default for StreakLimits {
+    /// 8 and 8.
+    fn default() -> Self {
+        StreakLimits {
+            cancel: 8,
+            timed: 8,
+        }
+    }
+}
 
 /// Which lanes have something to run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,11 +73,15 @@ pub struct Fairness {
 impl Fairness {
     /// Counters with the default limits.
     pub const fn new() -> Self {
-        Fairness::with_limits(STREAK_CANCEL, STREAK_TIMED)
+        Fairness::with_limits(StreakLimits {
+            cancel: 8,
+            timed: 8,
+        })
     }
 
-    /// Counters with limits `cancel` for L and `timed` for S; 0 counts as 1.
-    pub const fn with_limits(cancel: u8, timed: u8) -> Self {
+    /// Counters with these limits; 0 counts as 1.
+    pub const fn with_limits(limits: StreakLimits) -> Self {
+        let StreakLimits { cancel, timed } = limits;
         Fairness {
             cancel_limit: if cancel == 0 { 1 } else { cancel },
             timed_limit: if timed == 0 { 1 } else { timed },
@@ -115,7 +143,7 @@ mod tests {
             let (l, s) = (usize::from(cancel), usize::from(timed));
             let cases = [(Pick::Ready, 4u8, (l + 1) * (s + 1)), (Pick::Timed, 2u8, 2 * (l + 1))];
             for (lane, bit, bound) in cases {
-                let mut fairness = Fairness::with_limits(cancel, timed);
+                let mut fairness = Fairness::with_limits(StreakLimits { cancel, timed });
                 let mut gap = 0;
                 for bits in &others {
                     let pick = fairness.choose(waiting(bits | bit)).expect("something waits");

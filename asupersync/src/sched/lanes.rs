@@ -1,6 +1,6 @@
 //! The lanes themselves: a queue per cancel priority, a heap of deadlines, and a plain queue.
 
-use super::fairness::{Fairness, Pick, Waiting};
+use super::fairness::{Fairness, Pick, StreakLimits, Waiting};
 use crate::types::time::Time;
 use crate::world::Lane;
 use std::cmp::{Ordering, Reverse};
@@ -21,13 +21,14 @@ pub struct Urgent<T> {
 
 struct Due<T> {
     deadline: Time,
+    priority: u8,
     sequence: u64,
     task: T,
 }
 
 impl<T> Due<T> {
-    fn rank(&self) -> (Time, u64) {
-        (self.deadline, self.sequence)
+    fn rank(&self) -> (Time, Reverse<u8>, u64) {
+        (self.deadline, Reverse(self.priority), self.sequence)
     }
 }
 
@@ -82,8 +83,17 @@ impl<T> Urgent<T> {
         self.timed.len()
     }
 
-    /// Adds a task to the cancel lane.
-    pub fn push_cancel(&mut self, priority: u8, task: T) {
+    /// Adds a task to its lane; gives one of the ready lane back.
+    pub fn push(&mut self, lane: Lane, task: T) -> Option<T> {
+        match lane {
+            Lane::Cancel { priority } => self.push_cancel(priority, task),
+            Lane::Timed { deadline, priority } => self.push_timed(deadline, priority, task),
+            Lane::Ready => return Some(task),
+        }
+        None
+    }
+
+    fn push_cancel(&mut self, priority: u8, task: T) {
         let place = self
             .cancel
             .binary_search_by_key(&Reverse(priority), |(p, _)| Reverse(*p));
@@ -95,12 +105,12 @@ impl<T> Urgent<T> {
         self.cancels += 1;
     }
 
-    /// Adds a task to the timed lane.
-    pub fn push_timed(&mut self, deadline: Time, task: T) {
+    fn push_timed(&mut self, deadline: Time, priority: u8, task: T) {
         let sequence = self.sequence;
         self.sequence += 1;
         self.timed.push(Reverse(Due {
             deadline,
+            priority,
             sequence,
             task,
         }));
@@ -142,11 +152,16 @@ pub struct Lanes<T> {
 
 impl<T> Lanes<T> {
     /// Empty lanes with the default fairness.
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
+        Lanes::with_limits(StreakLimits::default())
+    }
+
+    /// Empty lanes with these limits.
+    pub const fn with_limits(limits: StreakLimits) -> Self {
         Lanes {
             urgent: Urgent::new(),
             ready: VecDeque::new(),
-            fairness: Fairness::new(),
+            fairness: Fairness::with_limits(limits),
         }
     }
 
@@ -162,11 +177,8 @@ impl<T> Lanes<T> {
 
     /// Adds a task to its lane.
     pub fn push(&mut self, lane: Lane, task: T) {
-        match lane {
-            Lane::Cancel { priority } => self.urgent.push_cancel(priority, task),
-            Lane::Timed { deadline } => self.urgent.push_timed(deadline, task),
-            Lane::Ready => self.ready.push_back(task),
-        }
+        let ready = self.urgent.push(lane, task);
+        self.ready.extend(ready);
     }
 
     /// Takes the next task by priority and fairness.
@@ -201,8 +213,9 @@ mod tests {
             (0u8..6).prop_map(|rank| Lane::Cancel {
                 priority: 200 + 10 * rank
             }),
-            (0u64..9).prop_map(|t| Lane::Timed {
-                deadline: Time::from_nanos(t)
+            (0u64..9, 0u8..3).prop_map(|(t, priority)| Lane::Timed {
+                deadline: Time::from_nanos(t),
+                priority,
             }),
             Just(Lane::Ready),
         ]
@@ -212,7 +225,11 @@ mod tests {
     fn rank(lane: Lane, arrival: usize) -> (u64, usize) {
         match lane {
             Lane::Cancel { priority } => (255 - u64::from(priority), arrival),
-            Lane::Timed { deadline } => (deadline.as_nanos(), arrival),
+            // More urgent with every unit of priority, but never past a deadline.
+            Lane::Timed { deadline, priority } => (
+                256 * deadline.as_nanos() + 255 - u64::from(priority),
+                arrival,
+            ),
             Lane::Ready => (0, arrival),
         }
     }

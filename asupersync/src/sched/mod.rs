@@ -5,7 +5,7 @@
 //!
 //! 1. an entry is in exactly one lane;
 //! 2. order inside a lane: cancel by priority, then by arrival; timed by
-//!    deadline, then by arrival; ready by arrival;
+//!    deadline, then by priority, then by arrival; ready by arrival;
 //! 3. with the default limits the ready lane is served within
 //!    `(L + 1) · (S + 1)` dispatches and the timed lane within `2 · (L + 1)`,
 //!    however full the lanes above are (see [`Fairness`]).
@@ -13,5 +13,5 @@
 mod fairness;
 mod lanes;
 
-pub use fairness::{Fairness, Pick, STREAK_CANCEL, STREAK_TIMED, Waiting};
+pub use fairness::{Fairness, Pick, StreakLimits, Waiting};
 pub use lanes::{Lanes, Urgent};

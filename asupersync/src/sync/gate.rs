@@ -121,15 +121,19 @@ impl Gate {
     fn urge(&self, urgency: Urgency, first: bool) {
         let lending = self.lending.get_or_init(Box::default);
         lending.add(urgency, first);
+        self.holder()
+            .into_iter()
+            .for_each(|task| lending.lend(task));
+    }
+
+    /// Who took permits last and still has them; known while somebody is in line.
+    pub(super) fn holder(&self) -> Option<TaskRef> {
         let holder = self.permits.while_held(|| {
             let holder = self.holder.load(Ordering::Acquire);
             // SAFETY: somebody is in line and its lock is held, see the rule above.
             unsafe { upgrade(holder) }
         });
-        holder
-            .flatten()
-            .into_iter()
-            .for_each(|task| lending.lend(task));
+        holder.flatten()
     }
 }
 

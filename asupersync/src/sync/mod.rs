@@ -52,6 +52,8 @@ mod pool;
 mod rwlock;
 mod semaphore;
 
+use crate::types::id::TaskId;
+
 pub use crate::types::cancel_class::CancelClass;
 pub use barrier::{Barrier, BarrierError, BarrierStatistics, BarrierWait, BarrierWaitResult};
 pub use mutex::{
@@ -74,6 +76,8 @@ pub use semaphore::{
 pub struct LockStatistics {
     /// Whether somebody holds it.
     pub locked: bool,
+    /// Who holds it: known while somebody is in line, if it was locked with a context.
+    pub holder: Option<TaskId>,
     /// Waiters in line.
     pub waiting: usize,
     /// The largest number that was ever in line at one time.

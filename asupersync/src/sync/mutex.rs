@@ -178,6 +178,7 @@ impl<T: ?Sized> Mutex<T> {
         let line = self.lock.gate.statistics();
         LockStatistics {
             locked: self.lock.gate.permits().free() == 0,
+            holder: self.lock.gate.holder().map(|task| task.id()),
             waiting: line.waiting,
             longest: line.longest,
         }

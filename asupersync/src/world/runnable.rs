@@ -21,10 +21,13 @@ pub enum Lane {
         /// 200 + 10 × rank of the reason.
         priority: u8,
     },
-    /// Has a deadline: the earliest is served first.
+    /// Has a deadline: the earliest is served first, and of equal ones the
+    /// larger priority.
     Timed {
         /// The task's effective deadline.
         deadline: Time,
+        /// The priority of its effective budget.
+        priority: u8,
     },
     /// Everything else, first in first out.
     Ready,

@@ -393,7 +393,12 @@ impl<'h> Found<'h> {
             for ask in rule.asks {
                 let Ask::Lint {
                     name,
-                    recode: Recode::All { verdict, yields_to },
+                    recode:
+                        Recode::All {
+                            verdict,
+                            fix,
+                            yields_to,
+                        },
                     ..
                 } = ask
                 else {
@@ -414,9 +419,11 @@ impl<'h> Found<'h> {
                     if said || !self.seen.insert(key) {
                         continue;
                     }
+                    let mut verdict = verdict(&report.text);
+                    verdict.fix = verdict.fix.or_else(|| fix(file, report.range.clone()));
                     let flag = Flag {
                         range: report.range.clone(),
-                        verdict: verdict(&report.text),
+                        verdict,
                     };
                     self.findings
                         .push(finding(rule, file, (project, target), flag, None, false));

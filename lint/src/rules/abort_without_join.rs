@@ -3,8 +3,13 @@
 use super::{Ask, Rule, Verdict};
 use crate::facts::SPAWNS;
 use crate::fate::Fate;
-use crate::finding::Level;
+use crate::finding::{Fix, Level};
+use crate::point::is_async;
+use crate::shape::{bound_name, indent, is_name};
 use crate::site::Site;
+use asupersync_source::edit::Edit;
+use asupersync_source::walk::Node;
+use syn::{Expr, Stmt};
 
 pub(super) static RULE: Rule = Rule {
     code: "AS103",
@@ -40,6 +45,36 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
         why: "`abort` only asks: the task runs to its next await and drops its values some time later"
             .to_owned(),
         help: "await the handle after `abort`".to_owned(),
-        fix: None,
+        fix: await_after(site),
     })
+}
+
+/// Awaits the handle behind the statement that aborts it, in the block that binds it.
+fn await_after(site: &Site<'_, '_, '_>) -> Option<Fix> {
+    let (stmts, at) = site.cursor.ancestors().find_map(|node| match node {
+        Node::Stmt { stmts, at } => Some((stmts, at)),
+        _ => None,
+    })?;
+    let Stmt::Local(local) = &stmts[at] else {
+        return None;
+    };
+    let name = bound_name(&local.pat)?;
+    let aborts = |stmt: &&Stmt| {
+        matches!(
+            stmt,
+            Stmt::Expr(Expr::MethodCall(call), Some(_))
+                if call.method == "abort" && is_name(&call.receiver, &name)
+        )
+    };
+    let last = stmts[at + 1..].iter().rfind(aborts)?;
+    if !is_async(site.cursor) {
+        return None;
+    }
+    let file = site.cursor.file();
+    let range = file.range(last);
+    let indent = indent(file, range.start);
+    Some(Fix::maybe([Edit::insert(
+        range.end,
+        format!("\n{indent}let _ = {name}.await;"),
+    )]))
 }

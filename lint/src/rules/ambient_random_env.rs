@@ -1,9 +1,10 @@
 //! AS302 `ambient_random_env`: chance and surroundings from outside the context.
 
 use super::{Ask, Rule, Verdict};
-use crate::finding::Level;
-use crate::point::{Flag, Point};
+use crate::finding::{Fix, Level};
+use crate::point::{Flag, Point, context_in_scope};
 use crate::site::Site;
+use asupersync_source::edit::Edit;
 use asupersync_source::walk::{Cursor, bare};
 use syn::Expr;
 
@@ -97,7 +98,7 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
         label: "differs from run to run".to_owned(),
         why: "a run under the lab cannot be replayed from its seed".to_owned(),
         help: help.to_owned(),
-        fix: None,
+        fix: drawn(site),
     })
 }
 
@@ -141,4 +142,19 @@ fn lab_tested(cursor: &Cursor<'_, '_>) -> bool {
             .any(|real| real.starts_with("asupersync")),
         None => cursor.file().text.contains("asupersync"),
     }
+}
+
+/// `rand::random::<u64>()` drawn from the context, where there is one.
+fn drawn(site: &Site<'_, '_, '_>) -> Option<Fix> {
+    let context = context_in_scope(site.cursor)?;
+    let text: String = site.cursor.file().text[site.whole()]
+        .split_whitespace()
+        .collect();
+    let of_u64 = site.callee == "rand::random" && text.ends_with("::<u64>()");
+    of_u64.then(|| {
+        Fix::maybe([Edit::replace(
+            site.whole(),
+            format!("{context}.random_u64()"),
+        )])
+    })
 }

@@ -27,6 +27,7 @@ async fn work() {}"#,
         name: "clippy::async_yields_async",
         recode: Recode::All {
             verdict: |_| verdict(),
+            fix: |_, _| None,
             yields_to: &[],
         },
         alone,

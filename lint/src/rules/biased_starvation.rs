@@ -3,7 +3,7 @@
 use super::{Ask, Rule, Verdict};
 use crate::finding::{Fix, Level};
 use crate::point::{Flag, Point, What, in_loop};
-use crate::shape::{called_name, is_spawn_like};
+use crate::shape::{called_name, indent, is_spawn_like};
 use asupersync_source::edit::Edit;
 use asupersync_source::macros::SelectBranch;
 use asupersync_source::walk::bare;
@@ -45,7 +45,7 @@ fn check(point: &Point<'_, '_, '_>) -> Vec<Flag> {
     let What::Select(select) = point.what else {
         return Vec::new();
     };
-    let [first, .., last] = select.branches.as_slice() else {
+    let ([first, ..], [.., before_last, last]) = (&*select.branches, &*select.branches) else {
         return Vec::new();
     };
     let only_last = !select.branches[..select.branches.len() - 1]
@@ -63,11 +63,14 @@ fn check(point: &Point<'_, '_, '_>) -> Vec<Flag> {
         |branch: &SelectBranch| file.range(&branch.pat).start..file.range(&branch.handler).end;
     let moved = text_of(last);
     let before_first = text_of(first).start;
-    // The pieces between the branches stay where they are, so the last one's comma, if any, stays behind the new last branch.
-    let fix = Fix::maybe([
-        Edit::insert(before_first, format!("{},\n", &file.text[moved.clone()])),
-        Edit::delete(moved),
-    ]);
+    // What parted the last two branches goes too, so that a comma behind the last one stands behind the new last one.
+    let gone = text_of(before_last).end..moved.end;
+    let indent = indent(file, before_first);
+    let text = format!("{},\n{indent}", &file.text[moved.clone()]);
+    // A comment between the two would go with what parts them.
+    let between = &file.text[gone.start..moved.start];
+    let fix = (!between.contains('/'))
+        .then(|| Fix::maybe([Edit::insert(before_first, text), Edit::delete(gone.clone())]));
     vec![Flag {
         range: file.range(&last.future),
         verdict: Verdict {
@@ -77,7 +80,7 @@ fn check(point: &Point<'_, '_, '_>) -> Vec<Flag> {
             help:
                 "put the branch first; to finish queued work, drain it after the loop with a bound"
                     .to_owned(),
-            fix: Some(fix),
+            fix,
         },
     }]
 }

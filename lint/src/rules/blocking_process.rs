@@ -2,8 +2,13 @@
 
 use super::{Ask, Rule, Verdict};
 use crate::facts::BLOCKING_PROCESS;
-use crate::finding::Level;
-use crate::site::{Runs, Site};
+use crate::finding::{Fix, Level};
+use crate::point::is_async;
+use crate::shape::called_name;
+use crate::site::{Runs, Site, Subject};
+use asupersync_source::edit::Edit;
+use asupersync_source::walk::bare;
+use syn::Expr;
 
 pub(super) static RULE: Rule = Rule {
     code: "AS403",
@@ -36,6 +41,33 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
         label: "blocks until the child is done".to_owned(),
         why: "every other task on this thread waits for the child".to_owned(),
         help: "use the runtime's own `Command`, or move the call into `spawn_blocking`".to_owned(),
-        fix: None,
+        fix: awaited(site),
     })
+}
+
+/// tokio's own `Command`, where the whole chain from `Command::new` stands here.
+fn awaited(site: &Site<'_, '_, '_>) -> Option<Fix> {
+    let Subject::Expr(expr @ Expr::MethodCall(_)) = site.subject else {
+        return None;
+    };
+    let mut root = expr;
+    while let Expr::MethodCall(call) = root {
+        root = bare(&call.receiver);
+    }
+    let Expr::Call(new) = root else {
+        return None;
+    };
+    let is_new = called_name(root).as_deref() == Some("new");
+    if !is_new || !is_async(site.cursor) {
+        return None;
+    }
+    let tokio = site.tokio()?;
+    let end = site.whole().end;
+    Some(Fix::maybe([
+        Edit::replace(
+            site.cursor.file().range(&new.func),
+            format!("{tokio}::process::Command::new"),
+        ),
+        Edit::insert(end, ".await"),
+    ]))
 }

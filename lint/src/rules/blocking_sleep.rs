@@ -2,8 +2,11 @@
 
 use super::{Ask, Rule, Verdict};
 use crate::facts::BLOCKING_SLEEPS;
-use crate::finding::Level;
-use crate::site::{Runs, Site};
+use crate::finding::{Fix, Level};
+use crate::point::is_async;
+use crate::site::{Runs, Site, Subject};
+use asupersync_source::edit::Edit;
+use syn::Expr;
 
 pub(super) static RULE: Rule = Rule {
     code: "AS401",
@@ -45,6 +48,26 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
             .to_owned(),
         help: "await the runtime's own sleep, or move the blocking work into `spawn_blocking`"
             .to_owned(),
-        fix: None,
+        fix: awaited(site),
     })
+}
+
+/// tokio's own sleep in place of the thread's.
+fn awaited(site: &Site<'_, '_, '_>) -> Option<Fix> {
+    let Subject::Expr(Expr::Call(call)) = site.subject else {
+        return None;
+    };
+    // In a closure there is nothing to await in.
+    if site.callee != "std::thread::sleep" || !is_async(site.cursor) {
+        return None;
+    }
+    let tokio = site.tokio()?;
+    let end = site.whole().end;
+    Some(Fix::maybe([
+        Edit::replace(
+            site.cursor.file().range(&call.func),
+            format!("{tokio}::time::sleep"),
+        ),
+        Edit::insert(end, ".await"),
+    ]))
 }

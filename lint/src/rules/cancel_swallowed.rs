@@ -1,10 +1,10 @@
 //! AS210 `cancel_swallowed`: a task that was asked to cancel and goes on.
 
 use super::{Ask, Rule, Verdict};
-use crate::fate::Fate;
+use crate::fate;
 use crate::finding::Level;
-use crate::point::{Flag, Point, in_loop};
-use crate::shape::{Scan, Seen, Step, called_name, is_panic, last_segment, names_in};
+use crate::point::{Flag, Point};
+use crate::shape::{Scan, Seen, Step, any_in_block, called_name, is_panic, last_segment, names_in};
 use crate::site::{Site, Subject};
 use asupersync_source::resolve::Namespace;
 use asupersync_source::walk::{Node, bare};
@@ -17,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
     name: "cancel_swallowed",
     level: Level::Deny,
     summary: "an arm for `Cancelled` that returns `Ok`, makes up a value or goes round the loop again; a checkpoint whose answer is thrown away",
-    what: "Flags, in a function that returns a `Result` or `Outcome`, an arm for this runtime's `Cancelled` that ends in `Ok`, in a constant in place of the value, or in the next round of a loop; and a `checkpoint`, or a `sleep` in a loop, whose answer is dropped. Outcomes of other tasks are no concern of this rule, nor is `break`.",
+    what: "Flags, in a function that returns a `Result` or `Outcome`, an arm for this runtime's `Cancelled` that ends in `Ok`, in a constant in place of the value, or in the next round of a loop; and a `checkpoint`, or a `sleep` in a loop that nothing else ends, whose answer is dropped without a mask. Outcomes of other tasks are no concern of this rule, nor is `break`.",
     why: "The caller takes the value for a finished work and goes on, and the request to cancel is lost on the way up; in a loop, every further wait fails at once, and the task spins until its cleanup budget is spent.",
     example: r#"use asupersync::{Cancelled, Cx};
 use asupersync::channel::mpsc::{Receiver, RecvError};
@@ -51,7 +51,6 @@ async fn total(cx: &Cx, numbers: &mut Receiver<u32>) -> Result<u32, Cancelled> {
             watches: || {
                 vec![
                     "asupersync::Cx::checkpoint",
-                    "asupersync::Cx::checkpoint_note",
                     "asupersync::Cx::sleep",
                     "asupersync::Cx::sleep_until",
                 ]
@@ -73,37 +72,66 @@ fn verdict(label: &str) -> Verdict {
 }
 
 fn dropped(site: &Site<'_, '_, '_>) -> Option<Verdict> {
-    let Subject::Expr(Expr::MethodCall(call)) = site.subject else {
+    let Subject::Expr(expr @ Expr::MethodCall(call)) = site.subject else {
         return None;
     };
     // Waits through the cleanup view do not fail.
     if called_name(bare(&call.receiver)).as_deref() == Some("cleanup") || in_deferred(site) {
         return None;
     }
-    let is_checkpoint = site.last_name().starts_with("checkpoint");
-    if !is_checkpoint && !in_loop(site.cursor) {
+    if masked(site) {
         return None;
     }
-    // `?` listens.
-    let listens = site
-        .cursor
-        .ancestors()
-        .map_while(|node| match node {
-            Node::Expr(expr) => Some(expr),
-            _ => None,
-        })
-        .any(|expr| matches!(expr, Expr::Try(_)));
-    if listens {
-        return None;
-    }
-    match site.fate_of_output() {
-        Fate::Dropped("let _" | "statement" | "drop") => Some(verdict(if is_checkpoint {
-            "asks whether to stop, and does not listen"
-        } else {
-            "when cancelled, returns at once in every further round"
-        })),
+    let nodes: Vec<Node<'_>> = site.cursor.ancestors().collect();
+    match (site.last_name(), nodes.as_slice()) {
+        ("checkpoint", _) if fate::thrown_away(&nodes, expr) => {
+            Some(verdict("asks whether to stop, and does not listen"))
+        }
+        ("sleep" | "sleep_until", [Node::Expr(wait @ Expr::Await(_)), outer @ ..])
+            if fate::thrown_away(outer, wait) && spins(site) =>
+        {
+            Some(verdict(
+                "when cancelled, returns at once in every further round",
+            ))
+        }
         _ => None,
     }
+}
+
+/// Whether the nearest loop has no way out but the sleep's own word: no condition that waits, no `?`, `break` or `return`.
+fn spins(site: &Site<'_, '_, '_>) -> bool {
+    for node in site.cursor.ancestors() {
+        match node {
+            Node::Expr(Expr::Loop(lap)) => {
+                return !any_in_block(site.cursor.file(), &lap.body, |seen| {
+                    matches!(
+                        seen,
+                        Seen::Expr(Expr::Try(_) | Expr::Break(_) | Expr::Return(_))
+                    )
+                });
+            }
+            Node::Expr(Expr::While(_) | Expr::ForLoop(_) | Expr::Closure(_) | Expr::Async(_))
+            | Node::Function { .. }
+            | Node::Item(_) => return false,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Whether a mask is held in the same block: the answer is meant not to be heeded.
+fn masked(site: &Site<'_, '_, '_>) -> bool {
+    site.cursor.ancestors().any(|node| match node {
+        Node::Stmt { stmts, at } => stmts[..at].iter().any(|stmt| {
+            matches!(
+                stmt,
+                Stmt::Local(local) if local.init.as_ref().is_some_and(
+                    |init| called_name(bare(&init.expr)).as_deref() == Some("mask")
+                )
+            )
+        }),
+        _ => false,
+    })
 }
 
 /// In a closure given to `defer_with` and the like, whose context is a cleanup view.

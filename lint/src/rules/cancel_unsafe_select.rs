@@ -2,8 +2,11 @@
 
 use super::{Ask, Rule, Verdict};
 use crate::facts::{Loss, operation_at, operations_with};
-use crate::finding::Level;
-use crate::site::Site;
+use crate::finding::{Fix, Level};
+use crate::shape::name_of;
+use crate::site::{Site, Subject};
+use asupersync_source::edit::Edit;
+use syn::Expr;
 
 pub(super) static RULE: Rule = Rule {
     code: "AS201",
@@ -50,6 +53,25 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
         label: "dropped half done when another branch wins".to_owned(),
         why: operation.lost.to_owned(),
         help: operation.instead.to_owned(),
-        fix: None,
+        fix: write_all_buf(site),
     })
+}
+
+/// `write_all(&buffer)` becomes `write_all_buf(&mut buffer)`, which takes from the buffer what it has written.
+fn write_all_buf(site: &Site<'_, '_, '_>) -> Option<Fix> {
+    let Subject::Expr(Expr::MethodCall(call)) = site.subject else {
+        return None;
+    };
+    let Expr::Reference(buffer) = call.args.first()? else {
+        return None;
+    };
+    let name = name_of(&buffer.expr)?;
+    if call.method != "write_all" {
+        return None;
+    }
+    let file = site.cursor.file();
+    Some(Fix::maybe([
+        Edit::replace(file.range(&call.method), "write_all_buf"),
+        Edit::replace(file.range(buffer), format!("&mut {name}")),
+    ]))
 }

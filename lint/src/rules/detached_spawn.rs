@@ -3,8 +3,12 @@
 use super::{Ask, Rule, Verdict};
 use crate::facts::SPAWNS;
 use crate::fate::Fate;
-use crate::finding::Level;
-use crate::site::Site;
+use crate::finding::{Fix, Level};
+use crate::point::context_in_scope;
+use crate::site::{Site, Subject};
+use asupersync_source::edit::Edit;
+use asupersync_source::walk::bare;
+use syn::Expr;
 
 pub(super) static RULE: Rule = Rule {
     code: "AS101",
@@ -56,6 +60,32 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
             .to_owned(),
         help: "keep the handle and await it, spawn into a `JoinSet`, or spawn in a region that owns the task"
             .to_owned(),
-        fix: None,
+        fix: region_spawn(site),
     })
+}
+
+/// The same task in the region of the context, where there is one: `tokio::spawn(future)` becomes `cx.spawn(async move |_cx| ..)`.
+fn region_spawn(site: &Site<'_, '_, '_>) -> Option<Fix> {
+    let Subject::Expr(Expr::Call(call)) = site.subject else {
+        return None;
+    };
+    let context = context_in_scope(site.cursor)?;
+    let future = call.args.first()?;
+    if site.last_name() != "spawn" {
+        return None;
+    }
+    let file = site.cursor.file();
+    let callee = Edit::replace(file.range(&call.func), format!("{context}.spawn"));
+    let edits = match bare(future) {
+        Expr::Async(block) => {
+            let head = file.range(block).start..file.range(&block.block).start;
+            vec![callee, Edit::replace(head, "async move |_cx| ")]
+        }
+        _ => {
+            let range = file.range(future);
+            let start = Edit::insert(range.start, "async move |_cx| ");
+            vec![callee, start, Edit::insert(range.end, ".await")]
+        }
+    };
+    Some(Fix::maybe(edits))
 }

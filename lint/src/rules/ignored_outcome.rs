@@ -1,14 +1,14 @@
 //! AS605 `ignored_outcome`: how a task ended, thrown away.
 
 use super::{Ask, Rule, Verdict};
+use crate::fate;
 use crate::finding::Level;
 use crate::point::{Flag, Point};
-use crate::shape::{Scan, Seen, Step, called_name, is_name, name_of};
+use crate::shape::{Scan, Seen, Step, is_name, name_of};
 use asupersync_source::types::Ty;
 use asupersync_source::walk::{Node, bare};
-use std::ptr;
+use syn::Expr;
 use syn::visit::Visit;
-use syn::{Expr, Pat, Stmt};
 
 pub(super) static RULE: Rule = Rule {
     code: "AS605",
@@ -49,7 +49,8 @@ fn check(point: &Point<'_, '_, '_>) -> Vec<Flag> {
         Some("asupersync::TaskHandle") => true,
         _ => false,
     };
-    if !task || asked_to_stop(point, handle) || !thrown_away(point, expr) {
+    let around: Vec<Node<'_>> = point.cursor.ancestors().collect();
+    if !task || asked_to_stop(point, handle) || !fate::thrown_away(&around, expr) {
         return Vec::new();
     }
     let what = match &ty {
@@ -72,27 +73,6 @@ fn strip(expr: &Expr) -> &Expr {
     match bare(expr) {
         Expr::Reference(reference) => strip(&reference.expr),
         other => other,
-    }
-}
-
-/// `let _ = handle.await;`, `handle.await.ok();`, `handle.await;`, `drop(handle.await)`.
-fn thrown_away(point: &Point<'_, '_, '_>, wait: &Expr) -> bool {
-    let mut nodes = point.cursor.ancestors().peekable();
-    if let Some(Node::Expr(Expr::MethodCall(call))) = nodes.peek()
-        && call.method == "ok"
-        && ptr::eq(&*call.receiver, wait)
-    {
-        nodes.next();
-    }
-    match nodes.next() {
-        Some(Node::Stmt { stmts, at }) => match &stmts[at] {
-            Stmt::Local(local) => matches!(local.pat, Pat::Wild(_)),
-            Stmt::Expr(_, semicolon) => semicolon.is_some(),
-            _ => false,
-        },
-        Some(Node::Expr(Expr::Assign(assign))) => matches!(*assign.left, Expr::Infer(_)),
-        Some(Node::Expr(call @ Expr::Call(_))) => called_name(call).as_deref() == Some("drop"),
-        _ => false,
     }
 }
 

@@ -1,7 +1,8 @@
 //! AS602 `large_future`: a future of many kilobytes.
 
 use super::{Ask, Recode, Rule, Verdict};
-use crate::finding::Level;
+use crate::finding::{Fix, Level};
+use asupersync_source::edit::Edit;
 
 pub(super) static RULE: Rule = Rule {
     code: "AS602",
@@ -32,6 +33,13 @@ async fn run() {
         name: "clippy::large_futures",
         recode: Recode::All {
             verdict,
+            fix: |file, range| {
+                let future = &file.text[range.clone()];
+                Some(Fix::maybe([Edit::replace(
+                    range,
+                    format!("Box::pin({future})"),
+                )]))
+            },
             yields_to: &[],
         },
         alone: |_| Vec::new(),

@@ -28,6 +28,7 @@ async fn flush() {}"#,
             name: "clippy::let_underscore_future",
             recode: Recode::All {
                 verdict: |_| verdict(None),
+                fix: |_, _| None,
                 yields_to: &["AS101", "AS103", "AS104", "AS107"],
             },
             alone: |_| Vec::new(),

@@ -50,7 +50,9 @@ mod zero_sleep;
 use crate::finding::{Fix, Level};
 use crate::point::{Flag, Point};
 use crate::site::Site;
+use asupersync_source::load::SourceFile;
 use std::fmt::Write as _;
+use std::ops::Range;
 
 /// One rule.
 pub struct Rule {
@@ -102,6 +104,8 @@ pub(crate) enum Recode {
     All {
         /// The words, from clippy's first line.
         verdict: fn(&str) -> Verdict,
+        /// Edits that resolve a report about these bytes.
+        fix: fn(&SourceFile, Range<usize>) -> Option<Fix>,
         /// Rules that say more about the same code.
         yields_to: &'static [&'static str],
     },

@@ -34,6 +34,7 @@ async fn fetch() -> u32 {
         name: "clippy::await_holding_refcell_ref",
         recode: Recode::All {
             verdict: |_| verdict(),
+            fix: |_, _| None,
             yields_to: &[],
         },
         alone,

@@ -31,6 +31,7 @@ async fn fetch() -> u32 {
         name: "clippy::await_holding_lock",
         recode: Recode::All {
             verdict: |_| verdict(),
+            fix: |_, _| None,
             yields_to: &[],
         },
         alone,

@@ -22,6 +22,7 @@ pub(super) static RULE: Rule = Rule {
         name: "clippy::unused_async",
         recode: Recode::All {
             verdict: |_| verdict(),
+            fix: |_, _| None,
             yields_to: &[],
         },
         alone,

@@ -46,23 +46,13 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
         why: "the timer is already over when it is first polled".to_owned(),
         help: "use `yield_now`, which gives way".to_owned(),
         fix: (site.callee == "tokio::time::sleep")
-            .then(|| runtime_name(site))
+            .then(|| site.tokio())
             .flatten()
             .map(|tokio| {
                 let instead = format!("{tokio}::task::yield_now()");
                 Fix::safe([Edit::replace(site.whole(), instead)])
             }),
     })
-}
-
-/// tokio's name in this package's manifest.
-fn runtime_name<'p>(site: &Site<'_, '_, 'p>) -> Option<&'p str> {
-    let package = site.cursor.index().project.package_of(site.cursor.target());
-    if package.manifest.is_none() {
-        return Some("tokio");
-    }
-    let mut names = package.dependencies.iter();
-    names.find_map(|(name, real)| (real == "tokio").then_some(name.as_str()))
 }
 
 fn is_zero(site: &Site<'_, '_, '_>, duration: &Expr) -> bool {

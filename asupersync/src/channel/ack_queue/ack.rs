@@ -12,7 +12,14 @@ use std::sync::Arc;
 
 /// Says what became of a delivered message: commit it, or hand it back.
 ///
-/// Dropping it hands the message back.
+/// Dropping it hands the message back. It is settled once:
+///
+/// ```compile_fail,E0382
+/// fn both<T>(ack: asupersync::channel::ack_queue::Ack<T>) {
+///     ack.commit();
+///     ack.nack();
+/// }
+/// ```
 #[must_use = "an `Ack` that is dropped hands its message back: commit it when the work is done"]
 pub struct Ack<T> {
     shared: Arc<Shared<T>>,

@@ -70,6 +70,14 @@ pub struct Sender<T>(Tx<T>);
 impl<T> Sender<T> {
     /// Sends the value, without waiting.
     ///
+    /// Once:
+    ///
+    /// ```compile_fail,E0382
+    /// let (tx, _rx) = asupersync::channel::oneshot::channel();
+    /// tx.send(1).unwrap();
+    /// tx.send(2).unwrap();
+    /// ```
+    ///
     /// # Errors
     /// The value, when the receiver is gone or has closed.
     pub fn send(self, value: T) -> Result<(), T> {

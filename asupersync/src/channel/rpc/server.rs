@@ -102,6 +102,15 @@ impl<Q, A> Future for Recv<'_, Q, A> {
 impl<Q, A> DropSafe for Recv<'_, Q, A> {}
 
 /// The duty to answer a question. Dropped, the caller gets [`super::CallError::NoReply`].
+///
+/// A question has one answer:
+///
+/// ```compile_fail,E0382
+/// fn twice(reply: asupersync::channel::rpc::Reply<u8>) {
+///     reply.send(1).unwrap();
+///     reply.send(2).unwrap();
+/// }
+/// ```
 #[must_use = "a reply that is dropped answers `NoReply`"]
 pub struct Reply<A> {
     /// Taken when the question is answered.

@@ -8,6 +8,7 @@
 use super::{Ready, Strategy};
 use crate::math::rng::Rng;
 use crate::world::Lane;
+use std::cmp::Reverse;
 
 /// Dispatches in a row from the cancel lane, and from the timed lane among
 /// lower ones, while a lower lane waits.
@@ -44,7 +45,7 @@ impl Strategy for Lanes {
             _ => None,
         });
         let timed = lanes.iter().filter_map(|l| match l {
-            Lane::Timed { deadline } => Some(*deadline),
+            Lane::Timed { deadline, priority } => Some((*deadline, Reverse(*priority))),
             _ => None,
         });
         let (cancel, timed) = (cancel.max(), timed.min());
@@ -56,10 +57,10 @@ impl Strategy for Lanes {
                 self.cancel_streak += 1;
                 Lane::Cancel { priority }
             }
-            (_, Some(deadline)) if !plain || self.timed_streak < STREAK => {
+            (_, Some((deadline, Reverse(priority)))) if !plain || self.timed_streak < STREAK => {
                 self.cancel_streak = 0;
                 self.timed_streak += 1;
-                Lane::Timed { deadline }
+                Lane::Timed { deadline, priority }
             }
             _ => {
                 self.cancel_streak = 0;
@@ -107,9 +108,11 @@ mod tests {
             Lane::Ready,
             Lane::Timed {
                 deadline: Time::from_nanos(9),
+                priority: 0,
             },
             Lane::Timed {
                 deadline: Time::from_nanos(3),
+                priority: 0,
             },
             Lane::Cancel { priority: 200 },
             Lane::Cancel { priority: 250 },

@@ -51,6 +51,13 @@ async fn inside_macros(mut stop: tokio::sync::mpsc::Receiver<()>) {
     });
 }
 
+async fn with_a_context(cx: &asupersync::Cx) {
+    tokio::spawn(async move { println!("block") }); //~ AS101
+    tokio::spawn(statements_of(1)); //~ AS101
+}
+
+async fn statements_of(_: u32) {}
+
 struct Guard(Handle);
 
 impl Drop for Guard {

@@ -55,3 +55,10 @@ async fn by_path(stream: &mut TcpStream, stop: &mut mpsc::Receiver<()>) {
         _ = stop.recv() => {}
     }
 }
+
+async fn out_of_a_buffer(mut stream: tokio::net::TcpStream, mut buffer: bytes::BytesMut, late: &tokio::sync::Notify) {
+    tokio::select! {
+        _ = stream.write_all(&buffer) => {} //~ AS201
+        _ = late.notified() => buffer.clear(),
+    }
+}

@@ -76,6 +76,20 @@ async fn passed_on(cx: &Cx, rx: &mut Receiver<u32>, tx: &Sender<u32>) -> Result<
     }
 }
 
+async fn looked_at(cx: &Cx, rx: &mut Receiver<u32>) {
+    cx.checkpoint().unwrap();
+    cx.sleep(Duration::from_secs(1)).await.expect("nobody cancels");
+    for _ in 0..3 {
+        let _ = cx.sleep(Duration::from_secs(1)).await;
+    }
+    while let Ok(number) = rx.recv(cx).await {
+        let _ = cx.sleep(Duration::from_secs(1)).await;
+        println!("{number}");
+    }
+    let _masked = cx.mask();
+    let _ = cx.checkpoint();
+}
+
 async fn what_became_of_another(cx: &Cx, task: TaskHandle<u32>) -> Result<u32, Cancelled> {
     match task.join(cx).await? {
         Outcome::Ok(number) => Ok(number),

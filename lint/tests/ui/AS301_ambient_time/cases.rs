@@ -17,6 +17,13 @@ fn blocking() {
     std::thread::sleep(Duration::from_secs(1)); //~ AS301
 }
 
+async fn beside_a_context(cx: &asupersync::Cx) -> Result<(), asupersync::Cancelled> {
+    let now = tokio::time::Instant::now(); //~ AS301
+    time::sleep(Duration::from_secs(1)).await; //~ AS301
+    drop(now);
+    Ok(())
+}
+
 struct Clock(Duration);
 
 impl Clock {

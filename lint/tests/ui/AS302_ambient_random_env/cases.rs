@@ -29,6 +29,10 @@ fn surroundings() -> Option<Cx> {
     asupersync_compat::current_cx() //~ AS302
 }
 
+fn beside_a_context(cx: &Cx) -> u64 {
+    rand::random::<u64>() //~ AS302
+}
+
 fn of_the_context(cx: &Cx) -> u64 {
     cx.random_u64()
 }
