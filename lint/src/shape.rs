@@ -163,6 +163,50 @@ pub(crate) fn suspends(seen: Seen<'_>) -> bool {
     }
 }
 
+/// Macros that certainly do not suspend.
+const PLAIN: &[&str] = &[
+    "print",
+    "println",
+    "eprint",
+    "eprintln",
+    "format",
+    "vec",
+    "write",
+    "writeln",
+    "matches",
+    "dbg",
+    "assert",
+    "assert_eq",
+    "assert_ne",
+    "debug_assert",
+    "debug_assert_eq",
+    "panic",
+    "unreachable",
+    "todo",
+    "unimplemented",
+    "bail",
+    "anyhow",
+    "ensure",
+    "log",
+    "trace",
+    "debug",
+    "info",
+    "warn",
+    "error",
+    "json",
+    "concat",
+    "env",
+    "include_str",
+];
+
+/// Whether the code suspends here, or calls a macro of which that is not known: `pending!()`, `ready!(..)`, one of the project's own.
+pub(crate) fn may_suspend(seen: Seen<'_>) -> bool {
+    match seen {
+        Seen::Macro(call) => suspends(seen) || !PLAIN.contains(&last_segment(&call.path).as_str()),
+        Seen::Expr(_) => suspends(seen),
+    }
+}
+
 /// Whether a word stands among a macro call's tokens.
 pub(crate) fn names_word(call: &syn::Macro, word: &str) -> bool {
     call.tokens

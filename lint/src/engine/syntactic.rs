@@ -339,6 +339,23 @@ impl<'h> Found<'h> {
                 return;
             }
         }
+        if let (Recode::Function(verdict), What::Function { sig, block }) = (recode, point.what) {
+            let (name_range, end) = (file.range(&sig.ident), file.range(block).end);
+            let report = self.reports.values().find(|report| {
+                report.lint == name
+                    && report.file == point.cursor.file_id()
+                    && report.range.start <= name_range.start
+                    && report.range.end == end
+            });
+            if let Some(report) = report {
+                let flag = Flag {
+                    range: name_range,
+                    verdict: verdict(&report.text),
+                };
+                self.add(point.cursor, rule, flag, false);
+                return;
+            }
+        }
         let asked = self
             .sources
             .hits

@@ -3,7 +3,9 @@
 use super::{Ask, Rule, Verdict};
 use crate::finding::{Fix, Level};
 use crate::point::{Flag, Point, context_in_scope};
-use crate::shape::{Seen, any_in_block, any_in_expr, called_name, last_segment, suspends};
+use crate::shape::{
+    Seen, any_in_block, any_in_expr, called_name, is_panic, last_segment, may_suspend, suspends,
+};
 use asupersync_source::edit::Edit;
 use asupersync_source::walk::bare;
 use syn::{Block, Expr, Stmt};
@@ -83,16 +85,10 @@ fn label_end(point: &Point<'_, '_, '_>, expr: &Expr) -> usize {
     }
 }
 
-/// Macros that neither wait nor leave.
-const PLAIN: &[&str] = &[
-    "print", "println", "eprint", "eprintln", "format", "vec", "write", "writeln", "matches",
-    "dbg", "log", "trace", "debug", "info", "warn", "error",
-];
-
 /// Neither waits nor ends.
 fn endless(point: &Point<'_, '_, '_>, body: &Block) -> bool {
     !any_in_block(point.file(), body, |seen| {
-        suspends(seen)
+        may_suspend(seen)
             || match seen {
                 Seen::Expr(expr) => {
                     matches!(
@@ -103,8 +99,9 @@ fn endless(point: &Point<'_, '_, '_>, body: &Block) -> bool {
                             || matches!(name.as_str(), "exit" | "abort" | "unwrap" | "expect")
                     })
                 }
-                // Any other macro may wait: `pending!()`, `ready!(..)`.
-                Seen::Macro(call) => !PLAIN.contains(&last_segment(&call.path).as_str()),
+                Seen::Macro(call) => {
+                    is_panic(call) || last_segment(&call.path).starts_with("assert")
+                }
             }
     })
 }

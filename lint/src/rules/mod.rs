@@ -111,6 +111,8 @@ pub(crate) enum Recode {
     },
     /// The reports about the pattern of a `let` that the rule agrees with.
     Let(fn(&Point<'_, '_, '_>, &str) -> Option<Verdict>),
+    /// The reports about whole functions, told at their names.
+    Function(fn(&str) -> Verdict),
 }
 
 impl std::fmt::Debug for Rule {

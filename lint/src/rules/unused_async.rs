@@ -3,7 +3,7 @@
 use super::{Ask, Recode, Rule, Verdict};
 use crate::finding::Level;
 use crate::point::{Flag, Point, What};
-use crate::shape::{any_in_block, suspends};
+use crate::shape::{any_in_block, may_suspend};
 
 pub(super) static RULE: Rule = Rule {
     code: "AS603",
@@ -20,11 +20,7 @@ pub(super) static RULE: Rule = Rule {
 }"#,
     asks: &[Ask::Lint {
         name: "clippy::unused_async",
-        recode: Recode::All {
-            verdict: |_| verdict(),
-            fix: |_, _| None,
-            yields_to: &[],
-        },
+        recode: Recode::Function(|_| verdict()),
         alone,
     }],
 };
@@ -47,7 +43,10 @@ fn alone(point: &Point<'_, '_, '_>) -> Vec<Flag> {
         std::ptr::eq(function.sig, sig) && function.of_trait.is_none() && !is_entry(function.attrs)
     });
     let empty = block.stmts.is_empty();
-    if sig.asyncness.is_none() || !declared || empty || any_in_block(point.file(), block, suspends)
+    if sig.asyncness.is_none()
+        || !declared
+        || empty
+        || any_in_block(point.file(), block, may_suspend)
     {
         return Vec::new();
     }

@@ -8,3 +8,34 @@ fn queues() {
     let once = tokio::sync::oneshot::channel::<u32>();
     drop((tx, rx, out, back, bounded, sync, once));
 }
+
+async fn work(_: tokio::net::TcpStream) {}
+
+async fn a_crowd(listener: tokio::net::TcpListener) {
+    while let Ok((socket, _)) = listener.accept().await {
+        println!("one more");
+        let _ = socket;
+    }
+    loop {
+        let (socket, _) = listener.accept().await.unwrap();
+        tokio::spawn(work(socket)); //~ AS601
+        //~^ AS101
+    }
+}
+
+async fn limited(listener: tokio::net::TcpListener, room: std::sync::Arc<tokio::sync::Semaphore>) {
+    loop {
+        let place = room.clone().acquire_owned().await.unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        tokio::spawn(async move { //~ AS101
+            work(socket).await;
+            drop(place);
+        });
+    }
+}
+
+async fn a_fixed_number() {
+    for _ in 0..4 {
+        tokio::spawn(async {}); //~ AS101
+    }
+}

@@ -28,6 +28,10 @@ async fn in_a_macro() {
     tokio::join!(double(1), double(2));
 }
 
+async fn in_one_that_is_not_known(stream: u32) {
+    decode_from!(stream);
+}
+
 async fn not_yet() {}
 
 #[tokio::main]
