@@ -8,10 +8,10 @@
 use super::account::stuck_task;
 use super::lock;
 use super::region::{Child, Ledger, RegionCell, signal};
-use super::state;
+use super::state::{self, Asked, Wake};
 use super::task::TaskRef;
 use crate::kernel::region::{RegionState, Sweep};
-use crate::kernel::task::{CleanupLimits, Requested, Word};
+use crate::kernel::task::{CleanupLimits, Requested};
 use crate::types::cancel::{CancelKind, CancelReason};
 use crate::types::event::Event;
 use crate::types::time::Time;
@@ -30,8 +30,12 @@ pub(crate) const FINALIZER_POLLS: u32 = 50_000;
 pub(crate) const REMIND: Duration = Duration::from_secs(10);
 
 enum Target {
-    /// Children of one region.
-    Tasks(Vec<TaskRef>),
+    /// Children of one region, asked together. `anew`: the request says more
+    /// than the one before.
+    Tasks {
+        tasks: Vec<TaskRef>,
+        anew: bool,
+    },
     Region(Arc<RegionCell>),
 }
 
@@ -40,8 +44,6 @@ struct Order {
     reason: Arc<CancelReason>,
     /// What the target's parent has left.
     inherited: CleanupLimits,
-    /// The region has said so by its word: tasks without a control need no more.
-    by_word: bool,
 }
 
 /// Tasks asked at one instant and enqueued together: enough to share the cost
@@ -71,7 +73,6 @@ pub(crate) fn cancel_region(region: &Arc<RegionCell>, reason: CancelReason) {
         target: Target::Region(region.clone()),
         reason,
         inherited: CleanupLimits::NONE,
-        by_word: false,
     };
     cascade(&region.tree.world, VecDeque::from([order]));
 }
@@ -82,11 +83,9 @@ pub(crate) fn end_region(region: &Arc<RegionCell>) {
     let reason = Arc::new(stamp(CancelReason::new(CancelKind::RegionEnd), now, region));
     let limits = CleanupLimits::starting(now, region.cleanup.limits(reason.kind.rank()));
     let mut queue = VecDeque::new();
-    {
-        let mut ledger = lock(&region.ledger);
-        ledger.child_limits = ledger.child_limits.meet(limits);
-        sweep(region, &ledger, &reason, now, limits, &mut queue);
-    }
+    let mut ledger = lock(&region.ledger);
+    sweep(region, &mut ledger, &reason, now, limits, &mut queue);
+    drop(ledger);
     arm_region(region);
     cascade(&region.tree.world, queue);
 }
@@ -104,28 +103,39 @@ fn cascade(world: &Arc<dyn World>, mut queue: VecDeque<Order>) {
         target,
         reason,
         inherited,
-        by_word,
     }) = queue.pop_front()
     {
         match target {
-            Target::Tasks(tasks) => {
+            Target::Tasks { tasks, anew } => {
                 let mut tasks = tasks.into_iter();
                 while tasks.len() > 0 {
                     let (now, mut ready) = (world.now(), Chain::new());
-                    for mut task in tasks.by_ref().take(ASKED_AT_ONCE) {
-                        if by_word {
-                            match task.sweep(&mut ready) {
-                                Ok(()) => continue,
-                                Err(kept) => task = kept,
+                    for task in tasks.by_ref().take(ASKED_AT_ONCE) {
+                        match state::ask(&task.head().header.state, anew) {
+                            Asked::Noted(wake) => note(task, &reason, wake, &mut ready),
+                            Asked::Nothing => {}
+                            Asked::Recorded => {
+                                let (queue, ready) = (&mut queue, &mut ready);
+                                ask_task(task, &reason, now, inherited, false, queue, ready);
                             }
                         }
-                        ask_task(task, &reason, now, inherited, false, &mut queue, &mut ready);
                     }
                     world.enqueue_all(ready, Hint::Woken);
                 }
             }
             Target::Region(region) => ask_region(&region, reason, inherited, &mut queue),
         }
+    }
+}
+
+/// A task that keeps no record was asked with its siblings.
+fn note(task: TaskRef, reason: &CancelReason, wake: Wake, ready: &mut Chain) {
+    task.emit(|| Event::CancelRequested {
+        task: task.id(),
+        kind: reason.kind,
+    });
+    if wake == Wake::Enqueue {
+        ready.push(task.scheduled());
     }
 }
 
@@ -156,7 +166,7 @@ fn ask_task(
             // Taken out, not cloned: cloning is a callback. Who still waits registers again.
             wakers = c.cancel_wakers.drain();
         }
-        (requested, c.record.limits)
+        (requested, c.record.asked.limits)
     });
     if matches!(requested, Requested::Absorbed | Requested::TooLate) {
         return;
@@ -175,7 +185,6 @@ fn ask_task(
             target: Target::Region(region),
             reason: follows,
             inherited: limits,
-            by_word: false,
         });
     }
     if alone {
@@ -202,11 +211,8 @@ fn ask_region(
         let next = ledger.record.cancel(reason.clone(), now);
         if next.sweep == Sweep::Cancel {
             ledger.body_limits = ledger.body_limits.meet(own);
-            ledger.child_limits = ledger.child_limits.meet(children);
             region.signals.fetch_or(signal::CANCEL, Ordering::AcqRel);
-            // What bound it before binds what is below it too.
-            let children = ledger.child_limits;
-            sweep(region, &ledger, &follows, now, children, queue);
+            sweep(region, &mut ledger, &follows, now, children, queue);
         }
         next
     };
@@ -223,29 +229,32 @@ fn ask_region(
     region.notify(next.notify_driver);
 }
 
-/// Orders everything alive and unshielded in the region to be asked.
+/// Notes what all children are asked, for those that keep no record of their
+/// own, and lists them; the ledger is locked by the caller.
 fn sweep(
     region: &RegionCell,
-    ledger: &Ledger,
+    ledger: &mut Ledger,
     reason: &Arc<CancelReason>,
     now: Time,
     limits: CleanupLimits,
     queue: &mut VecDeque<Order>,
 ) {
-    // A stronger reason, later, has to be told to each.
-    let by_word = region.say(Word {
-        reason: reason.clone(),
-        at: now,
-        limits,
-    });
+    let anew = ledger.asked.ask(reason.clone(), now, limits) != Requested::Absorbed;
+    region
+        .asked_rank
+        .fetch_max(reason.kind.rank(), Ordering::Relaxed);
+    region
+        .asked_polls
+        .store(ledger.asked.limits.polls, Ordering::Relaxed);
+    // What bound it before binds what is below it too.
+    let inherited = ledger.asked.limits;
     let order = |target| Order {
         target,
         reason: reason.clone(),
-        inherited: limits,
-        by_word,
+        inherited,
     };
-    let tasks: Vec<TaskRef> = ledger.children.iter().filter_map(Child::task).collect();
-    queue.push_back(order(Target::Tasks(tasks)));
+    let tasks = ledger.children.iter().filter_map(Child::task).collect();
+    queue.push_back(order(Target::Tasks { tasks, anew }));
     for child in ledger.children.iter() {
         if let Child::Region(region) = child
             && !region.shielded
@@ -275,7 +284,9 @@ pub(crate) fn bind_shielded(region: &Arc<RegionCell>, limits: CleanupLimits) {
     {
         let mut ledger = lock(&region.ledger);
         ledger.body_limits = ledger.body_limits.meet(limits);
-        ledger.child_limits = ledger.child_limits.meet(limits);
+        ledger.asked.limits = ledger.asked.limits.meet(limits);
+        let polls = ledger.asked.limits.polls;
+        region.asked_polls.store(polls, Ordering::Relaxed);
     }
     arm_region(region);
 }
@@ -304,8 +315,8 @@ pub(crate) fn arm_finalizing(task: &TaskRef) {
     let now = task.region().tree.world.now();
     let due = task.with_control(|c| {
         let own = CleanupLimits::starting(now, (FINALIZER_BUDGET, FINALIZER_POLLS));
-        c.record.limits = c.record.limits.meet(own);
-        c.record.limits.deadline
+        c.record.asked.limits = c.record.asked.limits.meet(own);
+        c.record.asked.limits.deadline
     });
     arm_task(task, due);
 }
@@ -319,9 +330,9 @@ pub(crate) fn task_alarm(task: &TaskRef) {
     // The key of the timer that rang stays where it is: it may have been
     // replaced already, and a stale key is recognised.
     let (deadline, cleanup) = task.with_control(|c| {
-        let asked = c.record.reason.is_some();
+        let asked = c.record.asked.reason.is_some();
         let past = c.deadline.is_some_and(|at| now >= at) && !asked;
-        (past, now >= c.record.limits.deadline)
+        (past, now >= c.record.asked.limits.deadline)
     });
     if cleanup {
         let dropped = task.region().escalates() && !task.is_pinned();
@@ -353,7 +364,7 @@ pub(crate) fn arm_region(region: &Arc<RegionCell>) {
             .deadline
             .filter(|at| open && Some(*at) != ledger.inherited_deadline);
         let mut due = deadline.unwrap_or(Time::MAX);
-        for limits in [ledger.child_limits, ledger.body_limits] {
+        for limits in [ledger.asked.limits, ledger.body_limits] {
             if limits.deadline > ledger.escalated_until {
                 due = due.min(limits.deadline);
             }
@@ -388,7 +399,7 @@ pub(crate) fn region_alarm(region: &Arc<RegionCell>) {
         let before = std::mem::replace(&mut ledger.escalated_until, now);
         let spent =
             |limits: CleanupLimits| (now >= limits.deadline).then_some(limits.deadline > before);
-        let (children, body) = (spent(ledger.child_limits), spent(ledger.body_limits));
+        let (children, body) = (spent(ledger.asked.limits), spent(ledger.body_limits));
         if children.is_some() {
             overdue.extend(ledger.children.iter().filter_map(Child::task));
         }

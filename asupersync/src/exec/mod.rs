@@ -12,7 +12,6 @@
 //! | [`account`] | what a region tells: its report, its drain, who is stuck |
 //! | [`drive`] | the future that runs a region's body, drain and finalizers |
 //! | [`spawn`] | admission of tasks |
-//! | [`ids`] | ids of tasks and regions, reused |
 //! | [`handle`], [`join`] | waiting for a task's outcome |
 //! | [`obligation`] | the promises a task holds |
 //! | [`link`] | links: the bad end of one task reaches another |
@@ -31,7 +30,6 @@ pub(crate) mod cancel;
 pub(crate) mod cell;
 pub(crate) mod drive;
 pub mod handle;
-pub(crate) mod ids;
 pub(crate) mod join;
 pub(crate) mod lending;
 pub mod link;

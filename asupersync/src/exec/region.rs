@@ -4,13 +4,13 @@
 //! arithmetic and moves alone. A region keeps its parent alive, a parent its
 //! children; the cycle ends when the region closes and gives up its seat.
 
-use super::ids::Pool;
 use super::meter::{self, Meter};
 use super::task::{Finalizer, TaskRef};
 use super::{cancel, contain, lock};
 use crate::kernel::drain::Look;
 use crate::kernel::region::{End, Next, Refused, RegionRecord, RegionState, Role, Sweep};
-use crate::kernel::task::{CleanupLimits, Word};
+use crate::kernel::request::Request;
+use crate::kernel::task::CleanupLimits;
 use crate::types::budget::Budget;
 use crate::types::cancel::{CancelKind, CancelReason};
 use crate::types::caps::{CapSet, Denials};
@@ -24,8 +24,8 @@ use crate::types::report::{Abandoned, Failure, LeakRecord};
 use crate::types::slots::{Key, Slots};
 use crate::types::time::Time;
 use crate::world::{TimerKey, World};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
@@ -78,8 +78,8 @@ pub(crate) struct Tree {
     pub(crate) world: Arc<dyn World>,
     /// Whether the world records events; asked once.
     pub(crate) records: bool,
-    pub(crate) task_ids: Pool<TaskId>,
-    pub(crate) region_ids: Pool<RegionId>,
+    fresh_tasks: AtomicU32,
+    fresh_regions: AtomicU32,
     fresh_races: AtomicU64,
     /// Effects that contexts of this run asked for and may not perform.
     pub(crate) denials: Denials,
@@ -91,16 +91,24 @@ impl Tree {
         Arc::new(Tree {
             world,
             records,
-            task_ids: Pool::new(TaskId::new),
-            region_ids: Pool::new(RegionId::new),
+            fresh_tasks: AtomicU32::new(0),
+            fresh_regions: AtomicU32::new(0),
             fresh_races: AtomicU64::new(0),
             denials: Denials::default(),
         })
     }
 
+    pub(crate) fn fresh_task(&self) -> TaskId {
+        TaskId::new(self.fresh_tasks.fetch_add(1, Ordering::Relaxed), 0)
+    }
+
     /// A number for a race, for the record of a run.
     pub(crate) fn fresh_race(&self) -> u64 {
         self.fresh_races.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn fresh_region(&self) -> RegionId {
+        RegionId::new(self.fresh_regions.fetch_add(1, Ordering::Relaxed), 0)
     }
 }
 
@@ -152,8 +160,10 @@ pub(crate) struct RegionCell {
     limits: RegionLimits,
     pub(crate) close_timeout: Option<Duration>,
     pub(crate) signals: AtomicU32,
-    /// What its first sweep said; set before any task hears of it.
-    word: OnceLock<Word>,
+    /// Rank of what all children were asked together.
+    pub(crate) asked_rank: AtomicU8,
+    /// Polls that what they were asked together leaves to each.
+    pub(crate) asked_polls: AtomicU32,
     pub(crate) ledger: Mutex<Ledger>,
 }
 
@@ -174,7 +184,8 @@ pub(crate) struct Ledger {
     pub(crate) driver: Option<Waker>,
     pub(crate) alarm: Option<TimerKey>,
     pub(crate) body_limits: CleanupLimits,
-    pub(crate) child_limits: CleanupLimits,
+    /// What all children were asked together.
+    pub(crate) asked: Request,
     /// Escalations due up to here have been carried out.
     pub(crate) escalated_until: Time,
     /// A deadline that an ancestor's alarm already covers.
@@ -215,7 +226,8 @@ impl RegionCell {
             limits: options.limits,
             close_timeout: None,
             signals: AtomicU32::new(0),
-            word: OnceLock::new(),
+            asked_rank: AtomicU8::new(0),
+            asked_polls: AtomicU32::new(u32::MAX),
             ledger: Mutex::new(Ledger::new(options.limits, None)),
         }
     }
@@ -232,8 +244,7 @@ impl RegionCell {
         options: RegionOptions,
     ) -> Result<Arc<RegionCell>, Refused> {
         let tree = parent.tree.clone();
-        let seen = opener.peek_asked(|c| (c.record.is_masked(), c.record.limits));
-        let (masked, mut left) = seen.unwrap_or((false, CleanupLimits::NONE));
+        let (masked, mut left) = opener.cleanup_left();
         let shielded = cleanup_view || masked;
         let inside = || parent.screened && parent.opener().is_some_and(|o| o.id() == opener.id());
         let screened = shielded || inside();
@@ -264,7 +275,10 @@ impl RegionCell {
         let cell = {
             let mut ledger = lock(&parent.ledger);
             ledger.record.admit_region(role, shielded)?;
-            let id = tree.region_ids.take(&mut ledger.free_regions);
+            let id = ledger
+                .free_regions
+                .pop()
+                .unwrap_or_else(|| tree.fresh_region());
             let inherited = above
                 .deadline
                 .filter(|at| !shielded && budget.deadline == Some(*at));
@@ -286,7 +300,8 @@ impl RegionCell {
                 limits,
                 close_timeout: options.close_timeout,
                 signals: AtomicU32::new(0),
-                word: OnceLock::new(),
+                asked_rank: AtomicU8::new(0),
+                asked_polls: AtomicU32::new(u32::MAX),
                 ledger: Mutex::new(Ledger::new(limits, inherited)),
             });
             let seat = ledger.children.insert(Child::Region(cell.clone()));
@@ -303,7 +318,7 @@ impl RegionCell {
         });
         let (key, asked, limits) = opener.with_control(|c| {
             let key = c.opened.insert(cell.clone());
-            (key, c.record.reason.clone(), c.record.limits)
+            (key, c.record.asked.reason.clone(), c.record.asked.limits)
         });
         lock(&cell.ledger).opened = Some(key);
         match asked {
@@ -358,18 +373,6 @@ impl RegionCell {
         lock(&self.ledger).record.state
     }
 
-    /// Fixes what a sweep says to every task; `false` when an earlier one has.
-    pub(crate) fn say(&self, word: Word) -> bool {
-        self.word.set(word).is_ok()
-    }
-
-    /// What the first sweep said. Only a swept task asks.
-    pub(crate) fn swept(&self) -> &Word {
-        self.word
-            .get()
-            .expect("said before the first task was swept")
-    }
-
     /// Whether the region was cancelled: one load.
     #[inline]
     pub(crate) fn cancel_requested(&self) -> bool {
@@ -378,6 +381,11 @@ impl RegionCell {
 
     pub(crate) fn reason(&self) -> Option<Arc<CancelReason>> {
         lock(&self.ledger).record.reason.clone()
+    }
+
+    /// What all children were asked together.
+    pub(crate) fn asked(&self) -> Request {
+        lock(&self.ledger).asked.clone()
     }
 
     pub(crate) fn escalates(&self) -> bool {
@@ -392,7 +400,7 @@ impl RegionCell {
 
     /// Takes a seat for a task; the ledger is locked by the caller.
     pub(crate) fn free_task_id(ledger: &mut Ledger, tree: &Tree) -> TaskId {
-        tree.task_ids.take(&mut ledger.free_tasks)
+        ledger.free_tasks.pop().unwrap_or_else(|| tree.fresh_task())
     }
 
     /// A child task has its outcome.
@@ -537,19 +545,15 @@ impl RegionCell {
 
     /// Gives up the region's place in the tree, and its opener.
     pub(crate) fn unlink(self: &Arc<Self>) {
-        let (seat, opened, driver, tasks, regions) = {
+        let (seat, opened, driver) = {
             let mut ledger = lock(&self.ledger);
             (
                 ledger.seat.take(),
                 ledger.opened.take(),
                 ledger.driver.take(),
-                std::mem::take(&mut ledger.free_tasks),
-                std::mem::take(&mut ledger.free_regions),
             )
         };
         drop(driver);
-        self.tree.task_ids.give(tasks);
-        self.tree.region_ids.give(regions);
         // An opener refers to its region; letting go of it here ends the cycle.
         let opener = lock(&self.opener).take();
         if let (Some(key), Some(opener)) = (opened, opener) {
@@ -605,7 +609,7 @@ impl Ledger {
             driver: None,
             alarm: None,
             body_limits: CleanupLimits::NONE,
-            child_limits: CleanupLimits::NONE,
+            asked: Request::NONE,
             escalated_until: Time::ZERO,
             inherited_deadline,
             remind: None,

@@ -159,7 +159,7 @@ where
     B: Future<Output = T>,
 {
     let tree = Tree::new(world.clone());
-    let ids = (tree.task_ids.fresh(), tree.region_ids.fresh());
+    let ids = (tree.fresh_task(), tree.fresh_region());
     let stack = Arc::new(Mutex::new(None));
     let task = root_task(tree, ids, options, StackFuture(stack.clone()));
     let region = task.region().clone();
@@ -316,6 +316,7 @@ fn root_task(
         role: Role::Foreground,
         home: Home::default(),
         rank: AtomicU8::new(0),
+        cleanup_polls: AtomicU8::new(0),
         ended: AtomicU8::new(0),
         borrowed: Borrowed::default(),
         promises: AtomicPtr::new(std::ptr::null_mut()),

@@ -112,6 +112,7 @@ where
         role,
         home: admission.home,
         rank: AtomicU8::new(0),
+        cleanup_polls: AtomicU8::new(0),
         ended: AtomicU8::new(0),
         borrowed: Borrowed::default(),
         promises: AtomicPtr::new(std::ptr::null_mut()),

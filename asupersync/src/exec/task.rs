@@ -6,9 +6,9 @@ use super::link::Entry;
 use super::lock;
 use super::obligation::Promises;
 use super::region::RegionCell;
-use super::state::{self, AfterPoll, Swept, Wake};
+use super::state::{self, AfterPoll, Wake};
 use crate::kernel::region::Role;
-use crate::kernel::task::{Checkpoint, TaskPhase, TaskRecord};
+use crate::kernel::task::{Checkpoint, CleanupLimits, TaskPhase, TaskRecord};
 use crate::types::budget::Budget;
 use crate::types::cancel::CancelReason;
 use crate::types::event::Event;
@@ -23,7 +23,7 @@ use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
 /// A boxed future without a value.
@@ -43,8 +43,10 @@ pub(crate) struct Head {
     pub(crate) role: Role,
     /// Where it is polled, if it must not change threads.
     pub(crate) home: Home,
-    /// Rank of the strongest request so far, for the cancel lane.
+    /// Rank of the strongest request to this task alone, for the cancel lane.
     pub(crate) rank: AtomicU8,
+    /// Polls since the request, while there is no control to count them.
+    pub(crate) cleanup_polls: AtomicU8,
     /// How badly it ended, as a [`Severity`](crate::types::outcome::Severity); 0 for a
     /// value, and for an end that was asked for. Says something once it is complete.
     pub(crate) ended: AtomicU8,
@@ -172,26 +174,6 @@ impl TaskRef {
         }
     }
 
-    /// Asks the task to cancel by its state word alone; gives the task back when
-    /// it has a control, which has to be asked instead. The task joins `ready` if it is
-    /// to be enqueued.
-    pub(crate) fn sweep(self, ready: &mut Chain) -> Result<(), Self> {
-        match state::sweep(&self.head().header.state) {
-            Swept::Control => return Err(self),
-            Swept::Nothing => {}
-            Swept::Asked(then) => {
-                self.emit(|| Event::CancelRequested {
-                    task: self.id(),
-                    kind: self.region().swept().reason.kind,
-                });
-                if then == Wake::Enqueue {
-                    ready.push(self.scheduled());
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Makes the task runnable, and leaves it to the caller to enqueue it.
     pub(crate) fn wake_into(self, ready: &mut Chain) {
         if state::wake(&self.head().header.state) == Wake::Enqueue {
@@ -200,7 +182,7 @@ impl TaskRef {
     }
 
     /// The `Runnable` of a task that was just made runnable.
-    fn scheduled(self) -> Runnable {
+    pub(super) fn scheduled(self) -> Runnable {
         self.emit(|| Event::TaskScheduled { task: self.id() });
         // SAFETY: this reference becomes the Runnable, the one that SCHEDULED promises.
         unsafe { Runnable::from_raw(self.into_raw()) }
@@ -228,19 +210,52 @@ impl TaskRef {
     /// Edits the control, allocating it if need be.
     pub(crate) fn with_control<T>(&self, f: impl FnOnce(&mut Control) -> T) -> T {
         let mut control = lock(&self.head().control);
-        let control = control.get_or_insert_with(|| {
+        control.get_or_insert_with(|| {
             let mut c = Box::<Control>::default();
             let bits = state::set(&self.head().header.state, state::CONTROL);
-            if bits & state::STARTED != 0 {
-                c.record.phase = TaskPhase::Running;
-            }
-            if bits & state::SWEPT != 0 {
-                c.record
-                    .swept(self.region().swept(), bits & state::SEEN != 0);
-            }
+            c.record.seen = bits & state::SEEN != 0;
+            c.record.phase = if c.record.seen {
+                TaskPhase::Cancelling
+            } else if bits & state::STARTED != 0 {
+                TaskPhase::Running
+            } else {
+                TaskPhase::Created
+            };
             c
         });
-        f(control)
+        let mut control = self.inform(control);
+        f(control.as_mut().expect("made above, and kept for life"))
+    }
+
+    /// Tells a control that was made after its task had been asked with its
+    /// siblings what their region knows.
+    fn inform<'a>(
+        &'a self,
+        control: MutexGuard<'a, Option<Box<Control>>>,
+    ) -> MutexGuard<'a, Option<Box<Control>>> {
+        let informed = control
+            .as_ref()
+            .is_none_or(|c| c.record.asked.reason.is_some());
+        if informed || !self.cancel_requested() {
+            return control;
+        }
+        // One lock at a time. Whoever asks meanwhile finds the control, and what
+        // is told twice is told once.
+        drop(control);
+        let asked = self.region().asked();
+        let mut control = lock(&self.head().control);
+        if let (Some(c), Some(reason)) = (control.as_mut(), asked.reason) {
+            let polled = u32::from(self.head().cleanup_polls.load(Ordering::Relaxed));
+            let mut limits = asked.limits;
+            if limits.polls != u32::MAX {
+                limits.polls = limits.polls.saturating_sub(polled);
+            }
+            // The shell did what follows from the request when it was made.
+            let _ = c
+                .record
+                .request(reason, asked.since.unwrap_or_default(), limits);
+        }
+        control
     }
 
     /// Defers work to the end of the task. What is deferred to a task that has
@@ -268,21 +283,13 @@ impl TaskRef {
         if self.state() & state::CONTROL == 0 {
             return None;
         }
-        lock(&self.head().control).as_deref_mut().map(f)
+        let mut control = self.inform(lock(&self.head().control));
+        control.as_deref_mut().map(f)
     }
 
-    /// As [`TaskRef::peek_control`], for what a request has changed: also of a
-    /// task that was asked by a sweep and has no control yet.
-    pub(crate) fn peek_asked<T>(&self, f: impl FnOnce(&mut Control) -> T) -> Option<T> {
-        match self.state() & (state::CONTROL | state::SWEPT) {
-            0 => None,
-            _ => Some(self.with_control(f)),
-        }
-    }
-
-    /// Whether a sweep asked the task, and its state word says all there is to say.
-    fn is_only_swept(&self) -> bool {
-        self.state() & (state::SWEPT | state::CONTROL) == state::SWEPT
+    /// Whether the task was asked with its siblings and has no record of it.
+    pub(crate) fn is_asked_in_passing(&self) -> bool {
+        self.state() & (state::CANCEL | state::CONTROL) == state::CANCEL
     }
 
     pub(crate) fn name(&self) -> Name {
@@ -293,20 +300,28 @@ impl TaskRef {
         if !self.cancel_requested() {
             return None;
         }
-        if self.is_only_swept() {
-            return Some(self.region().swept().reason.clone());
+        match self.peek_control(|c| c.record.asked.reason.clone()) {
+            Some(recorded) => recorded,
+            None => self.region().asked().reason,
         }
-        self.peek_control(|c| c.record.reason.clone()).flatten()
     }
 
-    /// Why it was asked, if a checkpoint has told it.
-    pub(crate) fn seen_reason(&self) -> Option<Arc<CancelReason>> {
-        if self.is_only_swept() {
-            let seen = self.state() & state::SEEN != 0;
-            return seen.then(|| self.region().swept().reason.clone());
+    /// Why the task was asked to cancel, if a checkpoint has told it.
+    pub(crate) fn reason_seen(&self) -> Option<Arc<CancelReason>> {
+        let recorded = self.peek_control(|c| (c.record.asked.reason.clone(), c.record.seen));
+        match recorded {
+            Some((reason, seen)) => reason.filter(|_| seen),
+            None => (self.state() & state::SEEN != 0).then(|| self.reason())?,
         }
-        self.peek_control(|c| c.record.reason.clone().filter(|_| c.record.seen))
-            .flatten()
+    }
+
+    /// Whether a mask holds, and what is left of the task's cleanup.
+    pub(crate) fn cleanup_left(&self) -> (bool, CleanupLimits) {
+        if self.is_asked_in_passing() {
+            return (false, self.region().asked().limits);
+        }
+        self.peek_control(|c| (c.record.is_masked(), c.record.asked.limits))
+            .unwrap_or((false, CleanupLimits::NONE))
     }
 
     pub(crate) fn phase(&self) -> TaskPhase {
@@ -314,30 +329,30 @@ impl TaskRef {
         if bits & state::COMPLETE != 0 {
             return TaskPhase::Completed;
         }
-        let asked = match bits & (state::SWEPT | state::SEEN) {
-            0 => TaskPhase::Created,
-            state::SWEPT => TaskPhase::CancelRequested,
-            _ => TaskPhase::Cancelling,
-        };
-        let recorded = self.peek_control(|c| c.record.phase).unwrap_or(asked);
-        let started = if bits & state::STARTED != 0 {
+        let recorded = self.peek_control(|c| c.record.phase).unwrap_or_default();
+        let known = if bits & state::SEEN != 0 {
+            TaskPhase::Cancelling
+        } else if bits & state::CANCEL != 0 {
+            TaskPhase::CancelRequested
+        } else if bits & state::STARTED != 0 {
             TaskPhase::Running
         } else {
             TaskPhase::Created
         };
-        recorded.max(started)
+        recorded.max(known)
     }
 
     /// The task reaches a checkpoint after somebody asked. `None`: go on.
     #[cold]
     pub(crate) fn checkpoint(&self) -> Option<Arc<CancelReason>> {
-        if self.is_only_swept() {
-            // Nobody masks without a control.
-            let word = &self.head().header.state;
-            if self.state() & state::SEEN == 0 && state::set(word, state::SEEN) & state::SEEN == 0 {
-                self.emit(|| Event::CancelObserved { task: self.id() });
+        if self.is_asked_in_passing() {
+            let before = state::set(&self.head().header.state, state::SEEN);
+            if before & state::CONTROL == 0 {
+                if before & state::SEEN == 0 {
+                    self.emit(|| Event::CancelObserved { task: self.id() });
+                }
+                return self.region().asked().reason;
             }
-            return Some(self.region().swept().reason.clone());
         }
         let outcome = self
             .peek_control(|c| c.record.checkpoint())
@@ -441,10 +456,8 @@ impl TaskRef {
     /// Which lane it would belong to if it had borrowed no urgency.
     fn own_lane(&self) -> Lane {
         if self.cancel_requested() {
-            let mut rank = self.head().rank.load(Ordering::Relaxed);
-            if self.state() & state::SWEPT != 0 {
-                rank = rank.max(self.region().swept().reason.kind.rank());
-            }
+            let own = self.head().rank.load(Ordering::Relaxed);
+            let rank = own.max(self.region().asked_rank.load(Ordering::Relaxed));
             return Lane::Cancel {
                 priority: 200 + 10 * rank,
             };
