@@ -62,9 +62,7 @@ fn served(seed: u64, limits: StreakLimits, of: &[Served]) -> Vec<Served> {
         while log.lock().expect("nobody panics").len() < DISPATCHES / 2 {
             scope.yield_now().await.expect("nobody asks the root");
         }
-        asked
-            .iter()
-            .for_each(|task| _ = task.cancel(CancelKind::User));
+        asked.iter().for_each(|task| task.cancel(CancelKind::User));
         log.lock().expect("nobody panics").clear();
     });
     let log = log.lock().expect("nobody panics");
