@@ -113,7 +113,10 @@ where
             Verdict::Skip(reason) => end_by_drop(stage, reason),
             Verdict::Escalate(reason) => {
                 abandon(&task, &reason);
-                end_by_drop(stage, reason)
+                let outcome = end_by_drop(stage, reason);
+                // What finalizers promise is theirs again.
+                obligation::escalated(&task, false);
+                outcome
             }
         };
         // SAFETY: the stage is still ours; `Gone` or a finished future is replaced.
@@ -233,6 +236,7 @@ fn abandon(task: &TaskRef, reason: &CancelReason) {
     let region = task.region();
     let now = region.tree.world.now();
     let held = obligation::held(task);
+    obligation::escalated(task, true);
     let abandoned = task.with_control(|c| {
         let requested = c.record.requested.unwrap_or(reason.at);
         Abandoned {
@@ -304,6 +308,9 @@ fn finalize(task: &TaskRef) -> Poll<()> {
                     return Poll::Pending;
                 }
                 abandon(task, &CancelReason::new(CancelKind::Timeout));
+                drop_finalizer(task, f);
+                obligation::escalated(task, false);
+                continue;
             }
             Err(panic) => report_panic(task, &panic),
         }
@@ -332,17 +339,27 @@ where
     Fut: Future,
     C: Settle<Fut::Output>,
 {
+    if let Some(panic) = obligation::settle_leaks(&task) {
+        // SAFETY: as the caller promises; the reference ends here.
+        let panics = matches!(unsafe { &*stage }, Stage::Done(Outcome::Panicked(_)));
+        if !panics {
+            // What the value panics with as it is dropped says less than the leak.
+            let _ = clear(stage);
+            // SAFETY: the stage is the caller's alone.
+            unsafe { *stage = Stage::Done(Outcome::Panicked(panic)) };
+        }
+    }
     // SAFETY: as the caller promises; the reference ends before the outcome is published.
     let (severity, mut end) = match unsafe { &*stage } {
         Stage::Done(outcome) => (outcome.severity(), end_of::<Fut::Output, C>(&task, outcome)),
         _ => unreachable!("a task completes with its outcome set"),
     };
-    obligation::settle_leaks(&task);
     let head = task.head();
     if matches!(end, End::Failed(_)) {
         head.ended.store(severity as u8, Ordering::Relaxed);
     }
     let before = state::complete(&head.header.state);
+    obligation::settle_late(&task);
     // Only now: whoever sets an alarm or defers work later sees COMPLETE after
     // that, and takes back what it has put here.
     let left = task.peek_control(|c| {

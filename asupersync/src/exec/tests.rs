@@ -7,6 +7,7 @@ use crate::exec::state::{self, AfterPoll, Wake};
 use crate::types::cancel::{CancelKind, CancelReason};
 use crate::types::event::Event;
 use crate::types::id::TaskId;
+use crate::types::obligation::LeakResponse;
 use crate::types::outcome::{Outcome, Severity};
 use crate::types::policy::Policy;
 use crate::types::time::Time;
@@ -68,8 +69,8 @@ impl World for Bare {
         false
     }
     fn emit(&self, _: Event) {}
-    fn strict(&self) -> bool {
-        true
+    fn leak_response(&self) -> LeakResponse {
+        LeakResponse::Count
     }
 }
 

@@ -173,6 +173,16 @@ fn waiting(run: &[super::TraceEvent], root: &RootRef) -> Vec<Waiting> {
             Event::ObligationReserved { task, slot, kind } => {
                 promises.insert((task, slot), kind);
             }
+            Event::ObligationTransferred {
+                from,
+                old,
+                to,
+                new,
+                kind,
+            } => {
+                promises.remove(&(from, old));
+                promises.insert((to, new), kind);
+            }
             Event::ObligationResolved { task, slot, .. } => {
                 promises.remove(&(task, slot));
             }

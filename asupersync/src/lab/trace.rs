@@ -164,6 +164,20 @@ fn canonical(event: &Event) -> ([u64; WORDS], usize) {
         Event::ObligationReserved { task, slot, kind } => {
             form(&[15, of_task(task), u64::from(slot), of_obligation(kind)])
         }
+        Event::ObligationTransferred {
+            from,
+            old,
+            to,
+            new,
+            kind,
+        } => form(&[
+            48,
+            of_task(from),
+            u64::from(old),
+            of_task(to),
+            u64::from(new),
+            of_obligation(kind),
+        ]),
         Event::ObligationResolved {
             task,
             slot,

@@ -20,6 +20,7 @@ use super::streams::Streams;
 use super::trace::{Trace, TraceEvent};
 use crate::types::event::Event;
 use crate::types::id::TaskId;
+use crate::types::obligation::LeakResponse;
 use crate::types::time::Time;
 use crate::world::timers::Timers;
 use crate::world::{Hint, Home, Job, Lane, Net, Runnable, Shutdown, TimerKey, World};
@@ -45,7 +46,7 @@ pub(super) struct LabWorld {
     core: Arc<Core>,
     net: VirtualNet,
     shutdown: Shutdown,
-    strict: bool,
+    leak_response: LeakResponse,
     /// The thread that made the lab, and on which it runs everything.
     thread: ThreadId,
 }
@@ -127,7 +128,11 @@ impl LabWorld {
                     ..Trace::default()
                 },
                 failed: None,
-                oracles: Oracles::new(config.strict, config.futurelock_max_idle_steps),
+                oracles: Oracles::new(
+                    config.strict,
+                    config.leak_response,
+                    config.futurelock_max_idle_steps,
+                ),
                 violation: None,
             }),
             now: AtomicU64::new(0),
@@ -136,7 +141,7 @@ impl LabWorld {
             net: VirtualNet::new(core.clone()),
             core,
             shutdown: Shutdown::default(),
-            strict: config.strict,
+            leak_response: config.leak_response,
             thread: thread::current().id(),
         }
     }
@@ -493,7 +498,7 @@ impl World for LabWorld {
         self.core.lock().record(event);
     }
 
-    fn strict(&self) -> bool {
-        self.strict
+    fn leak_response(&self) -> LeakResponse {
+        self.leak_response
     }
 }

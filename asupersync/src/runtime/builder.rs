@@ -7,6 +7,7 @@ use super::shared::{Flavour, Shared};
 use super::{Runtime, crew};
 use crate::sched::StreakLimits;
 use crate::types::error::{Error, ErrorKind};
+use crate::types::obligation::LeakResponse;
 use crate::types::policy::{CleanupPolicy, RegionLimits};
 use std::fmt;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub struct Builder {
     workers: Option<usize>,
     blocking: usize,
     streaks: StreakLimits,
+    leak_response: LeakResponse,
     root: RootDefaults,
     name: String,
     hooks: Hooks,
@@ -52,6 +54,7 @@ impl Builder {
             workers: None,
             blocking: BLOCKING_THREADS,
             streaks: StreakLimits::default(),
+            leak_response: LeakResponse::default(),
             root: RootDefaults::default(),
             name: "asupersync".into(),
             hooks: Hooks::default(),
@@ -99,6 +102,29 @@ impl Builder {
     /// the most; regions inside may only lower it.
     pub fn limits(mut self, limits: RegionLimits) -> Self {
         self.root.limits = limits;
+        self
+    }
+
+    /// Says what happens when a task completes with a promise unresolved: a
+    /// permit, an ack, a reply or their kind that it has forgotten or passed on
+    /// without a transfer. By default one line on standard error.
+    ///
+    /// Whatever the response, the report of the task's region lists the leak.
+    ///
+    /// ```
+    /// use asupersync::channel::mpsc;
+    /// use asupersync::types::obligation::LeakResponse;
+    /// use asupersync::Runtime;
+    ///
+    /// let runtime = Runtime::builder().leak_response(LeakResponse::Panic).build().unwrap();
+    /// let (tx, _rx) = mpsc::channel::<u8>(1);
+    /// let ended = runtime.block_on(async |cx| {
+    ///     std::mem::forget(tx.reserve(&cx).await);
+    /// });
+    /// assert!(ended.unwrap_err().to_string().contains("ObligationLeak detected"));
+    /// ```
+    pub fn leak_response(mut self, response: LeakResponse) -> Self {
+        self.leak_response = response;
         self
     }
 
@@ -169,11 +195,17 @@ impl Builder {
             crate::exec::panics::capture();
         }
         let blocking = Blocking::new(self.blocking, &self.name);
-        let shared = Shared::new(self.flavour, workers, self.streaks, Arc::clone(&blocking))
-            .map_err(|e| {
-                let message = "the system refused a poller; raise the limit on open files";
-                Error::new(ErrorKind::Resource, message).with_source(e)
-            })?;
+        let shared = Shared::new(
+            self.flavour,
+            workers,
+            self.streaks,
+            self.leak_response,
+            Arc::clone(&blocking),
+        );
+        let shared = shared.map_err(|e| {
+            let message = "the system refused a poller; raise the limit on open files";
+            Error::new(ErrorKind::Resource, message).with_source(e)
+        })?;
         blocking.owner.store(identity(&shared), Ordering::Relaxed);
         let mut runtime = Runtime::assemble(shared, self.hooks, self.root);
         if self.flavour == Flavour::MultiThread {

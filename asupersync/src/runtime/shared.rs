@@ -23,6 +23,7 @@ use super::sockets::Sockets;
 use crate::sched::{StreakLimits, Urgent};
 use crate::types::event::Event;
 use crate::types::id::TaskId;
+use crate::types::obligation::LeakResponse;
 use crate::types::time::Time;
 use crate::world::{Chain, Hint, Home, Job, Lane, Net, Runnable, Shutdown, TimerKey, World};
 use std::cell::Cell;
@@ -43,6 +44,7 @@ pub(super) struct Shared {
     me: Weak<Shared>,
     pub(super) flavour: Flavour,
     pub(super) streaks: StreakLimits,
+    leak_response: LeakResponse,
     epoch: Instant,
     pub(super) workers: Box<[Remote]>,
     pub(super) injector: Injector,
@@ -182,6 +184,7 @@ impl Shared {
         flavour: Flavour,
         workers: usize,
         streaks: StreakLimits,
+        leak_response: LeakResponse,
         blocking: Arc<Blocking>,
     ) -> std::io::Result<Arc<Self>> {
         let reactor = Reactor::new()?;
@@ -197,6 +200,7 @@ impl Shared {
             me: Weak::clone(me),
             flavour,
             streaks,
+            leak_response,
             epoch: Instant::now(),
             workers: (0..workers).map(remote).collect(),
             injector: Injector::default(),
@@ -552,7 +556,7 @@ impl World for Shared {
 
     fn emit(&self, _event: Event) {}
 
-    fn strict(&self) -> bool {
-        false
+    fn leak_response(&self) -> LeakResponse {
+        self.leak_response
     }
 }

@@ -122,6 +122,19 @@ pub enum Event {
         /// How.
         how: Resolution,
     },
+    /// An obligation has another holder from now on.
+    ObligationTransferred {
+        /// Who held it.
+        from: TaskId,
+        /// Which of that task's obligations it was.
+        old: u32,
+        /// Who holds it.
+        to: TaskId,
+        /// Which of that task's obligations it is.
+        new: u32,
+        /// What was promised.
+        kind: ObligationKind,
+    },
     /// The region of an arm of a race was opened.
     RaceJoined {
         /// Which race.

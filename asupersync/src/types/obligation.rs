@@ -18,6 +18,28 @@ pub enum ObligationKind {
 }
 
 impl ObligationKind {
+    /// All kinds, in the order of their declaration.
+    pub const ALL: [ObligationKind; 6] = [
+        ObligationKind::SendPermit,
+        ObligationKind::Ack,
+        ObligationKind::Reply,
+        ObligationKind::Effect,
+        ObligationKind::Lease,
+        ObligationKind::IoOp,
+    ];
+
+    /// What resolves it, in words.
+    pub const fn resolution(self) -> &'static str {
+        match self {
+            ObligationKind::SendPermit => "send or abort it",
+            ObligationKind::Ack => "commit or nack it",
+            ObligationKind::Reply => "send or decline it",
+            ObligationKind::Effect => "commit it or roll it back",
+            ObligationKind::Lease => "give it back",
+            ObligationKind::IoOp => "complete or drop it",
+        }
+    }
+
     /// Whether dropping it unresolved in a running task is a violation in strict mode.
     pub const fn is_strict(self) -> bool {
         match self {
@@ -59,11 +81,12 @@ pub enum Resolution {
 /// What the runtime does when an obligation leaks.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum LeakResponse {
-    /// Panic in the holder's worker, unless it is already unwinding. The lab's default.
+    /// The holder ends with a panic that says what leaked, unless it ends with
+    /// one anyway. The lab's default, where a leak is a violation too.
     Panic,
     /// Write one line to standard error. Production's default.
     #[default]
     Log,
-    /// Only count it in the region's report.
+    /// Only list it in the region's report, as the others do too.
     Count,
 }

@@ -161,8 +161,26 @@ pub struct LeakRecord {
     pub task: TaskId,
     /// The holder's name.
     pub name: Name,
+    /// The holder's region.
+    pub region: RegionId,
     /// What was promised.
     pub kind: ObligationKind,
+}
+
+impl fmt::Display for LeakRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ObligationLeak detected: {}", self.task)?;
+        if !self.name.is_none() {
+            write!(f, " \"{}\"", self.name)?;
+        }
+        write!(
+            f,
+            " in {} completed and left its {:?} unresolved; {}, or transfer it to a task that will",
+            self.region,
+            self.kind,
+            self.kind.resolution()
+        )
+    }
 }
 
 /// Code that was dropped because it did not react to cancellation in time.

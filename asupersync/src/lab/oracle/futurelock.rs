@@ -132,6 +132,27 @@ impl Futurelock {
 
 pub(super) const NAME: &str = "futurelock";
 
+impl Futurelock {
+    fn promised(&mut self, task: TaskId, slot: u32, kind: ObligationKind) {
+        let holder = self.holders.entry(task).or_insert(Holder {
+            promises: BTreeMap::new(),
+            since: self.steps,
+            runnable: false,
+        });
+        holder.promises.insert(slot, kind);
+        self.look_at = self.look_at.min(self.steps + self.limit);
+    }
+
+    fn resolved(&mut self, task: TaskId, slot: u32) {
+        if let Some(holder) = self.holders.get_mut(&task) {
+            holder.promises.remove(&slot);
+            if holder.promises.is_empty() {
+                self.holders.remove(&task);
+            }
+        }
+    }
+}
+
 fn accuse(task: TaskId, holder: &Holder, note: Option<&'static str>, limit: u64) -> String {
     let kinds: Vec<String> = (holder.promises.iter())
         .map(|(slot, kind)| format!("{kind:?} #{slot}"))
@@ -159,23 +180,18 @@ impl Oracle for Futurelock {
                     holder.runnable = true;
                 }
             }
-            Event::ObligationReserved { task, slot, kind } => {
-                let holder = self.holders.entry(task).or_insert(Holder {
-                    promises: BTreeMap::new(),
-                    since: self.steps,
-                    runnable: false,
-                });
-                holder.promises.insert(slot, kind);
-                self.look_at = self.look_at.min(self.steps + self.limit);
+            Event::ObligationReserved { task, slot, kind } => self.promised(task, slot, kind),
+            Event::ObligationTransferred {
+                from,
+                old,
+                to,
+                new,
+                kind,
+            } => {
+                self.resolved(from, old);
+                self.promised(to, new, kind);
             }
-            Event::ObligationResolved { task, slot, .. } => {
-                if let Some(holder) = self.holders.get_mut(&task) {
-                    holder.promises.remove(&slot);
-                    if holder.promises.is_empty() {
-                        self.holders.remove(&task);
-                    }
-                }
-            }
+            Event::ObligationResolved { task, slot, .. } => self.resolved(task, slot),
             Event::TimerSet { due } => {
                 if let Some(task) = self.running {
                     self.timers.entry(due).or_default().push_back(task);

@@ -27,6 +27,7 @@ pub use task_leak::TaskLeak;
 
 use super::trace::{Trace, TraceEvent};
 use crate::types::id::{RegionId, TaskId};
+use crate::types::obligation::LeakResponse;
 use std::fmt;
 
 /// A law that every run obeys.
@@ -72,14 +73,14 @@ impl fmt::Display for Place<'_> {
 }
 
 macro_rules! oracles {
-    ($strict:ident, $idle_steps:ident; $($name:ident: $oracle:ident = $new:expr,)*) => {
+    ($strict:ident, $leaks:ident, $idle_steps:ident; $($name:ident: $oracle:ident = $new:expr,)*) => {
         /// The oracles of a run.
         pub(super) struct Oracles {
             $(pub(super) $name: $oracle,)*
         }
 
         impl Oracles {
-            pub(super) fn new($strict: bool, $idle_steps: u64) -> Self {
+            pub(super) fn new($strict: bool, $leaks: LeakResponse, $idle_steps: u64) -> Self {
                 Oracles { $($name: $new,)* }
             }
 
@@ -105,9 +106,9 @@ macro_rules! oracles {
 }
 
 // The order is that in which violations are told.
-oracles! { strict, idle_steps;
+oracles! { strict, leaks, idle_steps;
     task_leak: TaskLeak = TaskLeak::new(),
-    obligation_leak: ObligationLeak = ObligationLeak::new(strict),
+    obligation_leak: ObligationLeak = ObligationLeak::new(strict, leaks),
     quiescence: Quiescence = Quiescence::new(),
     region_tree: RegionTree = RegionTree::new(),
     cancel_propagation: CancelPropagation = CancelPropagation::new(),
@@ -119,7 +120,7 @@ oracles! { strict, idle_steps;
 
 /// Judges a recorded trace by every oracle; the violations in the order of the laws.
 pub fn judge(trace: &Trace, strict: bool) -> Vec<OracleViolation> {
-    let mut oracles = Oracles::new(strict, MAX_IDLE_STEPS);
+    let mut oracles = Oracles::new(strict, LeakResponse::Panic, MAX_IDLE_STEPS);
     trace.events.iter().for_each(|e| oracles.on(e));
     oracles.end();
     oracles.violations()

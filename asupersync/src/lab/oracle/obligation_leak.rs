@@ -1,11 +1,13 @@
-//! Obligation leak: a promise is resolved before its holder completes, and, in
-//! strict mode, never by a running task that just drops it.
+//! Obligation leak: a promise is resolved once, by its holder, before that
+//! completes, and, in strict mode, never by a running task that just drops it.
 
 use super::{Oracle, OracleViolation};
 use crate::lab::trace::TraceEvent;
 use crate::types::event::Event;
-use crate::types::id::TaskId;
-use crate::types::obligation::{AbortCause, ObligationKind, Resolution};
+use crate::types::id::{RegionId, TaskId};
+use crate::types::obligation::{AbortCause, LeakResponse, ObligationKind, Resolution};
+use crate::types::policy::Name;
+use crate::types::report::LeakRecord;
 use std::collections::BTreeMap;
 
 pub(super) const NAME: &str = "obligation leak";
@@ -14,29 +16,64 @@ pub(super) const NAME: &str = "obligation leak";
 #[derive(Debug)]
 pub struct ObligationLeak {
     strict: bool,
+    /// Whether a leak breaks the law: with a milder response it was asked for.
+    leaks: bool,
+    homes: BTreeMap<TaskId, RegionId>,
     reserved: BTreeMap<(TaskId, u32), ObligationKind>,
     violation: Option<OracleViolation>,
 }
 
 impl ObligationLeak {
-    /// The oracle of a run that has not begun.
-    pub const fn new(strict: bool) -> Self {
+    /// The oracle of a run that has not begun. `strict`: whether a running task
+    /// may drop what it has promised. Leaks are violations where they are
+    /// answered with a panic.
+    pub const fn new(strict: bool, leaks: LeakResponse) -> Self {
         ObligationLeak {
             strict,
+            leaks: matches!(leaks, LeakResponse::Panic),
+            homes: BTreeMap::new(),
             reserved: BTreeMap::new(),
             violation: None,
         }
     }
 
-    fn violate(&mut self, event: Option<u64>, task: TaskId, kind: ObligationKind, what: &str) {
-        let name = self.name();
-        self.violation.get_or_insert_with(|| OracleViolation {
-            oracle: name,
-            what: format!("{kind:?} held by {task} {what}"),
+    fn violate(&mut self, event: Option<u64>, task: TaskId, what: String) {
+        let (oracle, region) = (self.name(), self.homes.get(&task).copied());
+        self.violation.get_or_insert(OracleViolation {
+            oracle,
+            what,
             event,
             task: Some(task),
-            region: None,
+            region,
         });
+    }
+
+    fn reserved(&mut self, e: &TraceEvent, task: TaskId, slot: u32, kind: ObligationKind) {
+        if self.reserved.insert((task, slot), kind).is_some() {
+            let what = format!("{task} reserved its promise {slot} twice");
+            self.violate(Some(e.seq), task, what);
+        }
+    }
+
+    fn resolved(&mut self, e: &TraceEvent, task: TaskId, slot: u32, kind: ObligationKind) {
+        if self.reserved.remove(&(task, slot)) != Some(kind) {
+            let what = format!("{task} resolved a {kind:?} that it does not hold");
+            self.violate(Some(e.seq), task, what);
+        }
+    }
+
+    fn leaked(&self, task: TaskId, kind: ObligationKind) -> String {
+        let record = LeakRecord {
+            task,
+            name: Name::default(),
+            region: self
+                .homes
+                .get(&task)
+                .copied()
+                .unwrap_or(RegionId::new(0, 0)),
+            kind,
+        };
+        record.to_string()
     }
 }
 
@@ -47,8 +84,27 @@ impl Oracle for ObligationLeak {
 
     fn on(&mut self, e: &TraceEvent) {
         match e.event {
-            Event::ObligationReserved { task, slot, kind } => {
-                self.reserved.insert((task, slot), kind);
+            Event::TaskSpawned { task, region } => {
+                self.homes.insert(task, region);
+            }
+            Event::RegionOpened {
+                region,
+                parent: None,
+                opener,
+                ..
+            } => {
+                self.homes.insert(opener, region);
+            }
+            Event::ObligationReserved { task, slot, kind } => self.reserved(e, task, slot, kind),
+            Event::ObligationTransferred {
+                from,
+                old,
+                to,
+                new,
+                kind,
+            } => {
+                self.resolved(e, from, old, kind);
+                self.reserved(e, to, new, kind);
             }
             Event::ObligationResolved {
                 task,
@@ -56,44 +112,26 @@ impl Oracle for ObligationLeak {
                 kind,
                 how,
             } => {
-                if self.reserved.remove(&(task, slot)).is_none() {
-                    self.violate(
-                        Some(e.seq),
-                        task,
-                        kind,
-                        "was resolved without being reserved",
-                    );
-                }
-                match how {
-                    Resolution::Leaked => {
-                        self.violate(
-                            Some(e.seq),
-                            task,
-                            kind,
-                            "was still reserved when its holder completed",
-                        );
-                    }
+                self.resolved(e, task, slot, kind);
+                let what = match how {
+                    Resolution::Leaked if self.leaks => self.leaked(task, kind),
                     Resolution::Aborted(AbortCause::Dropped) if self.strict && kind.is_strict() => {
-                        self.violate(
-                            Some(e.seq),
-                            task,
-                            kind,
-                            "was dropped by a running task; commit or abort it",
-                        );
+                        format!(
+                            "ObligationLeak detected: {task} dropped a {kind:?} while it ran; {}",
+                            kind.resolution()
+                        )
                     }
-                    Resolution::Committed | Resolution::Aborted(_) => {}
-                }
+                    _ => return,
+                };
+                self.violate(Some(e.seq), task, what);
             }
             Event::TaskCompleted { task, .. } => {
                 let all = (task, 0)..=(task, u32::MAX);
                 if let Some(kind) = self.reserved.range(all).next().map(|(_, kind)| *kind) {
-                    self.violate(
-                        Some(e.seq),
-                        task,
-                        kind,
-                        "is reserved although its holder completed",
-                    );
+                    let what = self.leaked(task, kind);
+                    self.violate(Some(e.seq), task, what);
                 }
+                self.homes.remove(&task);
             }
             _ => {}
         }
@@ -101,7 +139,8 @@ impl Oracle for ObligationLeak {
 
     fn end(&mut self) {
         if let Some(((task, _), kind)) = self.reserved.first_key_value().map(|(k, v)| (*k, *v)) {
-            self.violate(None, task, kind, "is reserved although the run is over");
+            let what = format!("{task} holds a {kind:?} although the run is over");
+            self.violate(None, task, what);
         }
     }
 

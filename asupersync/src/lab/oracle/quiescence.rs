@@ -110,6 +110,14 @@ impl Oracle for Quiescence {
                     home.promises += 1;
                 }
             }
+            Event::ObligationTransferred { from, to, .. } => {
+                if let Some(home) = self.home(from) {
+                    home.promises = home.promises.saturating_sub(1);
+                }
+                if let Some(home) = self.home(to) {
+                    home.promises += 1;
+                }
+            }
             Event::ObligationResolved { task, .. } => {
                 if let Some(home) = self.home(task) {
                     home.promises = home.promises.saturating_sub(1);
