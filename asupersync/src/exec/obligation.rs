@@ -1,6 +1,6 @@
 //! The promises a task holds.
 //!
-//! A promise is a nibble of the word in its holder's head
+//! A promise is a slot of the word in its holder's head
 //! ([`kernel::obligation`](crate::kernel::obligation)): one step makes it and
 //! one resolves it, with no lock, no table and no reference counted in between.
 //! What does not fit into the word is kept on the cold side of the task.
@@ -16,7 +16,7 @@ use super::task::TaskRef;
 use crate::kernel::obligation::{Left, Promises, Reserve, SLOTS};
 use crate::kernel::task::TaskPhase;
 use crate::types::event::Event;
-use crate::types::id::RegionId;
+use crate::types::id::{ObligationId, RegionId};
 use crate::types::obligation::{AbortCause, LeakResponse, ObligationKind, Resolution};
 use crate::types::outcome::PanicPayload;
 use crate::types::report::LeakRecord;
@@ -42,7 +42,7 @@ pub(crate) struct Obligation {
 #[derive(Clone, Copy)]
 enum Place {
     /// In the word; the reference is the word's.
-    Slot(u32),
+    Slot(ObligationId),
     /// On the cold side; the reference is the value's own.
     More(Key),
     /// Nowhere, since the holder had completed; the reference is the value's own.
@@ -53,10 +53,10 @@ enum Place {
 
 impl Place {
     /// What events call it.
-    fn slot(self) -> Option<u32> {
+    fn id(self) -> Option<ObligationId> {
         match self {
-            Place::Slot(slot) => Some(slot),
-            Place::More(key) => Some(SLOTS + key.slot),
+            Place::Slot(id) => Some(id),
+            Place::More(key) => Some(id_of(key)),
             Place::Unrecorded | Place::Settled => None,
         }
     }
@@ -66,13 +66,13 @@ impl Obligation {
     /// `holder` promises.
     pub(crate) fn reserve(holder: &TaskRef, kind: ObligationKind) -> Self {
         let made = Obligation::make(holder, kind);
-        if let Some(slot) = made.place.slot()
+        if let Some(obligation) = made.place.id()
             && holder.region().tree.records
             && made.is_reserved()
         {
             holder.emit(|| Event::ObligationReserved {
                 task: holder.id(),
-                slot,
+                obligation,
                 kind,
             });
         }
@@ -84,14 +84,14 @@ impl Obligation {
         let word = &holder.head().promises;
         let mut before = word.load(Ordering::Relaxed);
         let place = loop {
-            let (after, slot, first) = match Promises(before).reserve(kind) {
-                Reserve::Slot { after, slot, first } => (after, slot, first),
+            let (after, id, first) = match Promises(before).reserve(kind) {
+                Reserve::Slot { after, id, first } => (after, id, first),
                 Reserve::Full => break make_more(holder, kind),
                 Reserve::Closed => break Place::Unrecorded,
             };
             match word.compare_exchange_weak(before, after.0, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(_) if first => break begin(holder, slot),
-                Ok(_) => break Place::Slot(slot),
+                Ok(_) if first => break begin(holder, id),
+                Ok(_) => break Place::Slot(id),
                 Err(now) => before = now,
             }
         };
@@ -138,19 +138,16 @@ impl Obligation {
     /// then everything stays as it is.
     pub(crate) fn transfer(mut self, to: &TaskRef, region: Option<&RegionCell>) -> Self {
         let mut new = Obligation::make(to, self.kind).by_body(region);
-        let (Some(taken), true) = (new.place.slot(), new.is_reserved() && self.is_reserved())
-        else {
+        let ids = new.place.id().zip(self.place.id());
+        let (Some((taken, old)), true) = (ids, new.is_reserved() && self.is_reserved()) else {
             new.release(|_| ());
             return self;
         };
-        let old = self.place.slot().unwrap_or_default();
         let (from, to, kind) = (self.holder.id(), to.id(), self.kind);
         self.release(|holder| {
-            holder.emit(|| Event::ObligationTransferred {
-                from,
-                old,
-                to,
-                new: taken,
+            holder.emit(|| Event::ObligationMoved {
+                from: (from, old),
+                to: (to, taken),
                 kind,
             });
         });
@@ -159,7 +156,7 @@ impl Obligation {
 
     fn is_reserved(&self) -> bool {
         match self.place {
-            Place::Slot(slot) => word(&self.holder).is_reserved(slot),
+            Place::Slot(id) => word(&self.holder).is_reserved(id.slot()),
             Place::More(key) => {
                 let kept = self
                     .holder
@@ -171,14 +168,16 @@ impl Obligation {
     }
 
     fn settle(&mut self, how: Resolution) {
-        let (slot, kind) = (self.place.slot().unwrap_or_default(), self.kind);
+        let (id, kind) = (self.place.id(), self.kind);
         self.release(|holder| {
-            holder.emit(|| Event::ObligationResolved {
-                task: holder.id(),
-                slot,
-                kind,
-                how,
-            });
+            if let Some(obligation) = id {
+                holder.emit(|| Event::ObligationResolved {
+                    task: holder.id(),
+                    obligation,
+                    kind,
+                    how,
+                });
+            }
         });
     }
 
@@ -186,7 +185,8 @@ impl Obligation {
     /// reserved is then `told` in a world that records.
     fn release(&mut self, told: impl FnOnce(&TaskRef)) {
         match mem::replace(&mut self.place, Place::Settled) {
-            Place::Slot(slot) => {
+            Place::Slot(id) => {
+                let slot = id.slot();
                 // With the slot freed, another value may be the last to let go of the holder.
                 let witness = self
                     .holder
@@ -297,7 +297,7 @@ fn update(task: &TaskRef, rule: impl Fn(Promises) -> Left) -> (Promises, Left) {
 
 /// The holder's first promise: the word gets its reference.
 #[cold]
-fn begin(holder: &TaskRef, slot: u32) -> Place {
+fn begin(holder: &TaskRef, id: ObligationId) -> Place {
     // The slot is in use until this returns, so nobody gives the reference up before.
     mem::forget(holder.clone());
     // A context can outlive its task. This look is a step on the state word like
@@ -305,7 +305,12 @@ fn begin(holder: &TaskRef, slot: u32) -> Place {
     if state::set(&holder.head().header.state, 0) & state::COMPLETE != 0 {
         close(holder);
     }
-    Place::Slot(slot)
+    Place::Slot(id)
+}
+
+/// The id of a promise on the cold side.
+fn id_of(key: Key) -> ObligationId {
+    ObligationId::new(SLOTS + key.slot, key.generation)
 }
 
 /// A promise that does not fit into the word.
@@ -350,10 +355,10 @@ pub(crate) fn settle_leaks(task: &TaskRef) -> Option<PanicPayload> {
         return None;
     }
     let mut panic = None;
-    for (slot, kind) in close(task) {
+    for (obligation, kind) in close(task) {
         task.emit(|| Event::ObligationResolved {
             task: task.id(),
-            slot,
+            obligation,
             kind,
             how: Resolution::Leaked,
         });
@@ -363,12 +368,14 @@ pub(crate) fn settle_leaks(task: &TaskRef) -> Option<PanicPayload> {
             region: task.region().id,
             kind,
         };
-        match task.region().tree.world.leak_response() {
-            LeakResponse::Panic if panic.is_none() => {
-                panic = contain(|| -> () { panic!("{leak}") }).err();
+        let world = &task.region().tree.world;
+        match world.leak_response() {
+            // One panic tells of the first; all are in the report.
+            LeakResponse::Panic if panic.is_none() && !std::thread::panicking() => {
+                panic = contain(|| panic!("{leak}")).err();
             }
-            LeakResponse::Panic | LeakResponse::Count => {}
-            LeakResponse::Log => eprintln!("{leak}"),
+            LeakResponse::Panic | LeakResponse::Log => world.warn(&leak),
+            LeakResponse::Count => {}
         }
         task.region().add_leak(leak);
     }
@@ -384,7 +391,7 @@ pub(crate) fn settle_late(task: &TaskRef) {
 }
 
 /// Closes the word; what was still reserved has leaked. Does nothing a second time.
-fn close(task: &TaskRef) -> Vec<(u32, ObligationKind)> {
+fn close(task: &TaskRef) -> Vec<(ObligationId, ObligationKind)> {
     if word(task).is_closed() {
         return Vec::new();
     }
@@ -408,7 +415,7 @@ fn close(task: &TaskRef) -> Vec<(u32, ObligationKind)> {
             all
         });
         let more = more.unwrap_or_default().into_iter();
-        leaked.extend(more.map(|(key, kind)| (SLOTS + key.slot, kind)));
+        leaked.extend(more.map(|(key, kind)| (id_of(key), kind)));
     }
     leaked
 }

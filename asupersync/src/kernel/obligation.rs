@@ -2,7 +2,7 @@
 //!
 //! | bits | field | says |
 //! |---|---|---|
-//! | 0..32 | eight nibbles | per slot: 0 free, 1 to 6 a reserved promise of that kind, 7 found leaked |
+//! | 0..56 | eight slots of seven bits | below, three: 0 free, 1 to 6 a reserved promise of that kind, 7 found leaked; above, four: the slot's generation |
 //! | 60 | ESCALATED | the holder's future is being dropped because its cleanup budget is spent |
 //! | 61 | MORE | there were more promises than slots, and the rest are elsewhere |
 //! | 62 | HELD | the word holds a reference to its task |
@@ -16,18 +16,27 @@
 //!
 //! Invariants:
 //! 1. LINEAR: a slot is freed only by the value that was given it, so it is
-//!    never lent to two and no value resolves another's promise;
+//!    never lent to two and no value resolves another's promise. Nothing rests on
+//!    the generation, which counts up to 15 and begins again: it tells readers of
+//!    events one tenant of a slot from the next;
 //! 2. LEDGER: once CLOSED no slot is reserved, and none will be;
 //! 3. the reference that HELD stands for is given up once: by whichever step
 //!    finds the word CLOSED and all slots free, and both of these only happen once.
 
+use crate::types::id::ObligationId;
 use crate::types::obligation::ObligationKind;
 
 /// Promises that fit into the word.
 pub const SLOTS: u32 = 8;
 
-const NIBBLES: u64 = 0xffff_ffff;
-const LOW_BITS: u64 = 0x1111_1111;
+/// Bits of a slot.
+const WIDTH: u32 = 7;
+/// The record of a slot; its generation is above.
+const RECORD: u64 = 0b111;
+const GENERATION: u64 = 0b111_1000;
+const ONE_GENERATION: u64 = 0b1000;
+/// The lowest bit of every slot.
+const LOW_BITS: u64 = 0x0002_0408_1020_4081;
 const LEAKED: u64 = 7;
 const ESCALATED: u64 = 1 << 60;
 const MORE: u64 = 1 << 61;
@@ -46,8 +55,8 @@ pub enum Reserve {
     Slot {
         /// The word with the promise in it.
         after: Promises,
-        /// Which slot.
-        slot: u32,
+        /// Which slot, in which generation.
+        id: ObligationId,
         /// Whether the word holds its task from here on.
         first: bool,
     },
@@ -74,28 +83,30 @@ impl Promises {
             return Reserve::Closed;
         }
         let w = self.0;
-        let used = (w | w >> 1 | w >> 2 | w >> 3) & LOW_BITS;
+        let used = (w | w >> 1 | w >> 2) & LOW_BITS;
         let free = !used & LOW_BITS;
         if free == 0 {
             return Reserve::Full;
         }
-        let slot = free.trailing_zeros() / 4;
-        let after = w | HELD | encode(kind) << (4 * slot);
+        let slot = free.trailing_zeros() / WIDTH;
+        let after = w | HELD | encode(kind) << (WIDTH * slot);
         Reserve::Slot {
             after: Promises(after),
-            slot,
+            id: self.id(slot),
             first: w & HELD == 0,
         }
     }
 
     /// Whether what is in the slot is still to be resolved; otherwise it has leaked.
     pub fn is_reserved(self, slot: u32) -> bool {
-        decode(self.0 >> (4 * slot)).is_some()
+        decode(self.0 >> (WIDTH * slot)).is_some()
     }
 
     /// The value that was given the slot lets go of it.
     pub fn free(self, slot: u32) -> Left {
-        let after = Promises(self.0 & !(0xf << (4 * slot)));
+        let at = WIDTH * slot;
+        let next = (self.0 >> at & GENERATION).wrapping_add(ONE_GENERATION) & GENERATION;
+        let after = Promises(self.0 & !((RECORD | GENERATION) << at) | next << at);
         Left {
             after,
             last: after.is_closed() && after.is_empty(),
@@ -105,8 +116,8 @@ impl Promises {
     /// The holder completes: what is still reserved has leaked. For the first time only.
     pub fn close(self) -> Left {
         let mut w = self.0 | CLOSED;
-        for (slot, _) in self.reserved() {
-            w |= LEAKED << (4 * slot);
+        for (id, _) in self.reserved() {
+            w |= LEAKED << (WIDTH * id.slot());
         }
         let after = Promises(w);
         Left {
@@ -115,9 +126,18 @@ impl Promises {
         }
     }
 
-    /// The reserved promises and their slots.
-    pub fn reserved(self) -> impl Iterator<Item = (u32, ObligationKind)> {
-        (0..SLOTS).filter_map(move |slot| Some((slot, decode(self.0 >> (4 * slot))?)))
+    /// The reserved promises.
+    pub fn reserved(self) -> impl Iterator<Item = (ObligationId, ObligationKind)> {
+        (0..SLOTS).filter_map(move |slot| {
+            let kind = decode(self.0 >> (WIDTH * slot))?;
+            Some((self.id(slot), kind))
+        })
+    }
+
+    /// The slot as its tenant knows it.
+    fn id(self, slot: u32) -> ObligationId {
+        let generation = (self.0 >> (WIDTH * slot) & GENERATION) / ONE_GENERATION;
+        ObligationId::new(slot, generation as u32)
     }
 
     /// The word of a holder whose future is being dropped by escalation, or no longer is.
@@ -149,7 +169,7 @@ impl Promises {
 
     /// Whether nobody has a slot.
     pub fn is_empty(self) -> bool {
-        self.0 & NIBBLES == 0
+        self.0 & (LOW_BITS * RECORD) == 0
     }
 
     /// Whether the holder has never promised anything.
@@ -163,7 +183,7 @@ fn encode(kind: ObligationKind) -> u64 {
 }
 
 fn decode(word: u64) -> Option<ObligationKind> {
-    let record = word & 0xf;
+    let record = word & RECORD;
     ObligationKind::ALL
         .get((record as usize).checked_sub(1)?)
         .copied()
@@ -174,11 +194,11 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn reserve(word: &mut Promises, kind: ObligationKind) -> Option<(u32, bool)> {
+    fn reserve(word: &mut Promises, kind: ObligationKind) -> Option<(ObligationId, bool)> {
         match word.reserve(kind) {
-            Reserve::Slot { after, slot, first } => {
+            Reserve::Slot { after, id, first } => {
                 *word = after;
-                Some((slot, first))
+                Some((id, first))
             }
             Reserve::Full | Reserve::Closed => None,
         }
@@ -189,11 +209,18 @@ mod tests {
         let mut word = Promises::default();
         for n in 0..SLOTS {
             let kind = ObligationKind::ALL[n as usize % 6];
-            assert_eq!(reserve(&mut word, kind), Some((n, n == 0)));
+            assert_eq!(
+                reserve(&mut word, kind),
+                Some((ObligationId::new(n, 0), n == 0))
+            );
         }
         assert_eq!(word.reserve(ObligationKind::Ack), Reserve::Full);
         word = word.free(3).after;
-        assert_eq!(reserve(&mut word, ObligationKind::Ack), Some((3, false)));
+        for generation in (1..16).chain(0..2) {
+            let id = ObligationId::new(3, generation);
+            assert_eq!(reserve(&mut word, ObligationKind::Ack), Some((id, false)));
+            word = word.free(3).after;
+        }
     }
 
     #[test]
@@ -239,7 +266,8 @@ mod tests {
                         let expected = !closed && values.len() < SLOTS as usize;
                         let made = reserve(&mut word, kind);
                         prop_assert_eq!(made.is_some(), expected);
-                        if let Some((slot, first)) = made {
+                        if let Some((id, first)) = made {
+                            let slot = id.slot();
                             prop_assert!(values.iter().all(|v| v.0 != slot), "lent twice");
                             prop_assert_eq!(first, !used);
                             used = true;
@@ -265,7 +293,8 @@ mod tests {
                 }
                 let mut live: Vec<_> = values.iter().filter(|v| !v.2).map(|v| (v.0, v.1)).collect();
                 live.sort_unstable();
-                prop_assert_eq!(word.reserved().collect::<Vec<_>>(), live);
+                let said: Vec<_> = word.reserved().map(|(id, kind)| (id.slot(), kind)).collect();
+                prop_assert_eq!(said, live);
                 prop_assert_eq!(given_up, u32::from(used && closed && values.is_empty()));
             }
         }

@@ -71,9 +71,8 @@ impl LabConfig {
         self
     }
 
-    /// What happens when a task completes with a promise unresolved: by default
-    /// it panics and the run has broken a law. With any other response the run
-    /// goes on, and the report of the task's region lists the leak.
+    /// What an obligation that its holder forgot does to the holder; a panic by
+    /// default. It is a violation in any case.
     #[must_use]
     pub fn leak_response(mut self, response: LeakResponse) -> Self {
         self.leak_response = response;

@@ -128,11 +128,7 @@ impl LabWorld {
                     ..Trace::default()
                 },
                 failed: None,
-                oracles: Oracles::new(
-                    config.strict,
-                    config.leak_response,
-                    config.futurelock_max_idle_steps,
-                ),
+                oracles: Oracles::new(config.strict, config.futurelock_max_idle_steps),
                 violation: None,
             }),
             now: AtomicU64::new(0),

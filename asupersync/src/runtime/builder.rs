@@ -32,11 +32,11 @@ pub struct Builder {
     workers: Option<usize>,
     blocking: usize,
     streaks: StreakLimits,
-    leak_response: LeakResponse,
     root: RootDefaults,
     name: String,
     hooks: Hooks,
     allow_panic_abort: bool,
+    leak_response: LeakResponse,
     capture_panic_location: bool,
 }
 
@@ -54,11 +54,11 @@ impl Builder {
             workers: None,
             blocking: BLOCKING_THREADS,
             streaks: StreakLimits::default(),
-            leak_response: LeakResponse::default(),
             root: RootDefaults::default(),
             name: "asupersync".into(),
             hooks: Hooks::default(),
             allow_panic_abort: false,
+            leak_response: LeakResponse::default(),
             capture_panic_location: false,
         }
     }
@@ -105,29 +105,6 @@ impl Builder {
         self
     }
 
-    /// Says what happens when a task completes with a promise unresolved: a
-    /// permit, an ack, a reply or their kind that it has forgotten or passed on
-    /// without a transfer. By default one line on standard error.
-    ///
-    /// Whatever the response, the report of the task's region lists the leak.
-    ///
-    /// ```
-    /// use asupersync::channel::mpsc;
-    /// use asupersync::types::obligation::LeakResponse;
-    /// use asupersync::Runtime;
-    ///
-    /// let runtime = Runtime::builder().leak_response(LeakResponse::Panic).build().unwrap();
-    /// let (tx, _rx) = mpsc::channel::<u8>(1);
-    /// let ended = runtime.block_on(async |cx| {
-    ///     std::mem::forget(tx.reserve(&cx).await);
-    /// });
-    /// assert!(ended.unwrap_err().to_string().contains("ObligationLeak detected"));
-    /// ```
-    pub fn leak_response(mut self, response: LeakResponse) -> Self {
-        self.leak_response = response;
-        self
-    }
-
     /// Names the threads: `name-w0`, `name-w1`, ... and `name-b1`, ... for blocking work.
     pub fn thread_name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
@@ -154,6 +131,18 @@ impl Builder {
     /// of any task ends the process.
     pub fn allow_panic_abort(mut self, allow: bool) -> Self {
         self.allow_panic_abort = allow;
+        self
+    }
+
+    /// What to do about an obligation that its holder forgot; a line on the
+    /// error stream by default.
+    ///
+    /// ```
+    /// use asupersync::{Runtime, types::obligation::LeakResponse};
+    /// Runtime::builder().leak_response(LeakResponse::Count).build().unwrap();
+    /// ```
+    pub fn leak_response(mut self, response: LeakResponse) -> Self {
+        self.leak_response = response;
         self
     }
 
@@ -199,10 +188,10 @@ impl Builder {
             self.flavour,
             workers,
             self.streaks,
-            self.leak_response,
             Arc::clone(&blocking),
-        );
-        let shared = shared.map_err(|e| {
+            self.leak_response,
+        )
+        .map_err(|e| {
             let message = "the system refused a poller; raise the limit on open files";
             Error::new(ErrorKind::Resource, message).with_source(e)
         })?;

@@ -44,7 +44,6 @@ pub(super) struct Shared {
     me: Weak<Shared>,
     pub(super) flavour: Flavour,
     pub(super) streaks: StreakLimits,
-    leak_response: LeakResponse,
     epoch: Instant,
     pub(super) workers: Box<[Remote]>,
     pub(super) injector: Injector,
@@ -55,6 +54,7 @@ pub(super) struct Shared {
     sockets: Sockets,
     pub(super) blocking: Arc<Blocking>,
     shutdown: Shutdown,
+    leak_response: LeakResponse,
     /// Seats of the `block_on` calls in progress.
     pub(super) seats: Mutex<Vec<Arc<Seat>>>,
     /// Seats there have been.
@@ -184,8 +184,8 @@ impl Shared {
         flavour: Flavour,
         workers: usize,
         streaks: StreakLimits,
-        leak_response: LeakResponse,
         blocking: Arc<Blocking>,
+        leak_response: LeakResponse,
     ) -> std::io::Result<Arc<Self>> {
         let reactor = Reactor::new()?;
         let remote = |_| Remote {
@@ -200,7 +200,6 @@ impl Shared {
             me: Weak::clone(me),
             flavour,
             streaks,
-            leak_response,
             epoch: Instant::now(),
             workers: (0..workers).map(remote).collect(),
             injector: Injector::default(),
@@ -211,6 +210,7 @@ impl Shared {
             reactor,
             blocking,
             shutdown: Shutdown::default(),
+            leak_response,
             seats: Mutex::new(Vec::new()),
             seats_made: AtomicU32::new(0),
             closing: AtomicBool::new(false),

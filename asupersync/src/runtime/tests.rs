@@ -9,7 +9,6 @@ use crate::sched::StreakLimits;
 use crate::types::budget::Budget;
 use crate::types::cancel::CancelKind;
 use crate::types::id::{RegionId, TaskId};
-use crate::types::obligation::LeakResponse;
 use crate::types::time::Time;
 use crate::world::runnable::{Chain, Header, Vtable};
 use crate::world::{Hint, Lane, Runnable, World};
@@ -99,7 +98,8 @@ fn shared(flavour: Flavour, workers: usize) -> Arc<Shared> {
 
 fn shared_with(flavour: Flavour, workers: usize, streaks: StreakLimits) -> Arc<Shared> {
     let blocking = super::blocking::Blocking::new(1, "t");
-    Shared::new(flavour, workers, streaks, LeakResponse::Count, blocking).unwrap()
+    let leaks = crate::types::obligation::LeakResponse::default();
+    Shared::new(flavour, workers, streaks, blocking, leaks).unwrap()
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub enum ObligationKind {
 }
 
 impl ObligationKind {
-    /// All kinds, in the order of their declaration.
+    /// Every kind, in the order of its declaration.
     pub const ALL: [ObligationKind; 6] = [
         ObligationKind::SendPermit,
         ObligationKind::Ack,
@@ -27,18 +27,6 @@ impl ObligationKind {
         ObligationKind::Lease,
         ObligationKind::IoOp,
     ];
-
-    /// What resolves it, in words.
-    pub const fn resolution(self) -> &'static str {
-        match self {
-            ObligationKind::SendPermit => "send or abort it",
-            ObligationKind::Ack => "commit or nack it",
-            ObligationKind::Reply => "send or decline it",
-            ObligationKind::Effect => "commit it or roll it back",
-            ObligationKind::Lease => "give it back",
-            ObligationKind::IoOp => "complete or drop it",
-        }
-    }
 
     /// Whether dropping it unresolved in a running task is a violation in strict mode.
     pub const fn is_strict(self) -> bool {
@@ -78,15 +66,16 @@ pub enum Resolution {
     Leaked,
 }
 
-/// What the runtime does when an obligation leaks.
+/// What the runtime does when an obligation leaks: when it is still reserved as
+/// its holder completes. It is in the region's report in any case.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum LeakResponse {
-    /// The holder ends with a panic that says what leaked, unless it ends with
-    /// one anyway. The lab's default, where a leak is a violation too.
+    /// The holder ends with a panic that says so, unless it is unwinding
+    /// already or has ended with one. The lab's default.
     Panic,
-    /// Write one line to standard error. Production's default.
+    /// A line on the error stream. Production's default.
     #[default]
     Log,
-    /// Only list it in the region's report, as the others do too.
+    /// Nothing more than the report.
     Count,
 }

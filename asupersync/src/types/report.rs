@@ -169,16 +169,18 @@ pub struct LeakRecord {
 
 impl fmt::Display for LeakRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ObligationLeak detected: {}", self.task)?;
+        write!(
+            f,
+            "ObligationLeak detected: {:?} held by {}",
+            self.kind, self.task
+        )?;
         if !self.name.is_none() {
             write!(f, " \"{}\"", self.name)?;
         }
         write!(
             f,
-            " in {} completed and left its {:?} unresolved; {}, or transfer it to a task that will",
-            self.region,
-            self.kind,
-            self.kind.resolution()
+            " of {} was not resolved when its holder ended",
+            self.region
         )
     }
 }

@@ -116,6 +116,6 @@ pub trait World: Send + Sync + 'static {
         }
     }
 
-    /// What happens when a task completes with an obligation unresolved.
+    /// What to do about an obligation that its holder forgot.
     fn leak_response(&self) -> LeakResponse;
 }

@@ -27,7 +27,6 @@ pub use task_leak::TaskLeak;
 
 use super::trace::{Trace, TraceEvent};
 use crate::types::id::{RegionId, TaskId};
-use crate::types::obligation::LeakResponse;
 use std::fmt;
 
 /// A law that every run obeys.
@@ -73,14 +72,14 @@ impl fmt::Display for Place<'_> {
 }
 
 macro_rules! oracles {
-    ($strict:ident, $leaks:ident, $idle_steps:ident; $($name:ident: $oracle:ident = $new:expr,)*) => {
+    ($strict:ident, $idle_steps:ident; $($name:ident: $oracle:ident = $new:expr,)*) => {
         /// The oracles of a run.
         pub(super) struct Oracles {
             $(pub(super) $name: $oracle,)*
         }
 
         impl Oracles {
-            pub(super) fn new($strict: bool, $leaks: LeakResponse, $idle_steps: u64) -> Self {
+            pub(super) fn new($strict: bool, $idle_steps: u64) -> Self {
                 Oracles { $($name: $new,)* }
             }
 
@@ -106,9 +105,9 @@ macro_rules! oracles {
 }
 
 // The order is that in which violations are told.
-oracles! { strict, leaks, idle_steps;
+oracles! { strict, idle_steps;
     task_leak: TaskLeak = TaskLeak::new(),
-    obligation_leak: ObligationLeak = ObligationLeak::new(strict, leaks),
+    obligation_leak: ObligationLeak = ObligationLeak::new(strict),
     quiescence: Quiescence = Quiescence::new(),
     region_tree: RegionTree = RegionTree::new(),
     cancel_propagation: CancelPropagation = CancelPropagation::new(),
@@ -120,7 +119,7 @@ oracles! { strict, leaks, idle_steps;
 
 /// Judges a recorded trace by every oracle; the violations in the order of the laws.
 pub fn judge(trace: &Trace, strict: bool) -> Vec<OracleViolation> {
-    let mut oracles = Oracles::new(strict, LeakResponse::Panic, MAX_IDLE_STEPS);
+    let mut oracles = Oracles::new(strict, MAX_IDLE_STEPS);
     trace.events.iter().for_each(|e| oracles.on(e));
     oracles.end();
     oracles.violations()
@@ -134,6 +133,7 @@ mod tests {
     use super::*;
     use crate::types::caps::{CapSet, Capability};
     use crate::types::event::Event;
+    use crate::types::id::ObligationId;
     use crate::types::obligation::{AbortCause, ObligationKind, Resolution};
     use crate::types::outcome::Severity;
     use crate::types::time::Time;
@@ -172,7 +172,7 @@ mod tests {
     fn reserved(task: TaskId, slot: u32) -> Event {
         Event::ObligationReserved {
             task,
-            slot,
+            obligation: ObligationId::new(slot, 0),
             kind: ObligationKind::SendPermit,
         }
     }
@@ -180,7 +180,7 @@ mod tests {
     fn resolved(task: TaskId, slot: u32, how: Resolution) -> Event {
         Event::ObligationResolved {
             task,
-            slot,
+            obligation: ObligationId::new(slot, 0),
             kind: ObligationKind::SendPermit,
             how,
         }

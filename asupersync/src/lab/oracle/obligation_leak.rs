@@ -1,13 +1,11 @@
-//! Obligation leak: a promise is resolved once, by its holder, before that
-//! completes, and, in strict mode, never by a running task that just drops it.
+//! Obligation leak: a promise is resolved before its holder completes, and, in
+//! strict mode, never by a running task that just drops it.
 
 use super::{Oracle, OracleViolation};
 use crate::lab::trace::TraceEvent;
 use crate::types::event::Event;
-use crate::types::id::{RegionId, TaskId};
-use crate::types::obligation::{AbortCause, LeakResponse, ObligationKind, Resolution};
-use crate::types::policy::Name;
-use crate::types::report::LeakRecord;
+use crate::types::id::{ObligationId, TaskId};
+use crate::types::obligation::{AbortCause, ObligationKind, Resolution};
 use std::collections::BTreeMap;
 
 pub(super) const NAME: &str = "obligation leak";
@@ -16,64 +14,29 @@ pub(super) const NAME: &str = "obligation leak";
 #[derive(Debug)]
 pub struct ObligationLeak {
     strict: bool,
-    /// Whether a leak breaks the law: with a milder response it was asked for.
-    leaks: bool,
-    homes: BTreeMap<TaskId, RegionId>,
-    reserved: BTreeMap<(TaskId, u32), ObligationKind>,
+    reserved: BTreeMap<(TaskId, ObligationId), ObligationKind>,
     violation: Option<OracleViolation>,
 }
 
 impl ObligationLeak {
-    /// The oracle of a run that has not begun. `strict`: whether a running task
-    /// may drop what it has promised. Leaks are violations where they are
-    /// answered with a panic.
-    pub const fn new(strict: bool, leaks: LeakResponse) -> Self {
+    /// The oracle of a run that has not begun.
+    pub const fn new(strict: bool) -> Self {
         ObligationLeak {
             strict,
-            leaks: matches!(leaks, LeakResponse::Panic),
-            homes: BTreeMap::new(),
             reserved: BTreeMap::new(),
             violation: None,
         }
     }
 
-    fn violate(&mut self, event: Option<u64>, task: TaskId, what: String) {
-        let (oracle, region) = (self.name(), self.homes.get(&task).copied());
-        self.violation.get_or_insert(OracleViolation {
-            oracle,
-            what,
+    fn violate(&mut self, event: Option<u64>, task: TaskId, kind: ObligationKind, what: &str) {
+        let name = self.name();
+        self.violation.get_or_insert_with(|| OracleViolation {
+            oracle: name,
+            what: format!("ObligationLeak detected: {kind:?} held by {task} {what}"),
             event,
             task: Some(task),
-            region,
+            region: None,
         });
-    }
-
-    fn reserved(&mut self, e: &TraceEvent, task: TaskId, slot: u32, kind: ObligationKind) {
-        if self.reserved.insert((task, slot), kind).is_some() {
-            let what = format!("{task} reserved its promise {slot} twice");
-            self.violate(Some(e.seq), task, what);
-        }
-    }
-
-    fn resolved(&mut self, e: &TraceEvent, task: TaskId, slot: u32, kind: ObligationKind) {
-        if self.reserved.remove(&(task, slot)) != Some(kind) {
-            let what = format!("{task} resolved a {kind:?} that it does not hold");
-            self.violate(Some(e.seq), task, what);
-        }
-    }
-
-    fn leaked(&self, task: TaskId, kind: ObligationKind) -> String {
-        let record = LeakRecord {
-            task,
-            name: Name::default(),
-            region: self
-                .homes
-                .get(&task)
-                .copied()
-                .unwrap_or(RegionId::new(0, 0)),
-            kind,
-        };
-        record.to_string()
     }
 }
 
@@ -84,54 +47,69 @@ impl Oracle for ObligationLeak {
 
     fn on(&mut self, e: &TraceEvent) {
         match e.event {
-            Event::TaskSpawned { task, region } => {
-                self.homes.insert(task, region);
-            }
-            Event::RegionOpened {
-                region,
-                parent: None,
-                opener,
-                ..
-            } => {
-                self.homes.insert(opener, region);
-            }
-            Event::ObligationReserved { task, slot, kind } => self.reserved(e, task, slot, kind),
-            Event::ObligationTransferred {
-                from,
-                old,
-                to,
-                new,
+            Event::ObligationReserved {
+                task,
+                obligation,
                 kind,
             } => {
-                self.resolved(e, from, old, kind);
-                self.reserved(e, to, new, kind);
+                self.reserved.insert((task, obligation), kind);
             }
             Event::ObligationResolved {
                 task,
-                slot,
+                obligation,
                 kind,
                 how,
             } => {
-                self.resolved(e, task, slot, kind);
-                let what = match how {
-                    Resolution::Leaked if self.leaks => self.leaked(task, kind),
-                    Resolution::Aborted(AbortCause::Dropped) if self.strict && kind.is_strict() => {
-                        format!(
-                            "ObligationLeak detected: {task} dropped a {kind:?} while it ran; {}",
-                            kind.resolution()
-                        )
+                if self.reserved.remove(&(task, obligation)).is_none() {
+                    self.violate(
+                        Some(e.seq),
+                        task,
+                        kind,
+                        "was resolved without being reserved",
+                    );
+                }
+                match how {
+                    Resolution::Leaked => {
+                        self.violate(
+                            Some(e.seq),
+                            task,
+                            kind,
+                            "was still reserved when its holder completed",
+                        );
                     }
-                    _ => return,
-                };
-                self.violate(Some(e.seq), task, what);
+                    Resolution::Aborted(AbortCause::Dropped) if self.strict && kind.is_strict() => {
+                        self.violate(
+                            Some(e.seq),
+                            task,
+                            kind,
+                            "was dropped by a running task; commit or abort it",
+                        );
+                    }
+                    Resolution::Committed | Resolution::Aborted(_) => {}
+                }
+            }
+            Event::ObligationMoved { from, to, kind } => {
+                if self.reserved.remove(&from).is_none() {
+                    self.violate(
+                        Some(e.seq),
+                        from.0,
+                        kind,
+                        "was moved without being reserved",
+                    );
+                }
+                self.reserved.insert(to, kind);
             }
             Event::TaskCompleted { task, .. } => {
-                let all = (task, 0)..=(task, u32::MAX);
+                let last = ObligationId::new(u32::MAX, u32::MAX);
+                let all = (task, ObligationId::new(0, 0))..=(task, last);
                 if let Some(kind) = self.reserved.range(all).next().map(|(_, kind)| *kind) {
-                    let what = self.leaked(task, kind);
-                    self.violate(Some(e.seq), task, what);
+                    self.violate(
+                        Some(e.seq),
+                        task,
+                        kind,
+                        "is reserved although its holder completed",
+                    );
                 }
-                self.homes.remove(&task);
             }
             _ => {}
         }
@@ -139,8 +117,7 @@ impl Oracle for ObligationLeak {
 
     fn end(&mut self) {
         if let Some(((task, _), kind)) = self.reserved.first_key_value().map(|(k, v)| (*k, *v)) {
-            let what = format!("{task} holds a {kind:?} although the run is over");
-            self.violate(None, task, what);
+            self.violate(None, task, kind, "is reserved although the run is over");
         }
     }
 
