@@ -150,7 +150,7 @@ impl Lanes {
     }
 
     /// Adds a task to the lane it belongs to; gives a task of the ready lane back.
-    fn push(&self, task: Runnable, lane: Lane) -> Option<Runnable> {
+    pub(super) fn push(&self, task: Runnable, lane: Lane) -> Option<Runnable> {
         if lane == Lane::Ready {
             return Some(task);
         }

@@ -33,6 +33,8 @@ struct Counted {
 struct Log {
     order: Mutex<Vec<usize>>,
     runs: Vec<AtomicU32>,
+    /// The number of a task that was asked to cancel after it was queued, and one more.
+    asked: AtomicUsize,
     dropped: AtomicUsize,
 }
 
@@ -53,7 +55,11 @@ unsafe fn release(header: NonNull<Header>) {
 
 unsafe fn lane(header: NonNull<Header>) -> Lane {
     // SAFETY: the Runnable keeps the box alive.
-    unsafe { header.cast::<Counted>().as_ref() }.lane
+    let task = unsafe { header.cast::<Counted>().as_ref() };
+    if task.log.asked.load(Ordering::Relaxed) == task.number + 1 {
+        return Lane::Cancel { priority: 200 };
+    }
+    task.lane
 }
 
 unsafe fn take(_: NonNull<Header>, _: *mut ()) {
@@ -222,7 +228,104 @@ fn a_worker_keeps_the_promise_of_fairness() {
     }
 }
 
-/// Half a million tasks pushed, overflowed, stolen and injected at random: each runs once.
+/// A task that is asked while it waits outside goes before those it waited with.
+#[test]
+fn who_is_asked_while_queued_is_promoted_on_the_way() {
+    for flavour in [Flavour::CurrentThread, Flavour::MultiThread] {
+        let (shared, log) = (shared(flavour, 1), Arc::new(Log::default()));
+        for n in 0..100 {
+            shared.injector.push(task(&log, n, Lane::Ready));
+        }
+        log.asked.store(91, Ordering::Relaxed);
+        work(&shared, 0, || log.order.lock().unwrap().len() == 100);
+        let order = log.order.lock().unwrap();
+        let before: Vec<_> = order.iter().take_while(|n| **n != 90).collect();
+        assert_eq!(before, [&0], "{flavour:?}: the first was taken to be run");
+        let others = order.iter().filter(|n| **n != 90);
+        assert!(
+            others.is_sorted(),
+            "{flavour:?}: the others keep their order"
+        );
+    }
+    // And with the urgent tasks of another worker.
+    let (shared, log) = (shared(Flavour::MultiThread, 2), Arc::new(Log::default()));
+    let [victim, thief] = [0, 1].map(|i| &shared.workers[i].urgent);
+    for n in 0..10 {
+        let deadline = Time::from_nanos(n as u64);
+        let priority = 0;
+        let lane = Lane::Timed { deadline, priority };
+        assert!(victim.push(task(&log, n, lane), lane).is_none());
+    }
+    log.asked.store(4, Ordering::Relaxed);
+    assert!(thief.take_from(victim, false));
+    assert_eq!(
+        thief.with(|lanes| (lanes.cancels(), lanes.timeds())),
+        (1, 4)
+    );
+    assert_eq!(
+        victim.with(|lanes| (lanes.cancels(), lanes.timeds())),
+        (0, 5)
+    );
+    thief.with(|lanes| lanes.pop()).expect("it waits").run();
+    assert_eq!(*log.order.lock().unwrap(), [3]);
+    assert_eq!(shared.discard_tasks(), 9);
+}
+
+/// A worker's own queue is served within its bound, whatever else waits: urgent
+/// tasks, the task made ready last, and tasks from outside.
+#[test]
+fn who_keeps_a_place_in_line_is_served_within_the_bound() {
+    // With 7 and 7, the ready lane has every 64th turn.
+    for (cancel, timed) in [(7, 7), (15, 3), (8, 8), (1, 1)] {
+        let limits = StreakLimits { cancel, timed };
+        let (shared, log) = (
+            shared_with(Flavour::MultiThread, 1, limits),
+            Arc::new(Log::default()),
+        );
+        const IN_LINE: usize = 40;
+        const FLOOD: usize = 1_000;
+        let next = Cell::new(FLOOD);
+        let flood = |lane| {
+            let number = next.replace(next.get() + 1);
+            task(&log, number, lane)
+        };
+        let begun = Cell::new(false);
+        work(&shared, 0, || {
+            if !begun.replace(true) {
+                for n in 0..IN_LINE {
+                    shared.enqueue(task(&log, n, Lane::Ready), Hint::Yielded);
+                }
+                // It stays where it is.
+                log.asked.store(IN_LINE, Ordering::Relaxed);
+            }
+            if log.order.lock().unwrap().last() == Some(&(IN_LINE - 1)) {
+                return true;
+            }
+            shared.enqueue(flood(Lane::Cancel { priority: 200 }), Hint::Woken);
+            let (deadline, priority) = (Time::from_nanos(9), 0);
+            shared.enqueue(flood(Lane::Timed { deadline, priority }), Hint::Woken);
+            if shared.workers[0].lifo.is_empty() {
+                shared.enqueue(flood(Lane::Ready), Hint::Woken);
+            }
+            if shared.injector.is_empty() {
+                shared.injector.push(flood(Lane::Ready));
+            }
+            false
+        });
+        let served = log.order.lock().unwrap().len();
+        let lane = (usize::from(cancel) + 1) * (usize::from(timed) + 1);
+        // Of four ready tasks three may be from the slot, and of two one from outside.
+        let bound = IN_LINE * 4 * 2 * lane;
+        assert!(
+            served <= bound,
+            "{served} dispatches, not {bound}, under {limits:?}"
+        );
+        shared.discard_tasks();
+    }
+}
+
+/// A million operations: half a million tasks pushed, overflowed, stolen and
+/// injected at random, and each of them run once.
 #[test]
 fn queues_lose_and_double_nothing() {
     const TASKS: usize = 500_000;

@@ -7,6 +7,15 @@
 //!    '-----------------'--------------------------------------------------'
 //! ```
 //!
+//! A task is queued by the lane it belongs to when it becomes ready. One that
+//! is asked to cancel while it is queued changes lanes when it changes queues:
+//! when it is taken from the injector, or with the urgent tasks of another
+//! worker. Until then it keeps its place in line, behind fewer than [`QUEUE`]
+//! tasks of its worker, whose lane is served within the bound of
+//! [`StreakLimits`](crate::sched::StreakLimits). To move it at once would take
+//! a second Runnable for it, and every queue would have to know that the first
+//! is void.
+//!
 //! Bounds: at most [`LIFO_STREAK`] tasks in a row from the LIFO slot; the
 //! injector is looked at every [`INJECTOR_TURNS`] turns, timers every
 //! [`CLOCK_TURNS`] turns, the reactor at one of those turns if it was not asked
@@ -23,7 +32,7 @@ use super::watch;
 use crate::sched::{Fairness, Pick, Waiting};
 use crate::types::time::Time;
 use crate::world::runnable::Chain;
-use crate::world::{Runnable, World};
+use crate::world::{Lane, Runnable, World};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
@@ -49,6 +58,8 @@ pub(super) struct Worker<'a> {
     pub(super) index: usize,
     turn: u32,
     lifo_streak: u8,
+    /// Whether the ready task served last was the injector's, in its turn.
+    injected: bool,
     fairness: Fairness,
     searching: bool,
     /// Whether it has slept since it last ran something.
@@ -76,6 +87,7 @@ impl<'a> Worker<'a> {
             index,
             turn: 0,
             lifo_streak: 0,
+            injected: false,
             fairness: Fairness::with_limits(shared.streaks),
             searching: false,
             rested: false,
@@ -213,9 +225,14 @@ impl<'a> Worker<'a> {
     }
 
     fn next_ready(&mut self) -> Option<Runnable> {
+        // Never twice in a row: if urgent tasks leave the ready lane every 64th
+        // turn, those would all be the injector's.
+        let injected = std::mem::take(&mut self.injected);
         if self.turn.is_multiple_of(INJECTOR_TURNS)
+            && !injected
             && let Some(task) = self.take_injected()
         {
+            self.injected = true;
             return Some(task);
         }
         if self.single() {
@@ -245,15 +262,23 @@ impl<'a> Worker<'a> {
         let overflow_first = self.turn & INJECTOR_TURNS == 0;
         if self.single() {
             let mut ready = self.local().ready.borrow_mut();
-            let keep = |task| ready.push_back(task);
+            let keep = |task| ready.extend(self.promote(task));
             return shared
                 .injector
                 .take(workers, INJECTOR_BATCH, overflow_first, keep);
         }
         // Only this worker adds to its queue, so the room stays.
         let room = (QUEUE - self.remote().queue.len()).min(INJECTOR_BATCH);
-        let keep = |task| self.keep(task);
+        let keep = |task| self.promote(task).into_iter().for_each(|t| self.keep(t));
         shared.injector.take(workers, room, overflow_first, keep)
+    }
+
+    /// Moves a task to the cancel lane if it was asked meanwhile, and gives it back if not.
+    fn promote(&self, task: Runnable) -> Option<Runnable> {
+        match task.lane() {
+            lane @ Lane::Cancel { .. } => self.remote().urgent.push(task, lane),
+            Lane::Timed { .. } | Lane::Ready => Some(task),
+        }
     }
 
     /// Looks for work that other threads have, unless enough workers do.
