@@ -7,7 +7,7 @@ use asupersync::kernel::region::RegionState;
 use asupersync::kernel::task::TaskPhase;
 use asupersync::types::event::Event;
 use asupersync::types::obligation::ObligationKind;
-use asupersync::types::policy::Escalation;
+use asupersync::types::policy::{CleanupPolicy, Escalation};
 use asupersync::types::report::{Doing, DrainLabel};
 use asupersync::{
     CancelKind, Cx, LabConfig, LabRuntime, Outcome, Region, RegionError, RegionOptions, Runtime,
@@ -209,6 +209,38 @@ fn deaf_code_is_dropped_at_the_end_of_its_budget_and_named() {
         );
         assert_eq!(cx.now().since(start), S * 3);
     });
+}
+
+#[test]
+fn a_nested_cleanup_ends_with_the_one_around_it_at_the_latest() {
+    // Seconds that the outer and the inner region allow, and when deaf code in
+    // the inner one is dropped after the outer one was asked.
+    for (outer, inner, dropped) in [(1, 2, 1), (2, 1, 1), (1, 1, 1)] {
+        let allowing = |seconds: u32| RegionOptions {
+            cleanup: Some(CleanupPolicy {
+                table: [(S * seconds, 1000); 6],
+            }),
+            ..RegionOptions::default()
+        };
+        in_lab(async |cx| {
+            let start = cx.now();
+            let region = cx.region_report(allowing(outer), async |scope: Scope| {
+                let nested = allowing(inner);
+                let nests = scope.spawn(async move |cx: Cx| {
+                    let region = cx.region_report(nested, async |scope: Scope| {
+                        scope.spawn(async |_cx| pending::<()>().await);
+                    });
+                    region.await.expect("open").report.abandoned
+                });
+                scope.sleep(S).await.expect("nobody cancels yet");
+                scope.cancel("enough");
+                nests.await
+            });
+            let report = region.await.expect("open").report;
+            assert!(report.quiescent, "{report}");
+            assert_eq!(cx.now().since(start), S + S * dropped, "{outer} {inner}");
+        });
+    }
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Every kind of error: who produces it, and what it says, word for word.
 
 use asupersync::channel::{broadcast, mpsc, oneshot, rpc};
+use asupersync::kernel::task::TaskPhase;
 use asupersync::lab::oracle::judge;
 use asupersync::sync::{Mutex, Pool, Semaphore};
 use asupersync::types::event::Event;
+use asupersync::types::obligation::LeakResponse;
 use asupersync::{
     Budget, CancelKind, CancelReason, CapSet, Cx, Error, ErrorKind, LabConfig, LabRuntime,
     Recoverability, RegionLimits, RegionOptions, Runtime, Scope,
@@ -73,6 +75,37 @@ fn a_law_of_the_library_that_is_broken_is_internal() {
         judge(&trace, true).remove(0),
         ErrorKind::Internal,
         "task leak: T1 of R0 is alive although its region closed (event 10)",
+    );
+}
+
+#[test]
+fn a_permit_that_has_leaked_keeps_its_effect_and_is_told_once() {
+    let counts = Runtime::builder().current_thread();
+    let runtime = counts.leak_response(LeakResponse::Count).build().unwrap();
+    let ended = runtime.block_on(async |cx: Scope| {
+        let (tx, mut rx) = mpsc::channel(1);
+        let region = cx.region_report(RegionOptions::default(), async |scope| {
+            let holder = scope.spawn(async move |cx: Cx| tx.reserve_owned(&cx).await.unwrap());
+            // It has ended, and nobody transferred the permit.
+            let permit = holder.await.into_result().unwrap();
+            drop(permit.send(1).unwrap());
+        });
+        assert_eq!(region.await.unwrap().report.leaks.len(), 1);
+        assert_eq!(rx.recv(&cx).await, Ok(1));
+    });
+    ended.unwrap();
+}
+
+#[test]
+fn a_step_that_a_task_cannot_take_is_an_invalid_transition() {
+    assert_eq!(
+        TaskPhase::Running.step(TaskPhase::Finalizing).unwrap(),
+        TaskPhase::Finalizing
+    );
+    check(
+        TaskPhase::Completed.step(TaskPhase::Running).unwrap_err(),
+        ErrorKind::InvalidStateTransition,
+        "a task cannot go from Completed to Running",
     );
 }
 
