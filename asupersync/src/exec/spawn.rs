@@ -5,7 +5,7 @@ use super::join::JoinSlot;
 use super::lending::Borrowed;
 use super::region::{Child, RegionCell};
 use super::task::{Control, Head, TaskRef};
-use super::{cancel, lock, state};
+use super::{cancel, state};
 use crate::kernel::region::{Refused, Role};
 use crate::types::budget::Budget;
 use crate::types::cancel::CancelReason;
@@ -121,7 +121,7 @@ where
     };
     let header = Typed::<F, Fut, C, false>::allocate(head, body);
     let seated = {
-        let mut ledger = lock(&region.ledger);
+        let (mut ledger, id) = region.with_task_id();
         let admitted = if driver {
             ledger.record.admit_driver();
             Ok(())
@@ -130,8 +130,10 @@ where
         } else {
             ledger.record.admit_task(role)
         };
+        if admitted.is_err() {
+            ledger.spare.task_unused(id);
+        }
         admitted.map(|()| {
-            let id = RegionCell::free_task_id(&mut ledger, &region.tree);
             // SAFETY: this is one of the three references of birth.
             let seat = ledger
                 .children

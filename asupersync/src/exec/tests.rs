@@ -469,3 +469,24 @@ fn a_completed_task_ignores_wakes() {
     assert_eq!(state::wake(&s), Wake::Nothing);
     assert!(!state::release(&s) && !state::release(&s) && state::release(&s));
 }
+
+#[test]
+fn children_asked_together_keep_no_record_of_it() {
+    let reported = run(|cx| async move {
+        let waits = async |cx: Cx| cx.cancelled().await.reason().clone();
+        let handles = [cx.spawn(waits), cx.spawn(waits), cx.spawn(waits)];
+        cx.yield_now().await.expect("nobody cancels");
+        cx.cancel("enough");
+        for handle in handles {
+            let task = handle.task().expect("it was admitted").clone();
+            let reason = handle.await.into_result().expect("a value wins");
+            assert_eq!(reason.kind, CancelKind::ParentCancelled);
+            assert_eq!(reason.root_cause().message.as_deref(), Some("enough"));
+            let bits = task.state();
+            assert_eq!(bits & state::CONTROL, 0, "it allocated a control");
+            assert_ne!(bits & state::SEEN, 0);
+            assert_eq!(task.reason().as_deref(), Some(&reason));
+        }
+    });
+    assert!(reported.panic.is_none(), "{:?}", reported.panic);
+}
