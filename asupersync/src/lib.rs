@@ -60,6 +60,8 @@ pub mod kernel;
 pub mod lab;
 pub mod math;
 pub mod net;
+#[cfg(unix)]
+pub mod process;
 pub mod runtime;
 pub mod sched;
 pub mod signal;

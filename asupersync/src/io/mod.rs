@@ -36,7 +36,7 @@ pub use write::{Flush, Shutdown, Write, WriteAll, WriteExt, WriteNumber};
 
 pub(crate) use operation::Operation;
 
-/// The cancel class of every operation of this module and of `net`.
+/// The cancel class of every operation of this module.
 pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
     ("read", CancelClass::Safe),
     ("read_buf", CancelClass::Safe),
@@ -45,7 +45,6 @@ pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
     ("write", CancelClass::Safe),
     ("write_u8", CancelClass::Safe),
     ("write_i8", CancelClass::Safe),
-    ("accept", CancelClass::Safe),
     ("flush", CancelClass::Resumable),
     ("shutdown", CancelClass::Resumable),
     ("next_line", CancelClass::Safe),
@@ -56,7 +55,6 @@ pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
     ("Framed::shutdown", CancelClass::Resumable),
     ("read_until", CancelClass::Resumable),
     ("read_to_end", CancelClass::Resumable),
-    ("connect", CancelClass::Lossy),
     ("read_exact", CancelClass::Lossy),
     ("read_to_string", CancelClass::Lossy),
     ("read_line", CancelClass::Lossy),

@@ -39,7 +39,7 @@ pub use config::{LabConfig, SEED_VARIABLE};
 pub use entry::{Verdict, test_entry};
 pub use failure::{LabFailure, SpinReport, WaitReport, Waiting};
 pub use inject::{Inject, InjectFailure, InjectReport, Injector, Points};
-pub use net::{ConnId, Connection, NetModel, VirtualNet};
+pub use net::{ConnId, Connection, LinkModel, NetModel, VirtualNet};
 pub use oracle::{Oracle, OracleViolation};
 pub use pick::Pick;
 pub use replay::Replayer;

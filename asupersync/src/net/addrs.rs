@@ -3,6 +3,7 @@
 use crate::cx::Cx;
 use crate::io::offload::offload;
 use crate::types::cancel::reason_in;
+use crate::types::caps::Capability;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
@@ -115,11 +116,54 @@ pub(crate) mod sealed {
 
 use sealed::Named;
 
+/// The addresses of a host, in the order in which the system prefers them; at least one.
+///
+/// *Cancellation.* Returns at once; the system's look-up cannot be interrupted,
+/// and the caller's region waits for it.
+///
+/// # Errors
+/// The system's, which names the host; one that wraps [`Cancelled`](crate::Cancelled);
+/// `PermissionDenied` from a context without [`Capability::Net`].
+///
+/// ```
+/// use asupersync::{Runtime, Scope, net};
+///
+/// # let runtime = Runtime::builder().current_thread().build().unwrap();
+/// # runtime.block_on(async |scope: Scope| -> std::io::Result<()> {
+/// let addrs = net::resolve(&scope, "127.0.0.1", 80).await?;
+/// assert_eq!(addrs, ["127.0.0.1:80".parse().unwrap()]);
+/// # Ok(()) }).unwrap().unwrap();
+/// ```
+pub async fn resolve(cx: &Cx, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    cx.checkpoint()?;
+    cx.require(Capability::Net)?;
+    addresses_of(cx, (host, port)).await
+}
+
+/// What `open` makes of the first address for which it succeeds; at least one is given.
+pub(super) fn first_of<T>(
+    what: &str,
+    addrs: Vec<SocketAddr>,
+    mut open: impl FnMut(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
+    let mut last = None;
+    for addr in addrs {
+        match open(addr) {
+            Ok(opened) => return Ok(opened),
+            Err(e) => {
+                let message = format!("cannot {what} {addr}: {e}");
+                last = Some(io::Error::new(e.kind(), message));
+            }
+        }
+    }
+    Err(last.expect("a target has at least one address"))
+}
+
 /// The addresses of a target: at least one.
 ///
 /// A look-up runs as blocking work of the caller's region: cancelled, this
 /// returns at once, and the region waits for the system to answer.
-pub(super) async fn resolve(cx: &Cx, target: impl ToAddrs) -> io::Result<Vec<SocketAddr>> {
+pub(super) async fn addresses_of(cx: &Cx, target: impl ToAddrs) -> io::Result<Vec<SocketAddr>> {
     let (what, addrs) = match target.named()? {
         Named::Addrs(addrs) => ("the list of addresses".to_owned(), addrs),
         Named::Host(host, port) => {

@@ -1,7 +1,8 @@
 //! Accepting connections.
 
-use super::addrs::{ToAddrs, resolve};
+use super::addrs::{ToAddrs, addresses_of, first_of};
 use super::stream::TcpStream;
+use super::waiters::{Place, Waiters};
 use crate::cx::{Cx, DropSafe};
 use crate::io::Operation;
 use crate::time::Sleep;
@@ -46,6 +47,7 @@ const ABORTED: u32 = 64;
 /// ```
 pub struct TcpListener {
     inner: Arc<dyn Listener>,
+    acceptors: Waiters,
 }
 
 impl TcpListener {
@@ -59,20 +61,15 @@ impl TcpListener {
     pub async fn bind(cx: &Cx, addr: impl ToAddrs) -> io::Result<Self> {
         cx.checkpoint()?;
         cx.require(Capability::Net)?;
-        let mut last = None;
-        for addr in resolve(cx, addr).await? {
-            match cx.world().net().tcp_listen(addr) {
-                Ok(inner) => return Ok(TcpListener { inner }),
-                Err(e) => {
-                    let message = format!("cannot listen on {addr}: {e}");
-                    last = Some(io::Error::new(e.kind(), message));
-                }
-            }
-        }
-        Err(last.expect("a target has at least one address"))
+        let addrs = addresses_of(cx, addr).await?;
+        let inner = first_of("listen on", addrs, |addr| cx.world().net().tcp_listen(addr))?;
+        let acceptors = Waiters::new();
+        Ok(TcpListener { inner, acceptors })
     }
 
     /// Waits for the next connection.
+    ///
+    /// Any number of tasks may wait; each connection goes to one of them.
     ///
     /// When the process or the system is out of descriptors, it pauses for
     /// 10 ms to 1 s and tries again. Connections that are gone before they are
@@ -88,6 +85,7 @@ impl TcpListener {
             listener: self,
             cx,
             operation,
+            place: self.acceptors.place(),
             pause: None,
             delay,
         }
@@ -117,6 +115,7 @@ pub struct Accept<'a> {
     listener: &'a TcpListener,
     cx: &'a Cx,
     operation: Operation,
+    place: Place<'a>,
     /// Runs while the system is out of descriptors.
     pause: Option<Sleep<'a>>,
     delay: Duration,
@@ -130,6 +129,7 @@ impl Future for Accept<'_> {
             listener,
             cx,
             operation,
+            place,
             pause,
             delay,
         } = self.get_mut();
@@ -141,7 +141,8 @@ impl Future for Accept<'_> {
                     ready!(Pin::new(sleep).poll(task))?;
                     *pause = None;
                 }
-                match ready!(listener.inner.poll_accept(task)) {
+                let accepted = place.poll(task, |task| listener.inner.poll_accept(task));
+                match ready!(accepted) {
                     Ok((stream, peer)) => return Poll::Ready(Ok((TcpStream::new(stream), peer))),
                     Err(e) if out_of_resources(&e) => {
                         *pause = Some(cx.pause(*delay));

@@ -1,6 +1,6 @@
 //! Streams and their halves.
 
-use super::addrs::{ToAddrs, resolve};
+use super::addrs::{ToAddrs, addresses_of};
 use super::connect::Connect;
 use crate::cx::Cx;
 use crate::types::caps::Capability;
@@ -39,7 +39,7 @@ impl TcpStream {
     pub async fn connect(cx: &Cx, addr: impl ToAddrs) -> io::Result<Self> {
         cx.checkpoint()?;
         cx.require(Capability::Net)?;
-        let addrs = resolve(cx, addr).await?;
+        let addrs = addresses_of(cx, addr).await?;
         Connect::new(cx, addrs).await.map(TcpStream::new)
     }
 

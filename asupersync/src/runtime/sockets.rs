@@ -1,10 +1,10 @@
 //! The network port over the operating system's sockets.
 
 use super::reactor::{Reactor, Registered};
-use crate::world::{Listener, Net, Stream};
+use crate::world::{Datagrams, Listener, Net, Stream};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
@@ -52,6 +52,13 @@ impl Net for Sockets {
         // Registered only now: a socket that is not connecting yet reports a hang-up.
         let socket = self.reactor.register(TcpStream::from(socket))?;
         Ok(Arc::new(SystemStream::new(socket)))
+    }
+
+    fn udp_bind(&self, addr: SocketAddr) -> io::Result<Arc<dyn Datagrams>> {
+        let socket = UdpSocket::bind(addr)?;
+        socket.set_nonblocking(true)?;
+        let socket = self.reactor.register(socket)?;
+        Ok(Arc::new(SystemDatagrams { socket }))
     }
 
     fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
@@ -169,6 +176,49 @@ impl Stream for SystemStream {
 
     fn set_nodelay(&self, on: bool) -> io::Result<()> {
         self.socket.socket().set_nodelay(on)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.socket().local_addr()
+    }
+
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.socket.socket().peer_addr()
+    }
+}
+
+struct SystemDatagrams {
+    socket: Registered<UdpSocket>,
+}
+
+impl Datagrams for SystemDatagrams {
+    fn connect(&self, peer: SocketAddr) -> io::Result<()> {
+        self.socket.socket().connect(peer)
+    }
+
+    fn poll_send(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+        to: Option<SocketAddr>,
+    ) -> Poll<io::Result<usize>> {
+        let socket = self.socket.socket();
+        let send = || match to {
+            Some(to) => socket.send_to(buf, to),
+            None => socket.send(buf),
+        };
+        self.socket.write().poll_io(cx, send, |_| false)
+    }
+
+    fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<(usize, SocketAddr)>> {
+        let socket = self.socket.socket();
+        self.socket
+            .read()
+            .poll_io(cx, || socket.recv_from(buf), |_| false)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {

@@ -14,7 +14,7 @@ pub mod runnable;
 pub mod shutdown;
 pub mod timers;
 
-pub use net::{Listener, Net, Stream};
+pub use net::{Datagrams, Listener, Net, Stream};
 pub use runnable::{Chain, Lane, Runnable};
 pub use shutdown::Shutdown;
 

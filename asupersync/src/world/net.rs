@@ -1,7 +1,7 @@
 //! The network port: non-blocking sockets addressed by `SocketAddr`.
 //!
-//! One task may wait per direction of a stream: a second reader replaces the
-//! first one's waker. Types in `net` enforce that by taking `&mut self`.
+//! One waker is kept per direction of a socket: a second reader replaces the
+//! first one's. Types in `net` take `&mut self`, or wait for each other's sake.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr};
@@ -15,6 +15,9 @@ pub trait Net: Send + Sync {
 
     /// Begins to connect; [`Stream::poll_connected`] tells when it is done.
     fn tcp_connect(&self, addr: SocketAddr) -> io::Result<Arc<dyn Stream>>;
+
+    /// Binds a datagram socket to `addr`; port 0 picks a free one.
+    fn udp_bind(&self, addr: SocketAddr) -> io::Result<Arc<dyn Datagrams>>;
 
     /// Looks a host name up. May block, so it is called from offloaded work only.
     fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>>;
@@ -50,5 +53,32 @@ pub trait Stream: Send + Sync {
     fn local_addr(&self) -> io::Result<SocketAddr>;
 
     /// The other end's address.
+    fn peer_addr(&self) -> io::Result<SocketAddr>;
+}
+
+/// A datagram socket. Dropping the last reference closes it.
+pub trait Datagrams: Send + Sync {
+    /// Sends to and receives from `peer` only, from now on.
+    fn connect(&self, peer: SocketAddr) -> io::Result<()>;
+
+    /// Sends a datagram, to the peer if no address is given; returns its length.
+    fn poll_send(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+        to: Option<SocketAddr>,
+    ) -> Poll<io::Result<usize>>;
+
+    /// Takes the next datagram, cut to `buf`: its length there, and who sent it.
+    fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<(usize, SocketAddr)>>;
+
+    /// The address it is bound to.
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+
+    /// The address it is connected to.
     fn peer_addr(&self) -> io::Result<SocketAddr>;
 }

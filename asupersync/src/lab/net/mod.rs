@@ -1,8 +1,9 @@
-//! The virtual network: TCP in memory, with latency and segment boundaries chosen by the run.
+//! The virtual network: TCP and UDP in memory, with latency, loss and segment
+//! boundaries chosen by the run.
 //!
-//! A connection is two directions of ordered, lossless segments; see `state`
-//! for the rules. What it does not model: congestion control, bandwidth,
-//! delayed acknowledgement and kernel timing. A connection leaves from the
+//! A connection is two directions of ordered, lossless segments; datagrams may
+//! be lost and overtake each other. See `state` for the rules. What it does not
+//! model: congestion control, delayed acknowledgement, ICMP and kernel timing. A connection leaves from the
 //! loopback address when it goes to one, and from [`VirtualNet::CLIENT_V4`] or
 //! [`VirtualNet::CLIENT_V6`] otherwise.
 //!
@@ -21,10 +22,16 @@
 //! | 9 | a reset arrived | 0 |
 //! | 10 | a segment was held by a partition | 0 |
 //! | 11 | it was accepted | 0 |
+//! | 12 | a datagram was sent | how many |
+//! | 13 | a datagram arrived | how many |
+//! | 14 | a datagram was lost | how many |
 
+mod link;
 mod state;
 #[cfg(test)]
 mod tests;
+
+pub use link::LinkModel;
 
 pub(super) use state::{Draw, NetState, Out};
 
@@ -40,8 +47,7 @@ use std::time::Duration;
 /// How the network behaves; chainable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NetModel {
-    latency: Duration,
-    jitter: Duration,
+    link: LinkModel,
     segments: bool,
     buffer: usize,
     backlog: usize,
@@ -50,8 +56,7 @@ pub struct NetModel {
 impl Default for NetModel {
     fn default() -> Self {
         NetModel {
-            latency: Duration::from_micros(100),
-            jitter: Duration::from_millis(1),
+            link: LinkModel::default(),
             segments: true,
             buffer: 64 * 1024,
             backlog: 128,
@@ -60,11 +65,18 @@ impl Default for NetModel {
 }
 
 impl NetModel {
-    /// One-way delay of every segment, from `latency` to `latency + jitter`.
+    /// One-way delay of every segment and datagram, from `latency` to `latency + jitter`,
+    /// on links that have no model of their own.
     #[must_use]
     pub fn latency(mut self, latency: Duration, jitter: Duration) -> Self {
-        self.latency = latency;
-        self.jitter = jitter;
+        self.link = self.link.latency(latency, jitter);
+        self
+    }
+
+    /// Links that have no model of their own: see [`VirtualNet::link`].
+    #[must_use]
+    pub fn link(mut self, model: LinkModel) -> Self {
+        self.link = model;
         self
     }
 
@@ -75,7 +87,8 @@ impl NetModel {
         self
     }
 
-    /// Bytes that may be under way or unread per direction, at least one; 64 KiB by default.
+    /// Bytes that may be under way or unread per direction of a connection, and
+    /// unread per datagram socket, at least one; 64 KiB by default.
     #[must_use]
     pub fn buffer(mut self, bytes: usize) -> Self {
         self.buffer = bytes.max(1);
@@ -120,8 +133,14 @@ impl VirtualNet {
         VirtualNet { core }
     }
 
+    /// What is sent from now on between two hosts travels by this model.
+    pub fn link(&self, a: impl Into<IpAddr>, b: impl Into<IpAddr>, model: LinkModel) {
+        let (a, b) = (a.into(), b.into());
+        self.core.net(|net, _, _| net.set_link(a, b, model));
+    }
+
     /// Lets nothing through between two hosts: segments are held until
-    /// [`VirtualNet::heal`], and connecting times out.
+    /// [`VirtualNet::heal`], datagrams are lost, and connecting times out.
     pub fn partition(&self, a: impl Into<IpAddr>, b: impl Into<IpAddr>) {
         let (a, b) = (a.into(), b.into());
         self.core.net(|net, _, _| net.partition(a, b));
@@ -167,6 +186,14 @@ impl world::Net for VirtualNet {
             core: self.core.clone(),
             conn,
             side: Side::Client,
+        }))
+    }
+
+    fn udp_bind(&self, addr: SocketAddr) -> io::Result<Arc<dyn world::Datagrams>> {
+        let addr = self.core.net(|net, _, _| net.udp_bind(addr))?;
+        Ok(Arc::new(Datagrams {
+            core: self.core.clone(),
+            addr,
         }))
     }
 
@@ -258,5 +285,54 @@ impl Drop for Stream {
     fn drop(&mut self) {
         self.core
             .net(|net, draw, out| net.close(self.conn, self.side, draw, out));
+    }
+}
+
+/// A datagram socket.
+struct Datagrams {
+    core: Arc<Core>,
+    addr: SocketAddr,
+}
+
+impl world::Datagrams for Datagrams {
+    fn connect(&self, peer: SocketAddr) -> io::Result<()> {
+        self.core.net(|net, _, _| net.udp_connect(self.addr, peer))
+    }
+
+    /// Never waits: what does not fit on its way is lost there.
+    fn poll_send(
+        &self,
+        _: &mut Context<'_>,
+        buf: &[u8],
+        to: Option<SocketAddr>,
+    ) -> Poll<io::Result<usize>> {
+        Poll::Ready(
+            self.core
+                .net(|net, draw, out| net.udp_send(self.addr, buf, to, draw, out)),
+        )
+    }
+
+    fn poll_recv(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<(usize, SocketAddr)>> {
+        self.core
+            .net_poll(cx, |net, _, out| net.udp_recv(self.addr, buf, out))
+            .map(Ok)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.addr)
+    }
+
+    fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.core.net(|net, _, _| net.udp_peer(self.addr))
+    }
+}
+
+impl Drop for Datagrams {
+    fn drop(&mut self) {
+        self.core.net(|net, _, out| net.udp_close(self.addr, out));
     }
 }

@@ -15,11 +15,15 @@
 //! was dropped). Closing with unread bytes, or receiving bytes when closed,
 //! resets the other end, as real sockets do.
 
-use super::{ConnId, Connection, NetModel, VirtualNet};
+mod datagrams;
+mod links;
+
+use super::{ConnId, Connection, LinkModel, NetModel, VirtualNet};
 use crate::lab::pick::Strategy;
 use crate::types::event::Event;
 use crate::types::time::Time;
 use bytes::{Buf, Bytes};
+use datagrams::{Bound, Datagram};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
@@ -87,6 +91,9 @@ enum What {
     Reset = 9,
     Held = 10,
     Accepted = 11,
+    DatagramSent = 12,
+    DatagramArrived = 13,
+    DatagramLost = 14,
 }
 
 /// Which end of a connection.
@@ -110,6 +117,7 @@ pub(in crate::lab) struct NetState {
     model: NetModel,
     listeners: BTreeMap<SocketAddr, Listening>,
     conns: BTreeMap<u64, Conn>,
+    datagrams: BTreeMap<SocketAddr, Bound>,
     /// What happens when, in order of time and then of cause.
     agenda: BTreeMap<(Time, u64), Tick>,
     sequence: u64,
@@ -118,6 +126,10 @@ pub(in crate::lab) struct NetState {
     /// Addresses from which clients are connected.
     clients: BTreeSet<SocketAddr>,
     cuts: BTreeSet<(IpAddr, IpAddr)>,
+    /// Links with a model of their own.
+    links: BTreeMap<(IpAddr, IpAddr), LinkModel>,
+    /// Until when a direction of a link with a bandwidth is taken.
+    busy: BTreeMap<(IpAddr, IpAddr), Time>,
     hosts: BTreeMap<String, Vec<IpAddr>>,
 }
 
@@ -181,6 +193,8 @@ enum Tick {
     Repeat { conn: u64, attempt: u32 },
     /// The front of the flight towards `to` arrives.
     Arrival { conn: u64, to: Side },
+    /// A datagram arrives, if nothing comes between.
+    Datagram(Datagram),
 }
 
 impl Conn {
@@ -237,12 +251,15 @@ impl NetState {
             model,
             listeners: BTreeMap::new(),
             conns: BTreeMap::new(),
+            datagrams: BTreeMap::new(),
             agenda: BTreeMap::new(),
             sequence: 0,
             next_conn: 0,
             next_port: *PORTS.start(),
             clients: BTreeSet::new(),
             cuts: BTreeSet::new(),
+            links: BTreeMap::new(),
+            busy: BTreeMap::new(),
             hosts: BTreeMap::new(),
         }
     }
@@ -268,7 +285,7 @@ impl NetState {
             }
         }
         for (conn, to) in arrivals {
-            self.schedule_arrival(conn, to, draw);
+            self.schedule_arrival(conn, to, 0, draw);
         }
     }
 
@@ -597,6 +614,7 @@ impl NetState {
             } => self.on_request(conn, attempt, sent, draw, out),
             Tick::Repeat { conn, attempt } => self.on_repeat(conn, attempt, draw, out),
             Tick::Arrival { conn, to } => self.on_arrival(conn, to, draw, out),
+            Tick::Datagram(datagram) => self.on_datagram(datagram, out),
         }
         true
     }
@@ -613,6 +631,8 @@ impl NetState {
                 .values_mut()
                 .filter_map(|l| l.acceptor.take()),
         );
+        let bound = self.datagrams.values_mut();
+        wakers.extend(bound.filter_map(|b| b.reader.take()));
         wakers
     }
 
@@ -733,10 +753,11 @@ impl NetState {
     }
 
     fn request(&mut self, id: u64, attempt: u32, draw: &mut Draw<'_>) {
-        if !self.conns.contains_key(&id) {
+        let Some(conn) = self.conns.get(&id) else {
             return;
-        }
-        let due = draw.now + self.delay(draw);
+        };
+        let [from, to] = conn.addrs;
+        let due = self.due(from.ip(), to.ip(), 0, draw);
         self.schedule(
             due,
             Tick::Request {
@@ -757,12 +778,15 @@ impl NetState {
             end.load -= segment.len();
             return;
         }
+        let bytes = segment.len();
         end.flight.push_back(segment);
-        self.schedule_arrival(id, to, draw);
+        self.schedule_arrival(id, to, bytes, draw);
     }
 
-    fn schedule_arrival(&mut self, id: u64, to: Side, draw: &mut Draw<'_>) {
-        let due = draw.now + self.delay(draw);
+    fn schedule_arrival(&mut self, id: u64, to: Side, bytes: usize, draw: &mut Draw<'_>) {
+        let addrs = self.conn(id).addrs;
+        let ip = |side: Side| addrs[side as usize].ip();
+        let due = self.due(ip(to.other()), ip(to), bytes, draw);
         let end = self.conn(id).end(to);
         end.last_due = due.max(end.last_due);
         let due = end.last_due;
@@ -772,13 +796,6 @@ impl NetState {
     fn schedule(&mut self, due: Time, tick: Tick) {
         self.agenda.insert((due, self.sequence), tick);
         self.sequence += 1;
-    }
-
-    fn delay(&self, draw: &mut Draw<'_>) -> Duration {
-        if self.model.jitter.is_zero() {
-            return self.model.latency;
-        }
-        self.model.latency + self.model.jitter * draw.number(JITTER_STEPS) / (JITTER_STEPS - 1)
     }
 
     fn forget(&mut self, id: u64, side: Side, out: &mut Out) {
@@ -804,12 +821,7 @@ impl NetState {
     }
 
     fn is_taken(&self, addr: SocketAddr) -> bool {
-        self.listeners.keys().any(|l| {
-            let same_family = l.is_ipv4() == addr.is_ipv4();
-            let overlap =
-                l.ip() == addr.ip() || l.ip().is_unspecified() || addr.ip().is_unspecified();
-            l.port() == addr.port() && same_family && overlap
-        })
+        overlaps(self.listeners.keys(), addr)
     }
 
     fn free_port(&mut self, host: IpAddr) -> io::Result<u16> {
@@ -832,4 +844,13 @@ impl NetState {
 /// The pair of hosts, in one order.
 fn link(a: IpAddr, b: IpAddr) -> (IpAddr, IpAddr) {
     (a.min(b), a.max(b))
+}
+
+/// Whether a socket at one of the `taken` addresses would get what is meant for `addr`.
+fn overlaps<'a>(mut taken: impl Iterator<Item = &'a SocketAddr>, addr: SocketAddr) -> bool {
+    taken.any(|t| {
+        let same_family = t.is_ipv4() == addr.is_ipv4();
+        let overlap = t.ip() == addr.ip() || t.ip().is_unspecified() || addr.ip().is_unspecified();
+        t.port() == addr.port() && same_family && overlap
+    })
 }
