@@ -150,7 +150,7 @@ impl Results {
         if self.outcomes.iter().any(|o| o.row.full) {
             let _ = write!(
                 out,
-                "; of {LARGE_ROUNDS} rounds for rows of a million tasks or 10,000 connections"
+                "; of {LARGE_ROUNDS} rounds for rows of a million tasks or 1,000 connections and more"
             );
         }
         out.push('\n');

@@ -1,7 +1,7 @@
 //! How long things take while other tasks keep the workers busy.
 
 use super::{Run, inside};
-use crate::engine::{Engine, Wait};
+use crate::engine::Engine;
 use crate::measure::{Lap, Stopwatch};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,6 @@ pub(super) fn runs<E: Engine>(engine: &'static E) -> Vec<(&'static str, Run)> {
     let rows = [
         ("ping-yields", Storm::Yields, Probe::Ping),
         ("ping-hogs", Storm::Hogs, Probe::Ping),
-        ("ping-cancels", Storm::Cancels, Probe::Ping),
         ("sleep-yields", Storm::Yields, Probe::Sleep),
     ];
     let runs = rows.map(|(row, storm, probe)| {
@@ -39,8 +38,6 @@ enum Storm {
     Yields,
     /// Compute.
     Hogs,
-    /// Start tasks and cancel them.
-    Cancels,
 }
 
 /// What is timed.
@@ -54,15 +51,12 @@ enum Probe {
 
 /// How long a hog computes between two yields.
 const HOGS_FOR: Duration = Duration::from_micros(50);
-/// Tasks that are started and cancelled together.
-const CROWD: u32 = 1_000;
 
 impl Storm {
     fn tasks(self) -> u32 {
         match self {
             Storm::Yields => 64,
             Storm::Hogs => 4,
-            Storm::Cancels => 2,
         }
     }
 
@@ -75,7 +69,6 @@ impl Storm {
                     match self {
                         Storm::Yields => {}
                         Storm::Hogs => compute(),
-                        Storm::Cancels => E::crowd(&cx, CROWD, Wait::Pending, || {}).await,
                     }
                     E::yield_now(&cx).await;
                 }

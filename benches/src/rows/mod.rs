@@ -278,11 +278,6 @@ pub const ROWS: &[Row] = &[
         "the same while 4 tasks compute for 50 us between yields",
     ),
     fairness(
-        "ping-cancels",
-        500,
-        "the same while 2 tasks start and cancel 1,000 waiting tasks each, again and again",
-    ),
-    fairness(
         "sleep-yields",
         100,
         "sleep(1 ms), how much later it wakes while 64 tasks yield",
@@ -299,7 +294,7 @@ pub const ROWS: &[Row] = &[
         40_000,
         "the same, client and server on one core",
     ),
-    echo("echo-1k", 20_000, "echo 64 bytes, 1,000 connections"),
+    echo("echo-1k", 20_000, "echo 64 bytes, 1,000 connections").only_full(),
     echo("echo-10k", 50_000, "echo 64 bytes, 10,000 connections").only_full(),
     ours("region", 20_000, "open a region and close it"),
     ours(
