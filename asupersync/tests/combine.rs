@@ -2,8 +2,9 @@
 
 use asupersync::channel::mpsc;
 use asupersync::combine::{
-    Arm, ArmsError, Backoff, CircuitBreaker, CircuitConfig, CircuitError, CircuitState, MapError,
-    RetryError, first_ok, hedge, join_all, map_reduce, quorum, retry, retry_if,
+    Arm, ArmsError, Backoff, Bulkhead, BulkheadError, CircuitBreaker, CircuitConfig, CircuitError,
+    CircuitState, MapError, RateLimit, RetryError, first_ok, hedge, join_all, map_reduce, quorum,
+    retry, retry_if,
 };
 use asupersync::lab::{Inject, Injector};
 use asupersync::{
@@ -603,6 +604,101 @@ fn a_cancelled_call_says_nothing_about_the_circuit() {
             .await;
         assert!(matches!(end, Err(CircuitError::Region(_))), "{end:?}");
         assert!(matches!(breaker.state(), CircuitState::Open { .. }));
+    });
+}
+
+#[test]
+fn a_bulkhead_lets_so_many_run_and_so_many_wait() {
+    in_lab(async |cx: Scope| {
+        let bulkhead = Arc::new(Bulkhead::new(2, 1));
+        let most = Arc::new(AtomicU32::new(0));
+        let start = cx.now();
+        let mut calls = Vec::new();
+        for _ in 0..4 {
+            let (bulkhead, most) = (bulkhead.clone(), most.clone());
+            calls.push(cx.spawn(async move |cx: Cx| {
+                let body = async |s: Scope| {
+                    most.fetch_max(bulkhead.running() as u32, Ordering::Relaxed);
+                    s.sleep(secs(1)).await
+                };
+                bulkhead.run(&cx, body).await.map(|slept| slept.unwrap())
+            }));
+        }
+        let mut refused = 0;
+        for call in calls {
+            match call.await.into_result().unwrap() {
+                Ok(()) => {}
+                Err(BulkheadError::Full {
+                    running: 2,
+                    waiting: 1,
+                }) => refused += 1,
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert_eq!((refused, most.load(Ordering::Relaxed)), (1, 2));
+        assert_eq!(cx.now().since(start), secs(2));
+        assert_eq!((bulkhead.running(), bulkhead.in_line()), (0, 0));
+    });
+}
+
+#[test]
+fn a_cancelled_wait_gives_its_place_to_the_next() {
+    in_lab(async |cx: Scope| {
+        let bulkhead = Arc::new(Bulkhead::new(1, 1));
+        let limit = Arc::new(RateLimit::new(1.try_into().unwrap(), secs(10)));
+        limit.acquire(&cx).await.unwrap();
+        let (b, l) = (bulkhead.clone(), limit.clone());
+        let holder = cx.spawn(async move |cx: Cx| {
+            b.run(&cx, async |s: Scope| s.sleep(secs(5)).await)
+                .await
+                .is_ok()
+        });
+        let waiter = cx.spawn(async move |cx: Cx| l.acquire(&cx).await);
+        cx.sleep(secs(1)).await.unwrap();
+        let b = bulkhead.clone();
+        let queued = cx.spawn(async move |cx: Cx| b.run(&cx, async |_s: Scope| ()).await);
+        cx.sleep(secs(1)).await.unwrap();
+        assert_eq!(bulkhead.in_line(), 1);
+        queued.cancel(CancelKind::User);
+        waiter.cancel(CancelKind::User);
+        let cancelled = queued.await.into_result().unwrap();
+        assert!(matches!(cancelled, Err(BulkheadError::Cancelled(_))));
+        assert!(waiter.await.into_result().unwrap().is_err());
+        assert_eq!(bulkhead.in_line(), 0);
+        // The turn that the waiter did not take is there when it was due.
+        assert!(limit.try_acquire(&cx).is_err());
+        limit.acquire(&cx).await.unwrap();
+        assert_eq!(cx.now().as_nanos(), 10_000_000_000);
+        assert!(holder.await.into_result().unwrap());
+    });
+}
+
+#[test]
+fn a_rate_limit_is_fair() {
+    in_lab(async |cx: Scope| {
+        let limit = Arc::new(RateLimit::new(2.try_into().unwrap(), secs(2)));
+        let (tx, mut rx) = mpsc::channel(8);
+        for n in 0..6u64 {
+            let (limit, tx) = (limit.clone(), tx.clone());
+            cx.spawn(async move |cx: Cx| {
+                cx.sleep(Duration::from_millis(n)).await.unwrap();
+                limit.acquire(&cx).await.unwrap();
+                tx.send(&cx, (n, cx.now())).await.unwrap();
+            });
+        }
+        drop(tx);
+        let mut turns = Vec::new();
+        while let Ok(turn) = rx.recv(&cx).await {
+            turns.push(turn);
+        }
+        let order: Vec<_> = turns.iter().map(|(n, _)| *n).collect();
+        assert_eq!(order, [0, 1, 2, 3, 4, 5]);
+        // Two at once, then one each second from the first on.
+        let seconds: Vec<_> = turns
+            .iter()
+            .map(|(_, at)| at.as_nanos() / 1_000_000_000)
+            .collect();
+        assert_eq!(seconds, [0, 0, 1, 2, 3, 4]);
     });
 }
 

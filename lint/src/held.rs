@@ -114,11 +114,11 @@ pub(crate) fn held(file: &SourceFile, name: &str, consumers: &[&str], rest: &[St
     }
 }
 
-/// Taking a second lock while one is held is a decision about order, not an oversight.
+/// Taking a second lock or permit while one is held is a decision about order, not an oversight.
 fn is_lock(expr: &Expr) -> bool {
     called_name(bare(expr)).is_some_and(|name| {
         let base = name.strip_suffix("_owned").unwrap_or(&name);
-        matches!(base, "lock" | "read" | "write")
+        matches!(base, "lock" | "read" | "write" | "acquire" | "reserve")
     })
 }
 

@@ -4,6 +4,8 @@ use crate::rules::Verdict;
 use crate::shape::last_segment;
 use asupersync_source::load::SourceFile;
 use asupersync_source::macros::Select;
+use asupersync_source::resolve::FnDef;
+use asupersync_source::types::Ty;
 use asupersync_source::walk::{Cursor, Node};
 use std::ops::Range;
 use syn::{Block, Expr, Local, Signature, Stmt};
@@ -55,6 +57,17 @@ impl<'p> Point<'_, '_, 'p> {
     pub(crate) fn is_async(&self) -> bool {
         is_async(self.cursor)
     }
+}
+
+/// The definition of a function whose signature stands at a point; none for one nested in another, or where two have the same path.
+pub(crate) fn definition<'i, 'p>(
+    cursor: &Cursor<'i, 'p>,
+    sig: &Signature,
+) -> Option<&'i FnDef<'p>> {
+    let owner = cursor.self_ty().and_then(Ty::path);
+    let path = format!("{}::{}", owner.unwrap_or(cursor.module()), sig.ident);
+    let found = cursor.index().function(&path)?;
+    std::ptr::eq(found.sig, sig).then_some(found)
 }
 
 /// Whether the code around a point is polled. A closure that is not async is not.

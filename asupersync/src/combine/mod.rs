@@ -13,12 +13,15 @@
 //! | [`hedge()`](hedge) | bodies of tasks, one after the other | with the first success | the same |
 //! | [`map_reduce()`](map_reduce) | one task per item, a bounded number at a time | when all have, or one fails | the same |
 //! | [`CircuitBreaker`] | one body | when it has, or at once while it is known to fail | nothing is left |
+//! | [`Bulkhead`] | one body | when it has, or at once while too many run and wait | nothing is left |
+//! | [`RateLimit`] | none | when it is the caller's turn | - |
 //! | [`retry()`](retry) | one body, again and again | with a success, or no attempt left | attempts never overlap |
 //!
 //! What runs in place may borrow, and never outlives the enclosing expression.
 //! In all but `select!` nothing is dropped half-way: when they return, whatever
 //! they started has ended, which a lab run checks by its oracle `race drain`.
 
+pub mod bulkhead;
 pub mod circuit_breaker;
 pub mod heat;
 pub mod hedge;
@@ -27,11 +30,13 @@ pub mod join_all;
 pub mod map_reduce;
 pub mod quorum;
 pub mod race;
+pub mod rate_limit;
 pub mod retry;
 pub mod select;
 pub mod try_join;
 
 pub use crate::cx::DropSafe;
+pub use bulkhead::{Bulkhead, BulkheadError};
 pub use circuit_breaker::{
     CircuitBreaker, CircuitConfig, CircuitError, CircuitState, CircuitStatistics,
 };
@@ -41,5 +46,6 @@ pub use join_all::{JoinAll, join_all};
 pub use map_reduce::{MapError, map_reduce};
 pub use quorum::{Success, first_ok, quorum};
 pub use race::{Arm, Winner};
+pub use rate_limit::RateLimit;
 pub use retry::{Backoff, RetryError, retry, retry_if};
 pub use select::{DropOk, drop_ok};

@@ -6,6 +6,7 @@ use super::state;
 use super::task::TaskRef;
 use crate::kernel::drain::{self, Look};
 use crate::types::event::Event;
+use crate::types::outcome::Severity;
 use crate::types::report::{
     Abandoned, Doing, DrainLabel, DrainStats, Failure, LeakRecord, MAX_FAILURES, RegionReport,
     Stuck,
@@ -64,6 +65,11 @@ impl RegionCell {
         let mut ledger = lock(&self.ledger);
         let drain = stats(&ledger, now, label);
         let record = &mut ledger.record;
+        for f in &mut record.failures {
+            if let (Severity::Cancelled, Some(reason)) = (f.severity, &f.reason) {
+                f.message = reason.to_string();
+            }
+        }
         let primary = record.primary().cloned();
         let mut report = RegionReport {
             region: self.id,
@@ -100,7 +106,7 @@ impl RegionCell {
             left = 0;
         }
         let now = Look { at, left };
-        let due = ledger.child_limits.meet(ledger.body_limits).deadline;
+        let due = ledger.asked.limits.meet(ledger.body_limits).deadline;
         let [older, newer] = ledger.looked;
         let old = newer.is_none_or(|l| at.since(l.at) >= patience);
         let label = drain::label(
@@ -175,7 +181,7 @@ impl RegionCell {
 
 /// A live task, as a report names it.
 pub(crate) fn stuck_task(task: &TaskRef, now: Time) -> Stuck {
-    let seen = task.peek_control(|c| (c.name.clone(), c.record.note, c.record.requested));
+    let seen = task.peek_control(|c| (c.name.clone(), c.record.note, c.record.asked.since));
     let (name, last_checkpoint, requested) = seen.unwrap_or_default();
     let requested = requested.or_else(|| lock(&task.region().ledger).record.requested);
     let bits = task.state();

@@ -7,8 +7,8 @@
 
 use super::account::stuck_task;
 use super::lock;
-use super::region::{Child, RegionCell, signal};
-use super::state;
+use super::region::{Child, Ledger, RegionCell, signal};
+use super::state::{self, Asked, Wake};
 use super::task::TaskRef;
 use crate::kernel::region::{RegionState, Sweep};
 use crate::kernel::task::{CleanupLimits, Requested};
@@ -30,8 +30,12 @@ pub(crate) const FINALIZER_POLLS: u32 = 50_000;
 pub(crate) const REMIND: Duration = Duration::from_secs(10);
 
 enum Target {
-    /// Children of one region.
-    Tasks(Vec<TaskRef>),
+    /// Children of one region, asked together. `anew`: the request says more
+    /// than the one before.
+    Tasks {
+        tasks: Vec<TaskRef>,
+        anew: bool,
+    },
     Region(Arc<RegionCell>),
 }
 
@@ -79,11 +83,9 @@ pub(crate) fn end_region(region: &Arc<RegionCell>) {
     let reason = Arc::new(stamp(CancelReason::new(CancelKind::RegionEnd), now, region));
     let limits = CleanupLimits::starting(now, region.cleanup.limits(reason.kind.rank()));
     let mut queue = VecDeque::new();
-    {
-        let mut ledger = lock(&region.ledger);
-        ledger.child_limits = ledger.child_limits.meet(limits);
-        enqueue_children(&ledger.children, &reason, limits, &mut queue);
-    }
+    let mut ledger = lock(&region.ledger);
+    sweep(region, &mut ledger, &reason, now, limits, &mut queue);
+    drop(ledger);
     arm_region(region);
     cascade(&region.tree.world, queue);
 }
@@ -104,18 +106,36 @@ fn cascade(world: &Arc<dyn World>, mut queue: VecDeque<Order>) {
     }) = queue.pop_front()
     {
         match target {
-            Target::Tasks(tasks) => {
+            Target::Tasks { tasks, anew } => {
                 let mut tasks = tasks.into_iter();
                 while tasks.len() > 0 {
                     let (now, mut ready) = (world.now(), Chain::new());
                     for task in tasks.by_ref().take(ASKED_AT_ONCE) {
-                        ask_task(task, &reason, now, inherited, false, &mut queue, &mut ready);
+                        match state::ask(&task.head().header.state, anew) {
+                            Asked::Noted(wake) => note(task, &reason, wake, &mut ready),
+                            Asked::Nothing => {}
+                            Asked::Recorded => {
+                                let (queue, ready) = (&mut queue, &mut ready);
+                                ask_task(task, &reason, now, inherited, false, queue, ready);
+                            }
+                        }
                     }
                     world.enqueue_all(ready, Hint::Woken);
                 }
             }
             Target::Region(region) => ask_region(&region, reason, inherited, &mut queue),
         }
+    }
+}
+
+/// A task that keeps no record was asked with its siblings.
+fn note(task: TaskRef, reason: &CancelReason, wake: Wake, ready: &mut Chain) {
+    task.emit(|| Event::CancelRequested {
+        task: task.id(),
+        kind: reason.kind,
+    });
+    if wake == Wake::Enqueue {
+        ready.push(task.scheduled());
     }
 }
 
@@ -146,7 +166,7 @@ fn ask_task(
             // Taken out, not cloned: cloning is a callback. Who still waits registers again.
             wakers = c.cancel_wakers.drain();
         }
-        (requested, c.record.limits)
+        (requested, c.record.asked.limits)
     });
     if matches!(requested, Requested::Absorbed | Requested::TooLate) {
         return;
@@ -191,11 +211,8 @@ fn ask_region(
         let next = ledger.record.cancel(reason.clone(), now);
         if next.sweep == Sweep::Cancel {
             ledger.body_limits = ledger.body_limits.meet(own);
-            ledger.child_limits = ledger.child_limits.meet(children);
             region.signals.fetch_or(signal::CANCEL, Ordering::AcqRel);
-            // What bound it before binds what is below it too.
-            let children = ledger.child_limits;
-            enqueue_children(&ledger.children, &follows, children, queue);
+            sweep(region, &mut ledger, &follows, now, children, queue);
         }
         next
     };
@@ -212,20 +229,33 @@ fn ask_region(
     region.notify(next.notify_driver);
 }
 
-fn enqueue_children(
-    children: &crate::types::slots::Slots<Child>,
+/// Notes what all children are asked, for those that keep no record of their
+/// own, and lists them; the ledger is locked by the caller.
+fn sweep(
+    region: &RegionCell,
+    ledger: &mut Ledger,
     reason: &Arc<CancelReason>,
+    now: Time,
     limits: CleanupLimits,
     queue: &mut VecDeque<Order>,
 ) {
+    let anew = ledger.asked.ask(reason.clone(), now, limits) != Requested::Absorbed;
+    region
+        .asked_rank
+        .fetch_max(reason.kind.rank(), Ordering::Relaxed);
+    region
+        .asked_polls
+        .store(ledger.asked.limits.polls, Ordering::Relaxed);
+    // What bound it before binds what is below it too.
+    let inherited = ledger.asked.limits;
     let order = |target| Order {
         target,
         reason: reason.clone(),
-        inherited: limits,
+        inherited,
     };
-    let tasks: Vec<TaskRef> = children.iter().filter_map(Child::task).collect();
-    queue.push_back(order(Target::Tasks(tasks)));
-    for child in children.iter() {
+    let tasks = ledger.children.iter().filter_map(Child::task).collect();
+    queue.push_back(order(Target::Tasks { tasks, anew }));
+    for child in ledger.children.iter() {
         if let Child::Region(region) = child
             && !region.shielded
         {
@@ -254,7 +284,9 @@ pub(crate) fn bind_shielded(region: &Arc<RegionCell>, limits: CleanupLimits) {
     {
         let mut ledger = lock(&region.ledger);
         ledger.body_limits = ledger.body_limits.meet(limits);
-        ledger.child_limits = ledger.child_limits.meet(limits);
+        ledger.asked.limits = ledger.asked.limits.meet(limits);
+        let polls = ledger.asked.limits.polls;
+        region.asked_polls.store(polls, Ordering::Relaxed);
     }
     arm_region(region);
 }
@@ -283,8 +315,8 @@ pub(crate) fn arm_finalizing(task: &TaskRef) {
     let now = task.region().tree.world.now();
     let due = task.with_control(|c| {
         let own = CleanupLimits::starting(now, (FINALIZER_BUDGET, FINALIZER_POLLS));
-        c.record.limits = c.record.limits.meet(own);
-        c.record.limits.deadline
+        c.record.asked.limits = c.record.asked.limits.meet(own);
+        c.record.asked.limits.deadline
     });
     arm_task(task, due);
 }
@@ -298,9 +330,9 @@ pub(crate) fn task_alarm(task: &TaskRef) {
     // The key of the timer that rang stays where it is: it may have been
     // replaced already, and a stale key is recognised.
     let (deadline, cleanup) = task.with_control(|c| {
-        let asked = c.record.reason.is_some();
+        let asked = c.record.asked.reason.is_some();
         let past = c.deadline.is_some_and(|at| now >= at) && !asked;
-        (past, now >= c.record.limits.deadline)
+        (past, now >= c.record.asked.limits.deadline)
     });
     if cleanup {
         let dropped = task.region().escalates() && !task.is_pinned();
@@ -332,7 +364,7 @@ pub(crate) fn arm_region(region: &Arc<RegionCell>) {
             .deadline
             .filter(|at| open && Some(*at) != ledger.inherited_deadline);
         let mut due = deadline.unwrap_or(Time::MAX);
-        for limits in [ledger.child_limits, ledger.body_limits] {
+        for limits in [ledger.asked.limits, ledger.body_limits] {
             if limits.deadline > ledger.escalated_until {
                 due = due.min(limits.deadline);
             }
@@ -367,7 +399,7 @@ pub(crate) fn region_alarm(region: &Arc<RegionCell>) {
         let before = std::mem::replace(&mut ledger.escalated_until, now);
         let spent =
             |limits: CleanupLimits| (now >= limits.deadline).then_some(limits.deadline > before);
-        let (children, body) = (spent(ledger.child_limits), spent(ledger.body_limits));
+        let (children, body) = (spent(ledger.asked.limits), spent(ledger.body_limits));
         if children.is_some() {
             overdue.extend(ledger.children.iter().filter_map(Child::task));
         }

@@ -287,7 +287,10 @@ impl Rest {
                 if region.parent.is_none() {
                     // The root task completes after its region, so what its body
                     // promised and forgot has to be found here.
-                    obligation::settle_leaks(&self.runner);
+                    if let Some(panic) = obligation::settle_leaks(&self.runner) {
+                        let message = panic.message().to_owned();
+                        region.add_failure(failure(region, Severity::Panicked, message));
+                    }
                 }
                 let report = region.report();
                 region.leave();

@@ -16,6 +16,7 @@
 //! | [`obligation`] | the promises a task holds |
 //! | [`link`] | links: the bad end of one task reaches another |
 //! | [`meter`] | cost quotas: what tasks and regions may charge |
+//! | [`ids`] | ids of tasks and regions, used again |
 //! | [`lending`] | urgency borrowed from who waits |
 //! | [`panics`] | containing panics, and where they happened |
 //! | [`probe`] | recognising cancellation inside error types |
@@ -30,6 +31,7 @@ pub(crate) mod cancel;
 pub(crate) mod cell;
 pub(crate) mod drive;
 pub mod handle;
+pub(crate) mod ids;
 pub(crate) mod join;
 pub(crate) mod lending;
 pub mod link;

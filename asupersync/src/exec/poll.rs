@@ -113,7 +113,10 @@ where
             Verdict::Skip(reason) => end_by_drop(stage, reason),
             Verdict::Escalate(reason) => {
                 abandon(&task, &reason);
-                end_by_drop(stage, reason)
+                let outcome = end_by_drop(stage, reason);
+                // What finalizers promise is theirs again.
+                obligation::escalated(&task, false);
+                outcome
             }
         };
         // SAFETY: the stage is still ours; `Gone` or a finished future is replaced.
@@ -205,13 +208,27 @@ fn judge(task: &TaskRef, bits: usize) -> Verdict {
     // poll; only the drain and the root, whose body is elsewhere, always begin.
     let begins = bits & state::DRIVER != 0 || task.is_root();
     let first = bits & state::STARTED == 0;
+    let passing = state::CANCEL | state::CONTROL | state::ESCALATE;
+    if bits & passing == state::CANCEL && task.is_asked_in_passing() {
+        if first && !begins {
+            let why = task.reason();
+            return Verdict::Skip(why.expect("a region that asked its children knows why"));
+        }
+        let head = task.head();
+        let polled = head.cleanup_polls.load(Ordering::Relaxed);
+        if polled < u8::MAX && u32::from(polled) < task.region().asked_polls.load(Ordering::Relaxed)
+        {
+            head.cleanup_polls.store(polled + 1, Ordering::Relaxed);
+            return Verdict::Poll;
+        }
+    }
     let (verdict, spent) = task.with_control(|c| {
         let spent = c.record.polled();
         if first && c.record.phase == TaskPhase::Created {
             c.record.phase = TaskPhase::Running;
         }
         let overdue = bits & state::ESCALATE != 0 || spent.is_err();
-        let verdict = match &c.record.reason {
+        let verdict = match &c.record.asked.reason {
             Some(reason) if first && !begins => Verdict::Skip(reason.clone()),
             Some(reason) if overdue && !pinned && task.region().escalates() => {
                 Verdict::Escalate(reason.clone())
@@ -233,15 +250,16 @@ fn abandon(task: &TaskRef, reason: &CancelReason) {
     let region = task.region();
     let now = region.tree.world.now();
     let held = obligation::held(task);
+    obligation::escalated(task, true);
     let abandoned = task.with_control(|c| {
-        let requested = c.record.requested.unwrap_or(reason.at);
+        let requested = c.record.asked.since.unwrap_or(reason.at);
         Abandoned {
             task: Some(task.id()),
             name: c.name.clone(),
             region: region.id,
             last_checkpoint: c.record.note,
             after: now.since(requested),
-            overdue: now.since(c.record.limits.deadline),
+            overdue: now.since(c.record.asked.limits.deadline),
             seen: c.record.seen,
             held,
         }
@@ -294,7 +312,7 @@ fn finalize(task: &TaskRef) -> Poll<()> {
             Ok(Poll::Ready(())) => {}
             Ok(Poll::Pending) => {
                 let spent = task.with_control(|c| {
-                    let polls = &mut c.record.limits.polls;
+                    let polls = &mut c.record.asked.limits.polls;
                     *polls = polls.saturating_sub(1);
                     *polls == 0
                 });
@@ -304,6 +322,9 @@ fn finalize(task: &TaskRef) -> Poll<()> {
                     return Poll::Pending;
                 }
                 abandon(task, &CancelReason::new(CancelKind::Timeout));
+                drop_finalizer(task, f);
+                obligation::escalated(task, false);
+                continue;
             }
             Err(panic) => report_panic(task, &panic),
         }
@@ -332,17 +353,26 @@ where
     Fut: Future,
     C: Settle<Fut::Output>,
 {
+    // SAFETY: as the caller promises.
+    let panicked = matches!(unsafe { &*stage }, Stage::Done(Outcome::Panicked(_)));
+    if let Some(panic) = obligation::settle_leaks(&task)
+        && !panicked
+    {
+        clear(stage);
+        // SAFETY: as the caller promises.
+        unsafe { *stage = Stage::Done(Outcome::Panicked(panic)) };
+    }
     // SAFETY: as the caller promises; the reference ends before the outcome is published.
     let (severity, mut end) = match unsafe { &*stage } {
         Stage::Done(outcome) => (outcome.severity(), end_of::<Fut::Output, C>(&task, outcome)),
         _ => unreachable!("a task completes with its outcome set"),
     };
-    obligation::settle_leaks(&task);
     let head = task.head();
     if matches!(end, End::Failed(_)) {
         head.ended.store(severity as u8, Ordering::Relaxed);
     }
     let before = state::complete(&head.header.state);
+    obligation::settle_late(&task);
     // Only now: whoever sets an alarm or defers work later sees COMPLETE after
     // that, and takes back what it has put here.
     let left = task.peek_control(|c| {
@@ -393,10 +423,7 @@ where
 
 fn end_of<O, C: Settle<O>>(task: &TaskRef, outcome: &Outcome<C::T, C::E>) -> End {
     let severity = outcome.severity();
-    let seen = || {
-        let reason = task.peek_control(|c| c.record.reason.clone().filter(|_| c.record.seen));
-        reason.flatten().map(|r| CancelReason::clone(&r))
-    };
+    let seen = || task.reason_seen().map(|r| CancelReason::clone(&r));
     let (message, reason) = match outcome {
         Outcome::Ok(_) => return End::Ok,
         Outcome::Cancelled(r) if is_stop(r) => return End::Stopped,
@@ -405,7 +432,8 @@ fn end_of<O, C: Settle<O>>(task: &TaskRef, outcome: &Outcome<C::T, C::E>) -> End
             Ok(message) => (message, seen()),
             Err(panic) => (format!("an error whose text panicked: {panic}"), seen()),
         },
-        Outcome::Cancelled(r) => (r.to_string(), Some(r.clone())),
+        // The reason says it all, to the few of many that a report keeps.
+        Outcome::Cancelled(r) => (String::new(), Some(r.clone())),
         Outcome::Panicked(p) => (p.to_string(), seen()),
     };
     End::Failed(failure_of(task, severity, message, reason))

@@ -4,11 +4,13 @@
 //! arithmetic and moves alone. A region keeps its parent alive, a parent its
 //! children; the cycle ends when the region closes and gives up its seat.
 
+use super::ids::{Ids, Spare};
 use super::meter::{self, Meter};
 use super::task::{Finalizer, TaskRef};
 use super::{cancel, contain, lock};
 use crate::kernel::drain::Look;
 use crate::kernel::region::{End, Next, Refused, RegionRecord, RegionState, Role, Sweep};
+use crate::kernel::request::Request;
 use crate::kernel::task::CleanupLimits;
 use crate::types::budget::Budget;
 use crate::types::cancel::{CancelKind, CancelReason};
@@ -23,8 +25,8 @@ use crate::types::report::{Abandoned, Failure, LeakRecord};
 use crate::types::slots::{Key, Slots};
 use crate::types::time::Time;
 use crate::world::{TimerKey, World};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
@@ -77,8 +79,7 @@ pub(crate) struct Tree {
     pub(crate) world: Arc<dyn World>,
     /// Whether the world records events; asked once.
     pub(crate) records: bool,
-    fresh_tasks: AtomicU32,
-    fresh_regions: AtomicU32,
+    pub(crate) ids: Ids,
     fresh_races: AtomicU64,
     /// Effects that contexts of this run asked for and may not perform.
     pub(crate) denials: Denials,
@@ -90,24 +91,15 @@ impl Tree {
         Arc::new(Tree {
             world,
             records,
-            fresh_tasks: AtomicU32::new(0),
-            fresh_regions: AtomicU32::new(0),
+            ids: Ids::new(),
             fresh_races: AtomicU64::new(0),
             denials: Denials::default(),
         })
     }
 
-    pub(crate) fn fresh_task(&self) -> TaskId {
-        TaskId::new(self.fresh_tasks.fetch_add(1, Ordering::Relaxed), 0)
-    }
-
     /// A number for a race, for the record of a run.
     pub(crate) fn fresh_race(&self) -> u64 {
         self.fresh_races.fetch_add(1, Ordering::Relaxed)
-    }
-
-    pub(crate) fn fresh_region(&self) -> RegionId {
-        RegionId::new(self.fresh_regions.fetch_add(1, Ordering::Relaxed), 0)
     }
 }
 
@@ -159,6 +151,10 @@ pub(crate) struct RegionCell {
     limits: RegionLimits,
     pub(crate) close_timeout: Option<Duration>,
     pub(crate) signals: AtomicU32,
+    /// Rank of what all children were asked together.
+    pub(crate) asked_rank: AtomicU8,
+    /// Polls that what they were asked together leaves to each.
+    pub(crate) asked_polls: AtomicU32,
     pub(crate) ledger: Mutex<Ledger>,
 }
 
@@ -170,16 +166,16 @@ pub(crate) struct Ledger {
     pub(crate) seat: Option<Key>,
     /// The region's place among those its opener awaits.
     pub(crate) opened: Option<Key>,
-    /// Ids whose task has ended, last freed first.
-    free_tasks: Vec<TaskId>,
-    free_regions: Vec<RegionId>,
+    /// Ids that nobody has, last freed first.
+    pub(crate) spare: Spare,
     /// Deferred work, run last in first out.
     pub(crate) finalizers: Vec<Finalizer>,
     /// Who waits for quiescence.
     pub(crate) driver: Option<Waker>,
     pub(crate) alarm: Option<TimerKey>,
     pub(crate) body_limits: CleanupLimits,
-    pub(crate) child_limits: CleanupLimits,
+    /// What all children were asked together.
+    pub(crate) asked: Request,
     /// Escalations due up to here have been carried out.
     pub(crate) escalated_until: Time,
     /// A deadline that an ancestor's alarm already covers.
@@ -220,6 +216,8 @@ impl RegionCell {
             limits: options.limits,
             close_timeout: None,
             signals: AtomicU32::new(0),
+            asked_rank: AtomicU8::new(0),
+            asked_polls: AtomicU32::new(u32::MAX),
             ledger: Mutex::new(Ledger::new(options.limits, None)),
         }
     }
@@ -236,8 +234,7 @@ impl RegionCell {
         options: RegionOptions,
     ) -> Result<Arc<RegionCell>, Refused> {
         let tree = parent.tree.clone();
-        let seen = opener.peek_control(|c| (c.record.is_masked(), c.record.limits));
-        let (masked, mut left) = seen.unwrap_or((false, CleanupLimits::NONE));
+        let (masked, mut left) = opener.cleanup_left();
         let shielded = cleanup_view || masked;
         let inside = || parent.screened && parent.opener().is_some_and(|o| o.id() == opener.id());
         let screened = shielded || inside();
@@ -266,12 +263,11 @@ impl RegionCell {
             Role::Foreground
         };
         let cell = {
-            let mut ledger = lock(&parent.ledger);
-            ledger.record.admit_region(role, shielded)?;
-            let id = ledger
-                .free_regions
-                .pop()
-                .unwrap_or_else(|| tree.fresh_region());
+            let (mut ledger, id) = parent.with_id(Spare::region, Spare::for_regions);
+            if let Err(refused) = ledger.record.admit_region(role, shielded) {
+                ledger.spare.region_unused(id);
+                return Err(refused);
+            }
             let inherited = above
                 .deadline
                 .filter(|at| !shielded && budget.deadline == Some(*at));
@@ -293,6 +289,8 @@ impl RegionCell {
                 limits,
                 close_timeout: options.close_timeout,
                 signals: AtomicU32::new(0),
+                asked_rank: AtomicU8::new(0),
+                asked_polls: AtomicU32::new(u32::MAX),
                 ledger: Mutex::new(Ledger::new(limits, inherited)),
             });
             let seat = ledger.children.insert(Child::Region(cell.clone()));
@@ -309,7 +307,7 @@ impl RegionCell {
         });
         let (key, asked, limits) = opener.with_control(|c| {
             let key = c.opened.insert(cell.clone());
-            (key, c.record.reason.clone(), c.record.limits)
+            (key, c.record.asked.reason.clone(), c.record.asked.limits)
         });
         lock(&cell.ledger).opened = Some(key);
         match asked {
@@ -374,6 +372,11 @@ impl RegionCell {
         lock(&self.ledger).record.reason.clone()
     }
 
+    /// What all children were asked together.
+    pub(crate) fn asked(&self) -> Request {
+        lock(&self.ledger).asked.clone()
+    }
+
     pub(crate) fn escalates(&self) -> bool {
         self.escalation == Escalation::Drop
     }
@@ -384,9 +387,29 @@ impl RegionCell {
         }
     }
 
-    /// Takes a seat for a task; the ledger is locked by the caller.
-    pub(crate) fn free_task_id(ledger: &mut Ledger, tree: &Tree) -> TaskId {
-        ledger.free_tasks.pop().unwrap_or_else(|| tree.fresh_task())
+    /// The ledger, locked, and an id for a new child. It is taken before the
+    /// child is admitted; one that is refused gives it back.
+    fn with_id<I>(
+        &self,
+        next: impl Fn(&mut Spare) -> Option<I>,
+        more: impl FnOnce(&Ids) -> Spare,
+    ) -> (MutexGuard<'_, Ledger>, I) {
+        let mut ledger = lock(&self.ledger);
+        if let Some(id) = next(&mut ledger.spare) {
+            return (ledger, id);
+        }
+        // One lock at a time.
+        drop(ledger);
+        let mut more = more(&self.tree.ids);
+        let id = next(&mut more).expect("the run has an id for everybody");
+        let mut ledger = lock(&self.ledger);
+        ledger.spare.add(more);
+        (ledger, id)
+    }
+
+    /// As [`RegionCell::with_id`], for a task.
+    pub(crate) fn with_task_id(&self) -> (MutexGuard<'_, Ledger>, TaskId) {
+        self.with_id(Spare::task, Spare::for_tasks)
     }
 
     /// A child task has its outcome.
@@ -400,7 +423,7 @@ impl RegionCell {
         };
         let left = |ledger: &mut Ledger| {
             let seat = ledger.children.remove(head.seat);
-            ledger.free_tasks.extend(task.id().successor());
+            ledger.spare.task_left(task.id());
             let next = if blocking {
                 ledger.record.blocking_left(head.role)
             } else {
@@ -471,7 +494,7 @@ impl RegionCell {
         let (next, seat) = {
             let mut ledger = lock(&self.ledger);
             let seat = ledger.children.remove(task.head().seat);
-            ledger.free_tasks.extend(task.id().successor());
+            ledger.spare.task_left(task.id());
             (ledger.record.driver_ended(), seat)
         };
         drop(seat);
@@ -483,7 +506,7 @@ impl RegionCell {
         let (next, seat) = {
             let mut ledger = lock(&self.ledger);
             let seat = ledger.children.remove(seat);
-            ledger.free_regions.extend(child.id.successor());
+            ledger.spare.region_left(child.id);
             (ledger.record.region_ended(child.role), seat)
         };
         drop(seat);
@@ -531,15 +554,17 @@ impl RegionCell {
 
     /// Gives up the region's place in the tree, and its opener.
     pub(crate) fn unlink(self: &Arc<Self>) {
-        let (seat, opened, driver) = {
+        let (seat, opened, driver, spare) = {
             let mut ledger = lock(&self.ledger);
             (
                 ledger.seat.take(),
                 ledger.opened.take(),
                 ledger.driver.take(),
+                std::mem::take(&mut ledger.spare),
             )
         };
         drop(driver);
+        spare.give_back(&self.tree.ids);
         // An opener refers to its region; letting go of it here ends the cycle.
         let opener = lock(&self.opener).take();
         if let (Some(key), Some(opener)) = (opened, opener) {
@@ -589,13 +614,12 @@ impl Ledger {
             children: Slots::new(),
             seat: None,
             opened: None,
-            free_tasks: Vec::new(),
-            free_regions: Vec::new(),
+            spare: Spare::default(),
             finalizers: Vec::new(),
             driver: None,
             alarm: None,
             body_limits: CleanupLimits::NONE,
-            child_limits: CleanupLimits::NONE,
+            asked: Request::NONE,
             escalated_until: Time::ZERO,
             inherited_deadline,
             remind: None,

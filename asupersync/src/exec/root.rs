@@ -6,6 +6,7 @@
 
 use super::cell::Typed;
 use super::drive::{Drive, Reported};
+use super::ids::Spare;
 use super::join::JoinSlot;
 use super::lending::Borrowed;
 use super::probe::Plain;
@@ -26,7 +27,7 @@ use std::cell::UnsafeCell;
 use std::future::Future;
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
@@ -159,7 +160,10 @@ where
     B: Future<Output = T>,
 {
     let tree = Tree::new(world.clone());
-    let ids = (tree.fresh_task(), tree.fresh_region());
+    let none = "the run has an id for everybody";
+    let mut first = Spare::for_tasks(&tree.ids);
+    first.add(Spare::for_regions(&tree.ids));
+    let ids = (first.task().expect(none), first.region().expect(none));
     let stack = Arc::new(Mutex::new(None));
     let task = root_task(tree, ids, options, StackFuture(stack.clone()));
     let region = task.region().clone();
@@ -316,9 +320,10 @@ fn root_task(
         role: Role::Foreground,
         home: Home::default(),
         rank: AtomicU8::new(0),
+        cleanup_polls: AtomicU8::new(0),
         ended: AtomicU8::new(0),
         borrowed: Borrowed::default(),
-        promises: AtomicPtr::new(std::ptr::null_mut()),
+        promises: AtomicU64::new(0),
         join: JoinSlot::default(),
         control: Mutex::new(None),
     };

@@ -5,7 +5,7 @@ use super::join::JoinSlot;
 use super::lending::Borrowed;
 use super::region::{Child, RegionCell};
 use super::task::{Control, Head, TaskRef};
-use super::{cancel, lock, state};
+use super::{cancel, state};
 use crate::kernel::region::{Refused, Role};
 use crate::types::budget::Budget;
 use crate::types::cancel::CancelReason;
@@ -19,7 +19,7 @@ use crate::world::{Hint, Home};
 use std::cell::UnsafeCell;
 use std::future::Future;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
 /// What a newcomer is.
@@ -112,15 +112,16 @@ where
         role,
         home: admission.home,
         rank: AtomicU8::new(0),
+        cleanup_polls: AtomicU8::new(0),
         ended: AtomicU8::new(0),
         borrowed: Borrowed::default(),
-        promises: AtomicPtr::new(std::ptr::null_mut()),
+        promises: AtomicU64::new(0),
         join: JoinSlot::default(),
         control: Mutex::new(control),
     };
     let header = Typed::<F, Fut, C, false>::allocate(head, body);
     let seated = {
-        let mut ledger = lock(&region.ledger);
+        let (mut ledger, id) = region.with_task_id();
         let admitted = if driver {
             ledger.record.admit_driver();
             Ok(())
@@ -129,8 +130,10 @@ where
         } else {
             ledger.record.admit_task(role)
         };
+        if admitted.is_err() {
+            ledger.spare.task_unused(id);
+        }
         admitted.map(|()| {
-            let id = RegionCell::free_task_id(&mut ledger, &region.tree);
             // SAFETY: this is one of the three references of birth.
             let seat = ledger
                 .children

@@ -16,6 +16,7 @@
 //! | JOIN_WAKER | by a waiting handle | by the handle, to change its waker | the join slot holds a waker and belongs to the completer |
 //! | CONTROL | with the first use of the control | never | the cold side of the task exists |
 //! | TIMED | at birth | never | a deadline binds the task: a checkpoint reads the clock |
+//! | SEEN | at the first checkpoint that fails | never | a task without a control has acknowledged |
 //!
 //! Rules:
 //! 1. only the thread that moved SCHEDULED to RUNNING touches the future;
@@ -25,7 +26,11 @@
 //!    HANDLE is still set, else to whichever of the two cleared or saw it last;
 //! 4. the join slot belongs to the handle while JOIN_WAKER is clear, and to the
 //!    completer while it is set. The handle takes it back by clearing the bit,
-//!    unless that finds COMPLETE: then the completer has seen the bit and keeps it.
+//!    unless that finds COMPLETE: then the completer has seen the bit and keeps it;
+//! 5. CANCEL without CONTROL says that the task was asked together with its
+//!    siblings, and that its region knows why. Both bits are set by steps that
+//!    return the other: who sets CANCEL second tells the control, who sets
+//!    CONTROL second asks the region.
 
 use super::atomic::{AtomicUsize, Ordering, fence};
 
@@ -43,6 +48,7 @@ pub(crate) const JOIN_WAKER: usize = 1 << 10;
 pub(crate) const DRIVER: usize = 1 << 11;
 pub(crate) const CONTROL: usize = 1 << 12;
 pub(crate) const TIMED: usize = 1 << 13;
+pub(crate) const SEEN: usize = 1 << 14;
 pub(crate) const REF: usize = 1 << 16;
 
 /// Bits that make a poll look closer before it starts.
@@ -59,6 +65,18 @@ pub(crate) enum Wake {
     Enqueue,
     /// Nothing: it is queued, running, or complete.
     Nothing,
+}
+
+/// What asking a task together with its siblings did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub(crate) enum Asked {
+    /// The bit is set; what is left to do is what a waker has to.
+    Noted(Wake),
+    /// Nothing, as it had been asked the same before, or has its outcome.
+    Nothing,
+    /// Nothing yet: the task has a control, which has to be told.
+    Recorded,
 }
 
 /// What a poller has to do after a pending poll.
@@ -80,6 +98,26 @@ pub(crate) fn wake(state: &AtomicUsize) -> Wake {
         Wake::Enqueue
     } else {
         Wake::Nothing
+    }
+}
+
+/// Asks the task to cancel, together with its siblings, and makes it runnable.
+/// `anew`: the request says more than the one before.
+pub(crate) fn ask(state: &AtomicUsize, anew: bool) -> Asked {
+    let mut before = state.load(Ordering::Relaxed);
+    loop {
+        if before & CONTROL != 0 {
+            return Asked::Recorded;
+        }
+        if before & COMPLETE != 0 || (before & CANCEL != 0 && !anew) {
+            return Asked::Nothing;
+        }
+        let after = before | CANCEL | SCHEDULED;
+        match state.compare_exchange_weak(before, after, Ordering::AcqRel, Ordering::Relaxed) {
+            Ok(_) if before & (SCHEDULED | RUNNING) == 0 => return Asked::Noted(Wake::Enqueue),
+            Ok(_) => return Asked::Noted(Wake::Nothing),
+            Err(now) => before = now,
+        }
     }
 }
 

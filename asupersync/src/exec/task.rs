@@ -4,15 +4,15 @@ use super::join::JoinSlot;
 use super::lending::Borrowed;
 use super::link::Entry;
 use super::lock;
-use super::obligation::Promises;
 use super::region::RegionCell;
 use super::state::{self, AfterPoll, Wake};
 use crate::kernel::region::Role;
-use crate::kernel::task::{Checkpoint, TaskPhase, TaskRecord};
+use crate::kernel::task::{Checkpoint, CleanupLimits, TaskPhase, TaskRecord};
 use crate::types::budget::Budget;
 use crate::types::cancel::CancelReason;
 use crate::types::event::Event;
 use crate::types::id::TaskId;
+use crate::types::obligation::ObligationKind;
 use crate::types::policy::Name;
 use crate::types::slots::{Key, Slots};
 use crate::types::time::Time;
@@ -22,8 +22,8 @@ use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
 /// A boxed future without a value.
@@ -43,14 +43,17 @@ pub(crate) struct Head {
     pub(crate) role: Role,
     /// Where it is polled, if it must not change threads.
     pub(crate) home: Home,
-    /// Rank of the strongest request so far, for the cancel lane.
+    /// Rank of the strongest request to this task alone, for the cancel lane.
     pub(crate) rank: AtomicU8,
+    /// Polls since the request, while there is no control to count them.
+    pub(crate) cleanup_polls: AtomicU8,
     /// How badly it ended, as a [`Severity`](crate::types::outcome::Severity); 0 for a
     /// value, and for an end that was asked for. Says something once it is complete.
     pub(crate) ended: AtomicU8,
     /// Urgency borrowed from who waits for this task.
     pub(crate) borrowed: Borrowed,
-    pub(crate) promises: AtomicPtr<Promises>,
+    /// What it has promised: a [`Promises`](crate::kernel::obligation::Promises).
+    pub(crate) promises: AtomicU64,
     /// Who waits for the outcome.
     pub(crate) join: JoinSlot,
     /// What few tasks ever need: allocated when first needed.
@@ -73,6 +76,8 @@ pub(crate) struct Control {
     /// Wakers, other than the task's own, to wake when a request comes.
     pub(crate) cancel_wakers: Slots<Waker>,
     pub(crate) alarm: Option<TimerKey>,
+    /// Promises beyond those that fit into the head.
+    pub(crate) more_promises: Slots<ObligationKind>,
     /// The tasks it is linked to.
     pub(crate) links: Slots<Entry>,
 }
@@ -180,7 +185,7 @@ impl TaskRef {
     }
 
     /// The `Runnable` of a task that was just made runnable.
-    fn scheduled(self) -> Runnable {
+    pub(super) fn scheduled(self) -> Runnable {
         self.emit(|| Event::TaskScheduled { task: self.id() });
         // SAFETY: this reference becomes the Runnable, the one that SCHEDULED promises.
         unsafe { Runnable::from_raw(self.into_raw()) }
@@ -208,15 +213,52 @@ impl TaskRef {
     /// Edits the control, allocating it if need be.
     pub(crate) fn with_control<T>(&self, f: impl FnOnce(&mut Control) -> T) -> T {
         let mut control = lock(&self.head().control);
-        let control = control.get_or_insert_with(|| {
+        control.get_or_insert_with(|| {
             let mut c = Box::<Control>::default();
             let bits = state::set(&self.head().header.state, state::CONTROL);
-            if bits & state::STARTED != 0 {
-                c.record.phase = TaskPhase::Running;
-            }
+            c.record.seen = bits & state::SEEN != 0;
+            c.record.phase = if c.record.seen {
+                TaskPhase::Cancelling
+            } else if bits & state::STARTED != 0 {
+                TaskPhase::Running
+            } else {
+                TaskPhase::Created
+            };
             c
         });
-        f(control)
+        let mut control = self.inform(control);
+        f(control.as_mut().expect("made above, and kept for life"))
+    }
+
+    /// Tells a control that was made after its task had been asked with its
+    /// siblings what their region knows.
+    fn inform<'a>(
+        &'a self,
+        control: MutexGuard<'a, Option<Box<Control>>>,
+    ) -> MutexGuard<'a, Option<Box<Control>>> {
+        let informed = control
+            .as_ref()
+            .is_none_or(|c| c.record.asked.reason.is_some());
+        if informed || !self.cancel_requested() {
+            return control;
+        }
+        // One lock at a time. Whoever asks meanwhile finds the control, and what
+        // is told twice is told once.
+        drop(control);
+        let asked = self.region().asked();
+        let mut control = lock(&self.head().control);
+        if let (Some(c), Some(reason)) = (control.as_mut(), asked.reason) {
+            let polled = u32::from(self.head().cleanup_polls.load(Ordering::Relaxed));
+            let mut limits = asked.limits;
+            if limits.polls != u32::MAX {
+                limits.polls = limits.polls.saturating_sub(polled);
+            }
+            // The shell did what follows from the request when it was made.
+            let _ = c
+                .record
+                .request(reason, asked.since.unwrap_or_default(), limits);
+        }
+        control
     }
 
     /// Defers work to the end of the task. What is deferred to a task that has
@@ -244,7 +286,13 @@ impl TaskRef {
         if self.state() & state::CONTROL == 0 {
             return None;
         }
-        lock(&self.head().control).as_deref_mut().map(f)
+        let mut control = self.inform(lock(&self.head().control));
+        control.as_deref_mut().map(f)
+    }
+
+    /// Whether the task was asked with its siblings and has no record of it.
+    pub(crate) fn is_asked_in_passing(&self) -> bool {
+        self.state() & (state::CANCEL | state::CONTROL) == state::CANCEL
     }
 
     pub(crate) fn name(&self) -> Name {
@@ -255,7 +303,28 @@ impl TaskRef {
         if !self.cancel_requested() {
             return None;
         }
-        self.peek_control(|c| c.record.reason.clone()).flatten()
+        match self.peek_control(|c| c.record.asked.reason.clone()) {
+            Some(recorded) => recorded,
+            None => self.region().asked().reason,
+        }
+    }
+
+    /// Why the task was asked to cancel, if a checkpoint has told it.
+    pub(crate) fn reason_seen(&self) -> Option<Arc<CancelReason>> {
+        let recorded = self.peek_control(|c| (c.record.asked.reason.clone(), c.record.seen));
+        match recorded {
+            Some((reason, seen)) => reason.filter(|_| seen),
+            None => (self.state() & state::SEEN != 0).then(|| self.reason())?,
+        }
+    }
+
+    /// Whether a mask holds, and what is left of the task's cleanup.
+    pub(crate) fn cleanup_left(&self) -> (bool, CleanupLimits) {
+        if self.is_asked_in_passing() {
+            return (false, self.region().asked().limits);
+        }
+        self.peek_control(|c| (c.record.is_masked(), c.record.asked.limits))
+            .unwrap_or((false, CleanupLimits::NONE))
     }
 
     pub(crate) fn phase(&self) -> TaskPhase {
@@ -264,17 +333,30 @@ impl TaskRef {
             return TaskPhase::Completed;
         }
         let recorded = self.peek_control(|c| c.record.phase).unwrap_or_default();
-        let started = if bits & state::STARTED != 0 {
+        let known = if bits & state::SEEN != 0 {
+            TaskPhase::Cancelling
+        } else if bits & state::CANCEL != 0 {
+            TaskPhase::CancelRequested
+        } else if bits & state::STARTED != 0 {
             TaskPhase::Running
         } else {
             TaskPhase::Created
         };
-        recorded.max(started)
+        recorded.max(known)
     }
 
     /// The task reaches a checkpoint after somebody asked. `None`: go on.
     #[cold]
     pub(crate) fn checkpoint(&self) -> Option<Arc<CancelReason>> {
+        if self.is_asked_in_passing() {
+            let before = state::set(&self.head().header.state, state::SEEN);
+            if before & state::CONTROL == 0 {
+                if before & state::SEEN == 0 {
+                    self.emit(|| Event::CancelObserved { task: self.id() });
+                }
+                return self.region().asked().reason;
+            }
+        }
         let outcome = self
             .peek_control(|c| c.record.checkpoint())
             .unwrap_or(Checkpoint::Go);
@@ -377,7 +459,8 @@ impl TaskRef {
     /// Which lane it would belong to if it had borrowed no urgency.
     fn own_lane(&self) -> Lane {
         if self.cancel_requested() {
-            let rank = self.head().rank.load(Ordering::Relaxed);
+            let own = self.head().rank.load(Ordering::Relaxed);
+            let rank = own.max(self.region().asked_rank.load(Ordering::Relaxed));
             return Lane::Cancel {
                 priority: 200 + 10 * rank,
             };

@@ -7,6 +7,7 @@ use crate::exec::state::{self, AfterPoll, Wake};
 use crate::types::cancel::{CancelKind, CancelReason};
 use crate::types::event::Event;
 use crate::types::id::TaskId;
+use crate::types::obligation::LeakResponse;
 use crate::types::outcome::{Outcome, Severity};
 use crate::types::policy::Policy;
 use crate::types::time::Time;
@@ -68,8 +69,8 @@ impl World for Bare {
         false
     }
     fn emit(&self, _: Event) {}
-    fn strict(&self) -> bool {
-        true
+    fn leak_response(&self) -> LeakResponse {
+        LeakResponse::Panic
     }
 }
 
@@ -467,4 +468,25 @@ fn a_completed_task_ignores_wakes() {
     assert_eq!(before & state::HANDLE, state::HANDLE);
     assert_eq!(state::wake(&s), Wake::Nothing);
     assert!(!state::release(&s) && !state::release(&s) && state::release(&s));
+}
+
+#[test]
+fn children_asked_together_keep_no_record_of_it() {
+    let reported = run(|cx| async move {
+        let waits = async |cx: Cx| cx.cancelled().await.reason().clone();
+        let handles = [cx.spawn(waits), cx.spawn(waits), cx.spawn(waits)];
+        cx.yield_now().await.expect("nobody cancels");
+        cx.cancel("enough");
+        for handle in handles {
+            let task = handle.task().expect("it was admitted").clone();
+            let reason = handle.await.into_result().expect("a value wins");
+            assert_eq!(reason.kind, CancelKind::ParentCancelled);
+            assert_eq!(reason.root_cause().message.as_deref(), Some("enough"));
+            let bits = task.state();
+            assert_eq!(bits & state::CONTROL, 0, "it allocated a control");
+            assert_ne!(bits & state::SEEN, 0);
+            assert_eq!(task.reason().as_deref(), Some(&reason));
+        }
+    });
+    assert!(reported.panic.is_none(), "{:?}", reported.panic);
 }

@@ -64,6 +64,8 @@ pub struct RegionRecord {
     /// Bad ends, in the order they came, at most [`MAX_FAILURES`].
     pub failures: Vec<Failure>,
     severity: Severity,
+    /// The first to go of a full list of failures, and its place.
+    last: Option<(usize, Place)>,
     limits: RegionLimits,
     body_live: bool,
     foreground: u32,
@@ -95,6 +97,10 @@ pub struct Next {
     /// Whether nothing is alive from here on but what finalizers bring.
     pub finalizing: bool,
 }
+
+/// Where a failure stands among others: whether it follows from another, and
+/// the order of [`Failure::place`].
+type Place = (bool, (Time, bool, Option<TaskId>));
 
 /// The end of a child, as the record counts it.
 #[derive(Debug)]
@@ -133,6 +139,7 @@ impl RegionRecord {
             stopped: 0,
             failures: Vec::new(),
             severity: Severity::Ok,
+            last: None,
             limits,
             body_live: true,
             foreground: 0,
@@ -246,16 +253,25 @@ impl RegionRecord {
         self.severity = self.severity.max(f.severity);
         if self.failures.len() < MAX_FAILURES {
             self.failures.push(f);
+            self.last = None;
             return;
         }
         // Kept are those that followed from nothing, the earliest first: however
         // many siblings end because one failed, the cause is not what is lost.
-        let place = |f: &Failure| (self.follows(f), f.place());
-        let last = (0..MAX_FAILURES).max_by_key(|i| place(&self.failures[*i]));
-        if let Some(last) = last
-            && place(&f) < place(&self.failures[last])
-        {
-            self.failures[last] = f;
+        // Ranked once for as long as the list is the same: who follows from
+        // whom changes only with what is kept.
+        let Some((at, last)) = self.last.or_else(|| {
+            let all = self.failures.iter().map(|f| (self.follows(f), f.place()));
+            all.enumerate().max_by_key(|(_, place)| *place)
+        }) else {
+            return;
+        };
+        self.last = Some((at, last));
+        // Most ends come after all that are kept, and cannot follow less.
+        let hopeless = !last.0 && f.place() >= last.1;
+        if !hopeless && (self.follows(&f), f.place()) < last {
+            self.failures[at] = f;
+            self.last = None;
         }
     }
 

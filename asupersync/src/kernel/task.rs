@@ -14,11 +14,13 @@
 //! 2. a request strengthens, cleanup limits only tighten;
 //! 3. MASK: deferrals are finite and never grow while a mask is held.
 
+pub use super::request::{CleanupLimits, Requested};
+
+use super::request::Request;
 use crate::types::cancel::CancelReason;
 use crate::types::error::{Error, ErrorKind};
 use crate::types::time::Time;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Checkpoints that a mask lets pass unless it says otherwise.
 pub const MASK_DEFERRALS: u32 = 64;
@@ -78,54 +80,16 @@ impl TaskPhase {
     }
 }
 
-/// How long a task that was asked to cancel may go on.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct CleanupLimits {
-    /// From here on it is dropped at the next poll boundary.
-    pub deadline: Time,
-    /// Polls left.
-    pub polls: u32,
-}
-
-impl CleanupLimits {
-    /// No limit.
-    pub const NONE: CleanupLimits = CleanupLimits {
-        deadline: Time::MAX,
-        polls: u32::MAX,
-    };
-
-    /// What `(time, polls)` counted from `now` allows.
-    pub fn starting(now: Time, (time, polls): (Duration, u32)) -> Self {
-        CleanupLimits {
-            deadline: now + time,
-            polls,
-        }
-    }
-
-    /// Both limits at once.
-    #[must_use]
-    pub fn meet(self, o: Self) -> Self {
-        CleanupLimits {
-            deadline: self.deadline.min(o.deadline),
-            polls: self.polls.min(o.polls),
-        }
-    }
-}
-
 /// The cancellation side of a task. A task that was never asked, masked or
 /// metered has none: its phase is in its state word alone.
 #[derive(Clone, Debug)]
 pub struct TaskRecord {
     /// Where it is.
     pub phase: TaskPhase,
-    /// Why it was asked to cancel, strongest so far.
-    pub reason: Option<Arc<CancelReason>>,
-    /// When it was first asked.
-    pub requested: Option<Time>,
+    /// Why it was asked to cancel, when, and what is left for its cleanup.
+    pub asked: Request,
     /// Whether a checkpoint has told it: what it does from there on may follow from the request.
     pub seen: bool,
-    /// What is left for its cleanup, once asked.
-    pub limits: CleanupLimits,
     /// Nesting depth of masks.
     pub mask_depth: u32,
     /// Checkpoints the masks still let pass.
@@ -142,10 +106,8 @@ impl Default for TaskRecord {
     fn default() -> Self {
         TaskRecord {
             phase: TaskPhase::Created,
-            reason: None,
-            requested: None,
+            asked: Request::NONE,
             seen: false,
-            limits: CleanupLimits::NONE,
             mask_depth: 0,
             deferrals: 0,
             poll_quota: u32::MAX,
@@ -153,20 +115,6 @@ impl Default for TaskRecord {
             note: None,
         }
     }
-}
-
-/// What a request to cancel did.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[must_use = "the shell wakes the task after a fresh request"]
-pub enum Requested {
-    /// The first request: wake the task and move it to the cancel lane.
-    Fresh,
-    /// A later one that changed the reason or tightened the limits: move it within the cancel lane.
-    Strengthened,
-    /// A later one that changed nothing.
-    Absorbed,
-    /// The task has its outcome already.
-    TooLate,
 }
 
 /// What a checkpoint says.
@@ -197,32 +145,13 @@ impl TaskRecord {
         if self.phase == TaskPhase::Completed {
             return Requested::TooLate;
         }
-        let tightened = self.limits.meet(limits);
-        let Some(old) = &self.reason else {
-            self.reason = Some(reason);
-            self.requested = Some(now);
-            self.limits = tightened;
-            if self.phase < TaskPhase::CancelRequested {
-                self.phase = TaskPhase::CancelRequested;
-            }
-            return Requested::Fresh;
-        };
-        let stronger = CancelReason::clone(old).strengthen(CancelReason::clone(&reason));
-        let changed = stronger != **old || tightened != self.limits;
-        if stronger != **old {
-            self.reason = Some(reason);
-        }
-        self.limits = tightened;
-        if changed {
-            Requested::Strengthened
-        } else {
-            Requested::Absorbed
-        }
+        self.phase = self.phase.max(TaskPhase::CancelRequested);
+        self.asked.ask(reason, now, limits)
     }
 
     /// The task reaches a checkpoint.
     pub fn checkpoint(&mut self) -> Checkpoint {
-        let Some(reason) = &self.reason else {
+        let Some(reason) = &self.asked.reason else {
             return Checkpoint::Go;
         };
         let reason = reason.clone();
@@ -273,12 +202,12 @@ impl TaskRecord {
     /// The task is about to be polled. `true` when its work quota is now spent
     /// for the first time; `Err` when its cleanup polls are.
     pub fn polled(&mut self) -> Result<bool, CleanupSpent> {
-        if self.reason.is_some() {
-            if self.limits.polls == 0 {
+        if self.asked.reason.is_some() {
+            if self.asked.limits.polls == 0 {
                 return Err(CleanupSpent);
             }
-            if self.limits.polls != u32::MAX {
-                self.limits.polls -= 1;
+            if self.asked.limits.polls != u32::MAX {
+                self.asked.limits.polls -= 1;
             }
             return Ok(false);
         }
@@ -461,7 +390,7 @@ mod tests {
                         prop_assert_eq!(done == Requested::TooLate, before.phase == TaskPhase::Completed);
                     }
                     Step::Checkpoint => match r.checkpoint() {
-                        Checkpoint::Go => prop_assert!(r.reason.is_none()),
+                        Checkpoint::Go => prop_assert!(r.asked.reason.is_none()),
                         Checkpoint::Masked => prop_assert!(before.is_masked()),
                         Checkpoint::Stop { first, .. } => {
                             prop_assert_eq!(first, before.phase == TaskPhase::CancelRequested);
@@ -474,11 +403,11 @@ mod tests {
                     Step::BodyEnds | Step::Completes => {}
                 }
                 prop_assert!(r.phase >= before.phase);
-                if before.reason.is_some() {
-                    let (old, new) = (before.reason.unwrap(), r.reason.clone().unwrap());
+                if before.asked.reason.is_some() {
+                    let (old, new) = (before.asked.reason.unwrap(), r.asked.reason.clone().unwrap());
                     prop_assert!(new.kind.rank() >= old.kind.rank());
-                    prop_assert!(r.limits.deadline <= before.limits.deadline);
-                    prop_assert!(r.limits.polls <= before.limits.polls);
+                    prop_assert!(r.asked.limits.deadline <= before.asked.limits.deadline);
+                    prop_assert!(r.asked.limits.polls <= before.asked.limits.polls);
                 }
             }
         }

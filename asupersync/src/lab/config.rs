@@ -4,6 +4,7 @@ use super::net::NetModel;
 use super::oracle::MAX_IDLE_STEPS;
 use super::pick::Pick;
 use crate::math::rng;
+use crate::types::obligation::LeakResponse;
 
 /// The variable that pins the seed of every lab of the process.
 pub const SEED_VARIABLE: &str = "ASUPERSYNC_SEED";
@@ -23,6 +24,7 @@ pub struct LabConfig {
     pub(super) seed: u64,
     pub(super) max_steps: u64,
     pub(super) strict: bool,
+    pub(super) leak_response: LeakResponse,
     pub(super) futurelock_max_idle_steps: u64,
     pub(super) auto_advance: bool,
     pub(super) network: NetModel,
@@ -35,6 +37,7 @@ impl Default for LabConfig {
             seed: 0,
             max_steps: MAX_STEPS,
             strict: true,
+            leak_response: LeakResponse::Panic,
             futurelock_max_idle_steps: MAX_IDLE_STEPS,
             auto_advance: true,
             network: NetModel::default(),
@@ -65,6 +68,14 @@ impl LabConfig {
     #[must_use]
     pub fn strict(mut self, on: bool) -> Self {
         self.strict = on;
+        self
+    }
+
+    /// What an obligation that its holder forgot does to the holder; a panic by
+    /// default. It is a violation in any case.
+    #[must_use]
+    pub fn leak_response(mut self, response: LeakResponse) -> Self {
+        self.leak_response = response;
         self
     }
 
@@ -115,13 +126,15 @@ impl LabConfig {
             seed: _,
             max_steps,
             strict,
+            leak_response,
             futurelock_max_idle_steps,
             auto_advance,
             network,
             pick: _,
         } = self;
-        let text =
-            format!("{max_steps} {strict} {futurelock_max_idle_steps} {auto_advance} {network:?}");
+        let text = format!(
+            "{max_steps} {strict} {leak_response:?} {futurelock_max_idle_steps} {auto_advance} {network:?}"
+        );
         rng::hash(text.as_bytes())
     }
 }

@@ -5,7 +5,7 @@ use super::trace::{Divergence, Trace};
 use crate::exec::root::RootRef;
 use crate::types::cancel::CancelKind;
 use crate::types::event::Event;
-use crate::types::id::{RegionId, TaskId};
+use crate::types::id::{ObligationId, RegionId, TaskId};
 use crate::types::obligation::ObligationKind;
 use crate::types::outcome::PanicPayload;
 use crate::types::policy::Name;
@@ -155,7 +155,7 @@ fn waiting(run: &[super::TraceEvent], root: &RootRef) -> Vec<Waiting> {
             .into_iter()
             .map(|t| (t.id, new(t.id, t.name))),
     );
-    let mut promises: BTreeMap<(TaskId, u32), ObligationKind> = BTreeMap::new();
+    let mut promises: BTreeMap<(TaskId, ObligationId), ObligationKind> = BTreeMap::new();
     for e in run {
         match e.event {
             Event::TaskSpawned { task, region } => {
@@ -170,11 +170,21 @@ fn waiting(run: &[super::TraceEvent], root: &RootRef) -> Vec<Waiting> {
             Event::Note { task, note } => {
                 live.entry(task).and_modify(|w| w.note = Some(note));
             }
-            Event::ObligationReserved { task, slot, kind } => {
-                promises.insert((task, slot), kind);
+            Event::ObligationReserved {
+                task,
+                obligation,
+                kind,
+            } => {
+                promises.insert((task, obligation), kind);
             }
-            Event::ObligationResolved { task, slot, .. } => {
-                promises.remove(&(task, slot));
+            Event::ObligationResolved {
+                task, obligation, ..
+            } => {
+                promises.remove(&(task, obligation));
+            }
+            Event::ObligationMoved { from, to, kind } => {
+                promises.remove(&from);
+                promises.insert(to, kind);
             }
             _ => {}
         }

@@ -128,7 +128,11 @@ impl LabRuntime {
                 .end()
                 .map(|()| value)
                 .map_err(LabFailure::Violation),
-            (Ok(()), None, _) => Err(LabFailure::Region(Box::new(report.clone()))),
+            // A broken law says more than the failure that came of it.
+            (Ok(()), None, _) => Err(match self.world.end() {
+                Err(violation) => LabFailure::Violation(violation),
+                Ok(()) => LabFailure::Region(Box::new(report.clone())),
+            }),
         };
         self.lock().region = Some(report);
         if let Err(failure) = &result {

@@ -2,7 +2,8 @@
 
 use super::{LabConfig, LabFailure, LabRuntime};
 use crate::cx::{Cx, Scope};
-use crate::types::obligation::{AbortCause, ObligationKind};
+use crate::types::event::Event;
+use crate::types::obligation::{AbortCause, ObligationKind, Resolution};
 
 fn run(strict: bool, body: impl AsyncFnOnce(Scope)) -> (LabRuntime, Option<LabFailure>) {
     let lab = LabRuntime::new(LabConfig::default().strict(strict));
@@ -58,4 +59,45 @@ fn promises_that_are_resolved_are_no_leak() {
     });
     assert!(failure.is_none(), "{failure:?}");
     lab.check().expect("every law holds");
+}
+
+#[test]
+fn a_promise_that_moves_is_never_without_a_record() {
+    let (lab, failure) = run(true, async |cx: Scope| {
+        let promise = cx.promise(ObligationKind::Lease);
+        let taker = cx.spawn(async move |cx: Cx| cx.adopt(promise).commit());
+        taker.await.into_result().expect("it only commits");
+    });
+    assert!(failure.is_none(), "{failure:?}");
+    let events = lab.trace().events;
+    let told = events.iter().filter_map(|e| match e.event {
+        Event::ObligationReserved { task, .. } => Some(("reserved", task)),
+        Event::ObligationMoved { from, to, .. } => {
+            assert_ne!(from.0, to.0);
+            Some(("moved", to.0))
+        }
+        Event::ObligationResolved { task, how, .. } => {
+            assert_eq!(how, Resolution::Committed);
+            Some(("resolved", task))
+        }
+        _ => None,
+    });
+    let told: Vec<_> = told.collect();
+    let [("reserved", giver), ("moved", taker), ("resolved", last)] = told[..] else {
+        panic!("{told:?}");
+    };
+    assert!(giver != taker && taker == last);
+}
+
+#[test]
+fn who_has_ended_promises_nothing() {
+    let (_, failure) = run(true, async |cx: Scope| {
+        let handle = cx.spawn(async |cx: Cx| cx);
+        let stale = handle.await.into_result().expect("it returns its context");
+        // Nobody would find out, so nothing is recorded.
+        std::mem::forget(stale.promise(ObligationKind::Ack));
+        // Nor does a promise move to where nobody would: its holder keeps it.
+        stale.adopt(cx.promise(ObligationKind::Ack)).commit();
+    });
+    assert!(failure.is_none(), "{failure:?}");
 }

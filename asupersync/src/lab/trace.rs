@@ -8,7 +8,7 @@
 use crate::math::rng;
 use crate::types::cancel::CancelKind;
 use crate::types::event::Event;
-use crate::types::id::{RegionId, TaskId};
+use crate::types::id::{ObligationId, RegionId, TaskId};
 use crate::types::obligation::{AbortCause, ObligationKind, Resolution};
 use crate::types::outcome::Severity;
 use crate::types::time::Time;
@@ -117,7 +117,7 @@ impl fmt::Display for Divergence {
 }
 
 /// Words of the longest canonical form.
-const WORDS: usize = 4;
+const WORDS: usize = 6;
 
 /// The event as words: its number in the list below, then its fields.
 ///
@@ -161,17 +161,29 @@ fn canonical(event: &Event) -> ([u64; WORDS], usize) {
             region,
             severity,
         } => form(&[14, of_task(task), of_region(region), of_severity(severity)]),
-        Event::ObligationReserved { task, slot, kind } => {
-            form(&[15, of_task(task), u64::from(slot), of_obligation(kind)])
+        Event::ObligationReserved {
+            task,
+            obligation,
+            kind,
+        } => form(&[
+            15,
+            of_task(task),
+            of_promise(obligation),
+            of_obligation(kind),
+        ]),
+        Event::ObligationMoved { from, to, kind } => {
+            let of = |(task, obligation)| [of_task(task), of_promise(obligation)];
+            let ([a, b], [c, d]) = (of(from), of(to));
+            form(&[39, a, b, c, d, of_obligation(kind)])
         }
         Event::ObligationResolved {
             task,
-            slot,
+            obligation,
             kind,
             how,
         } => {
             let what = of_obligation(kind) << 8 | of_resolution(how);
-            form(&[16, of_task(task), u64::from(slot), what])
+            form(&[16, of_task(task), of_promise(obligation), what])
         }
         Event::Deferred {
             region,
@@ -250,6 +262,10 @@ fn of_severity(severity: Severity) -> u64 {
         Severity::Cancelled => 2,
         Severity::Panicked => 3,
     }
+}
+
+fn of_promise(id: ObligationId) -> u64 {
+    u64::from(id.slot()) << 32 | u64::from(id.generation())
 }
 
 fn of_obligation(kind: ObligationKind) -> u64 {

@@ -20,6 +20,7 @@ use super::streams::Streams;
 use super::trace::{Trace, TraceEvent};
 use crate::types::event::Event;
 use crate::types::id::TaskId;
+use crate::types::obligation::LeakResponse;
 use crate::types::time::Time;
 use crate::world::timers::Timers;
 use crate::world::{Hint, Home, Job, Lane, Net, Runnable, Shutdown, TimerKey, World};
@@ -45,7 +46,7 @@ pub(super) struct LabWorld {
     core: Arc<Core>,
     net: VirtualNet,
     shutdown: Shutdown,
-    strict: bool,
+    leak_response: LeakResponse,
     /// The thread that made the lab, and on which it runs everything.
     thread: ThreadId,
 }
@@ -136,7 +137,7 @@ impl LabWorld {
             net: VirtualNet::new(core.clone()),
             core,
             shutdown: Shutdown::default(),
-            strict: config.strict,
+            leak_response: config.leak_response,
             thread: thread::current().id(),
         }
     }
@@ -493,7 +494,7 @@ impl World for LabWorld {
         self.core.lock().record(event);
     }
 
-    fn strict(&self) -> bool {
-        self.strict
+    fn leak_response(&self) -> LeakResponse {
+        self.leak_response
     }
 }

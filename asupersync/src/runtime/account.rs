@@ -161,6 +161,7 @@ mod tests {
             leaks: vec![LeakRecord {
                 task: TaskId::new(1, 0),
                 name: "w".into(),
+                region: RegionId::new(0, 0),
                 kind: ObligationKind::Lease,
             }],
             abandoned: vec![Abandoned {

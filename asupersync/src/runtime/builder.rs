@@ -7,6 +7,7 @@ use super::shared::{Flavour, Shared};
 use super::{Runtime, crew};
 use crate::sched::StreakLimits;
 use crate::types::error::{Error, ErrorKind};
+use crate::types::obligation::LeakResponse;
 use crate::types::policy::{CleanupPolicy, RegionLimits};
 use std::fmt;
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub struct Builder {
     name: String,
     hooks: Hooks,
     allow_panic_abort: bool,
+    leak_response: LeakResponse,
     capture_panic_location: bool,
 }
 
@@ -56,6 +58,7 @@ impl Builder {
             name: "asupersync".into(),
             hooks: Hooks::default(),
             allow_panic_abort: false,
+            leak_response: LeakResponse::default(),
             capture_panic_location: false,
         }
     }
@@ -131,6 +134,18 @@ impl Builder {
         self
     }
 
+    /// What to do about an obligation that its holder forgot; a line on the
+    /// error stream by default.
+    ///
+    /// ```
+    /// use asupersync::{Runtime, types::obligation::LeakResponse};
+    /// Runtime::builder().leak_response(LeakResponse::Count).build().unwrap();
+    /// ```
+    pub fn leak_response(mut self, response: LeakResponse) -> Self {
+        self.leak_response = response;
+        self
+    }
+
     /// Notes where panics happen, for [`PanicPayload::location`]; off by default.
     ///
     /// For this a hook is chained before the process's panic hook, once, and
@@ -160,20 +175,22 @@ impl Builder {
         if self.name.contains('\0') {
             return config("thread_name must not contain a NUL byte");
         }
-        if cfg!(panic = "abort") && !self.allow_panic_abort {
-            let message = "the program is built with panic = \"abort\", so a panicking task ends \
-                           the process; build with panic = \"unwind\" or call allow_panic_abort(true)";
-            return config(message);
-        }
+        contained(cfg!(panic = "abort"), self.allow_panic_abort)?;
         if self.capture_panic_location {
             crate::exec::panics::capture();
         }
         let blocking = Blocking::new(self.blocking, &self.name);
-        let shared = Shared::new(self.flavour, workers, self.streaks, Arc::clone(&blocking))
-            .map_err(|e| {
-                let message = "the system refused a poller; raise the limit on open files";
-                Error::new(ErrorKind::Resource, message).with_source(e)
-            })?;
+        let shared = Shared::new(
+            self.flavour,
+            workers,
+            self.streaks,
+            Arc::clone(&blocking),
+            self.leak_response,
+        )
+        .map_err(|e| {
+            let message = "the system refused a poller; raise the limit on open files";
+            Error::new(ErrorKind::Resource, message).with_source(e)
+        })?;
         blocking.owner.store(identity(&shared), Ordering::Relaxed);
         let mut runtime = Runtime::assemble(shared, self.hooks, self.root);
         if self.flavour == Flavour::MultiThread {
@@ -208,6 +225,16 @@ impl Builder {
     }
 }
 
+/// Whether panics can be contained, or the program says that they need not be.
+fn contained(aborts: bool, allowed: bool) -> Result<(), Error> {
+    if aborts && !allowed {
+        let message = "the program is built with panic = \"abort\", so a panicking task ends \
+                       the process; build with panic = \"unwind\" or call allow_panic_abort(true)";
+        return Err(Error::new(ErrorKind::Config, message));
+    }
+    Ok(())
+}
+
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
@@ -216,5 +243,24 @@ impl fmt::Debug for Builder {
             .field("blocking", &self.blocking)
             .field("name", &self.name)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_in_which_panics_abort_has_to_say_that_this_is_meant() {
+        for (aborts, allowed) in [(false, false), (false, true), (true, true)] {
+            assert!(contained(aborts, allowed).is_ok(), "{aborts} {allowed}");
+        }
+        let e = contained(true, false).unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::Config);
+        assert_eq!(
+            e.to_string(),
+            "the program is built with panic = \"abort\", so a panicking task ends the process; \
+             build with panic = \"unwind\" or call allow_panic_abort(true)"
+        );
     }
 }

@@ -23,6 +23,7 @@ use super::sockets::Sockets;
 use crate::sched::{StreakLimits, Urgent};
 use crate::types::event::Event;
 use crate::types::id::TaskId;
+use crate::types::obligation::LeakResponse;
 use crate::types::time::Time;
 use crate::world::{Chain, Hint, Home, Job, Lane, Net, Runnable, Shutdown, TimerKey, World};
 use std::cell::Cell;
@@ -53,6 +54,7 @@ pub(super) struct Shared {
     sockets: Sockets,
     pub(super) blocking: Arc<Blocking>,
     shutdown: Shutdown,
+    leak_response: LeakResponse,
     /// Seats of the `block_on` calls in progress.
     pub(super) seats: Mutex<Vec<Arc<Seat>>>,
     /// Seats there have been.
@@ -183,6 +185,7 @@ impl Shared {
         workers: usize,
         streaks: StreakLimits,
         blocking: Arc<Blocking>,
+        leak_response: LeakResponse,
     ) -> std::io::Result<Arc<Self>> {
         let reactor = Reactor::new()?;
         let remote = |_| Remote {
@@ -207,6 +210,7 @@ impl Shared {
             reactor,
             blocking,
             shutdown: Shutdown::default(),
+            leak_response,
             seats: Mutex::new(Vec::new()),
             seats_made: AtomicU32::new(0),
             closing: AtomicBool::new(false),
@@ -552,7 +556,7 @@ impl World for Shared {
 
     fn emit(&self, _event: Event) {}
 
-    fn strict(&self) -> bool {
-        false
+    fn leak_response(&self) -> LeakResponse {
+        self.leak_response
     }
 }

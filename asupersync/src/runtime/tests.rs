@@ -98,7 +98,8 @@ fn shared(flavour: Flavour, workers: usize) -> Arc<Shared> {
 
 fn shared_with(flavour: Flavour, workers: usize, streaks: StreakLimits) -> Arc<Shared> {
     let blocking = super::blocking::Blocking::new(1, "t");
-    Shared::new(flavour, workers, streaks, blocking).unwrap()
+    let leaks = crate::types::obligation::LeakResponse::default();
+    Shared::new(flavour, workers, streaks, blocking, leaks).unwrap()
 }
 
 #[test]

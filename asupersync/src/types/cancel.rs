@@ -136,6 +136,11 @@ impl CancelReason {
         }
     }
 
+    /// Whether [`CancelReason::strengthen`] with `o` gives `o`, and not this one.
+    pub(crate) fn yields_to(&self, o: &Self) -> bool {
+        self.precedence(o) == Ordering::Less
+    }
+
     /// The request at the beginning of the chain.
     pub fn root_cause(&self) -> &Self {
         let mut r = self;

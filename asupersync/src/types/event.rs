@@ -4,7 +4,7 @@
 
 use super::cancel::CancelKind;
 use super::caps::{CapSet, Capability};
-use super::id::{RegionId, TaskId};
+use super::id::{ObligationId, RegionId, TaskId};
 use super::obligation::{ObligationKind, Resolution};
 use super::outcome::Severity;
 use super::time::Time;
@@ -107,7 +107,16 @@ pub enum Event {
         /// The holder.
         task: TaskId,
         /// Which of the holder's obligations.
-        slot: u32,
+        obligation: ObligationId,
+        /// What was promised.
+        kind: ObligationKind,
+    },
+    /// An obligation moved to another task, in one step.
+    ObligationMoved {
+        /// The holder so far, and which of its obligations.
+        from: (TaskId, ObligationId),
+        /// The holder from now on, and which of its obligations.
+        to: (TaskId, ObligationId),
         /// What was promised.
         kind: ObligationKind,
     },
@@ -116,7 +125,7 @@ pub enum Event {
         /// The holder.
         task: TaskId,
         /// Which of the holder's obligations.
-        slot: u32,
+        obligation: ObligationId,
         /// What was promised.
         kind: ObligationKind,
         /// How.

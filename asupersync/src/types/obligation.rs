@@ -18,6 +18,16 @@ pub enum ObligationKind {
 }
 
 impl ObligationKind {
+    /// Every kind, in the order of its declaration.
+    pub const ALL: [ObligationKind; 6] = [
+        ObligationKind::SendPermit,
+        ObligationKind::Ack,
+        ObligationKind::Reply,
+        ObligationKind::Effect,
+        ObligationKind::Lease,
+        ObligationKind::IoOp,
+    ];
+
     /// Whether dropping it unresolved in a running task is a violation in strict mode.
     pub const fn is_strict(self) -> bool {
         match self {
@@ -56,14 +66,16 @@ pub enum Resolution {
     Leaked,
 }
 
-/// What the runtime does when an obligation leaks.
+/// What the runtime does when an obligation leaks: when it is still reserved as
+/// its holder completes. It is in the region's report in any case.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum LeakResponse {
-    /// Panic in the holder's worker, unless it is already unwinding. The lab's default.
+    /// The holder ends with a panic that says so, unless it is unwinding
+    /// already or has ended with one. The lab's default.
     Panic,
-    /// Write one line to standard error. Production's default.
+    /// A line on the error stream. Production's default.
     #[default]
     Log,
-    /// Only count it in the region's report.
+    /// Nothing more than the report.
     Count,
 }

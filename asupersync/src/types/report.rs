@@ -161,8 +161,28 @@ pub struct LeakRecord {
     pub task: TaskId,
     /// The holder's name.
     pub name: Name,
+    /// The holder's region.
+    pub region: RegionId,
     /// What was promised.
     pub kind: ObligationKind,
+}
+
+impl fmt::Display for LeakRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "ObligationLeak detected: {:?} held by {}",
+            self.kind, self.task
+        )?;
+        if !self.name.is_none() {
+            write!(f, " \"{}\"", self.name)?;
+        }
+        write!(
+            f,
+            " of {} was not resolved when its holder ended",
+            self.region
+        )
+    }
 }
 
 /// Code that was dropped because it did not react to cancellation in time.

@@ -20,6 +20,7 @@ pub use shutdown::Shutdown;
 
 use crate::types::event::Event;
 use crate::types::id::TaskId;
+use crate::types::obligation::LeakResponse;
 use crate::types::slots::Key;
 use crate::types::time::Time;
 use std::task::Waker;
@@ -115,7 +116,6 @@ pub trait World: Send + Sync + 'static {
         }
     }
 
-    /// Whether dropping an unresolved obligation of a running task is a violation,
-    /// and a leak a panic.
-    fn strict(&self) -> bool;
+    /// What to do about an obligation that its holder forgot.
+    fn leak_response(&self) -> LeakResponse;
 }

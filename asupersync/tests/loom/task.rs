@@ -1,7 +1,7 @@
 //! The state word of a task, raced by wakers, pollers and handles.
 
 use crate::model;
-use crate::state::{self, AfterPoll, Wake};
+use crate::state::{self, AfterPoll, Asked as Asks, Wake};
 use loom::cell::UnsafeCell;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Mutex};
@@ -288,5 +288,63 @@ fn an_alarm_set_while_the_task_ends_is_taken_back() {
         }
         poller.join().unwrap();
         assert_eq!(*task.1.lock().unwrap(), None, "an alarm was left behind");
+    });
+}
+
+#[test]
+fn a_request_in_passing_and_a_new_control_find_each_other() {
+    struct Asked {
+        state: AtomicUsize,
+        /// What the control knows, once there is one.
+        control: Mutex<Option<Option<u32>>>,
+        /// What the region has asked of all its children.
+        region: Mutex<Option<u32>>,
+    }
+
+    impl Asked {
+        /// As `TaskRef::with_control`.
+        fn with_control(&self, f: impl FnOnce(&mut Option<u32>)) {
+            let mut control = self.control.lock().unwrap();
+            if control.is_none() {
+                *control = Some(None);
+                state::set(&self.state, state::CONTROL);
+            }
+            if *control == Some(None) && state_of(&self.state) & state::CANCEL != 0 {
+                drop(control);
+                let asked = *self.region.lock().unwrap();
+                control = self.control.lock().unwrap();
+                *control = Some(control.flatten().max(asked));
+            }
+            f(control.as_mut().unwrap());
+        }
+
+        /// As `cancel::sweep`, and what follows it for each child.
+        fn sweep(&self, reason: u32) {
+            *self.region.lock().unwrap() = Some(reason);
+            match state::ask(&self.state, true) {
+                Asks::Noted(_) => {}
+                Asks::Nothing => unreachable!("it does not end, and each request is new"),
+                Asks::Recorded => self.with_control(|known| {
+                    *known = (*known).max(Some(reason));
+                    state::set(&self.state, state::CANCEL);
+                }),
+            }
+        }
+    }
+
+    model(|| {
+        let task = Arc::new(Asked {
+            state: AtomicUsize::new(state::BIRTH),
+            control: Mutex::new(None),
+            region: Mutex::new(None),
+        });
+        let sweeper = task.clone();
+        let sweeper = thread::spawn(move || {
+            sweeper.sweep(1);
+            sweeper.sweep(2);
+        });
+        task.with_control(|_| {});
+        sweeper.join().unwrap();
+        task.with_control(|known| assert_eq!(*known, Some(2), "a request was lost"));
     });
 }

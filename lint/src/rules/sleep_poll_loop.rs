@@ -81,8 +81,25 @@ fn is_true(expr: &Expr) -> bool {
 
 /// Words of conditions of which nobody can tell, or which are no state at all.
 const UNTOLD: &[&str] = &[
-    "now", "elapsed", "deadline", "timeout", "try_wait", "exists", "is_file", "is_dir", "metadata",
-    "kill", "connect", "attempt", "retries", "status", "spawn", "send", "next", "pop",
+    "now",
+    "elapsed",
+    "deadline",
+    "timeout",
+    "try_wait",
+    "exists",
+    "is_file",
+    "is_dir",
+    "metadata",
+    "kill",
+    "connect",
+    "attempt",
+    "retries",
+    "status",
+    "spawn",
+    "send",
+    "next",
+    "pop",
+    "strong_count",
 ];
 
 /// Whether a condition asks for state that whoever changes it could tell of.

@@ -2,7 +2,7 @@
 
 use super::{Ask, Rule, Verdict};
 use crate::finding::Level;
-use crate::point::{Flag, Point, What};
+use crate::point::{Flag, Point, What, definition};
 use crate::shape::bound_name;
 use syn::{FnArg, GenericArgument, PathArguments, Type};
 
@@ -37,12 +37,9 @@ fn check(point: &Point<'_, '_, '_>) -> Vec<Flag> {
         return Vec::new();
     };
     let own = sig.ident.to_string();
-    let of_trait = point
-        .cursor
-        .index()
-        .functions()
-        .any(|function| std::ptr::eq(function.sig, sig) && function.of_trait.is_some());
-    if sig.asyncness.is_none() || of_trait || own.contains("timeout") {
+    let of_trait =
+        || definition(point.cursor, sig).is_none_or(|function| function.of_trait.is_some());
+    if sig.asyncness.is_none() || own.contains("timeout") || of_trait() {
         return Vec::new();
     }
     let mut found = Vec::new();

@@ -2,7 +2,7 @@
 
 use super::{Ask, Recode, Rule, Verdict};
 use crate::finding::Level;
-use crate::point::{Flag, Point, What};
+use crate::point::{Flag, Point, What, definition};
 use crate::shape::{any_in_block, may_suspend};
 
 pub(super) static RULE: Rule = Rule {
@@ -39,15 +39,13 @@ fn alone(point: &Point<'_, '_, '_>) -> Vec<Flag> {
     let What::Function { sig, block } = point.what else {
         return Vec::new();
     };
-    let declared = point.cursor.index().functions().any(|function| {
-        std::ptr::eq(function.sig, sig) && function.of_trait.is_none() && !is_entry(function.attrs)
-    });
+    if sig.asyncness.is_none() {
+        return Vec::new();
+    }
+    let declared = definition(point.cursor, sig)
+        .is_some_and(|function| function.of_trait.is_none() && !is_entry(function.attrs));
     let empty = block.stmts.is_empty();
-    if sig.asyncness.is_none()
-        || !declared
-        || empty
-        || any_in_block(point.file(), block, may_suspend)
-    {
+    if !declared || empty || any_in_block(point.file(), block, may_suspend) {
         return Vec::new();
     }
     vec![Flag {

@@ -19,7 +19,7 @@
 use super::{Oracle, OracleViolation};
 use crate::lab::trace::TraceEvent;
 use crate::types::event::Event;
-use crate::types::id::TaskId;
+use crate::types::id::{ObligationId, TaskId};
 use crate::types::obligation::ObligationKind;
 use crate::types::time::Time;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -48,7 +48,7 @@ pub struct Futurelock {
 /// A task with promises to keep.
 #[derive(Debug)]
 struct Holder {
-    promises: BTreeMap<u32, ObligationKind>,
+    promises: BTreeMap<ObligationId, ObligationKind>,
     /// The step up to which nothing can be held against it.
     since: u64,
     runnable: bool,
@@ -128,13 +128,32 @@ impl Futurelock {
             self.timers.remove(&due);
         }
     }
+
+    fn holds(&mut self, task: TaskId, obligation: ObligationId, kind: ObligationKind) {
+        let holder = self.holders.entry(task).or_insert(Holder {
+            promises: BTreeMap::new(),
+            since: self.steps,
+            runnable: false,
+        });
+        holder.promises.insert(obligation, kind);
+        self.look_at = self.look_at.min(self.steps + self.limit);
+    }
+
+    fn lets_go(&mut self, task: TaskId, obligation: ObligationId) {
+        if let Some(holder) = self.holders.get_mut(&task) {
+            holder.promises.remove(&obligation);
+            if holder.promises.is_empty() {
+                self.holders.remove(&task);
+            }
+        }
+    }
 }
 
 pub(super) const NAME: &str = "futurelock";
 
 fn accuse(task: TaskId, holder: &Holder, note: Option<&'static str>, limit: u64) -> String {
     let kinds: Vec<String> = (holder.promises.iter())
-        .map(|(slot, kind)| format!("{kind:?} #{slot}"))
+        .map(|(id, kind)| format!("{kind:?} #{}", id.slot()))
         .collect();
     let target = match note {
         Some(note) => format!("something after its note \"{note}\""),
@@ -159,22 +178,17 @@ impl Oracle for Futurelock {
                     holder.runnable = true;
                 }
             }
-            Event::ObligationReserved { task, slot, kind } => {
-                let holder = self.holders.entry(task).or_insert(Holder {
-                    promises: BTreeMap::new(),
-                    since: self.steps,
-                    runnable: false,
-                });
-                holder.promises.insert(slot, kind);
-                self.look_at = self.look_at.min(self.steps + self.limit);
-            }
-            Event::ObligationResolved { task, slot, .. } => {
-                if let Some(holder) = self.holders.get_mut(&task) {
-                    holder.promises.remove(&slot);
-                    if holder.promises.is_empty() {
-                        self.holders.remove(&task);
-                    }
-                }
+            Event::ObligationReserved {
+                task,
+                obligation,
+                kind,
+            } => self.holds(task, obligation, kind),
+            Event::ObligationResolved {
+                task, obligation, ..
+            } => self.lets_go(task, obligation),
+            Event::ObligationMoved { from, to, kind } => {
+                self.lets_go(from.0, from.1);
+                self.holds(to.0, to.1, kind);
             }
             Event::TimerSet { due } => {
                 if let Some(task) = self.running {
@@ -227,7 +241,7 @@ mod tests {
         feed(Event::TaskPolled { task: HOLDER });
         feed(Event::ObligationReserved {
             task: HOLDER,
-            slot: 3,
+            obligation: ObligationId::new(3, 0),
             kind: ObligationKind::Ack,
         });
         for act in acts {
@@ -260,7 +274,7 @@ mod tests {
         let timer = |n| Event::TimerSet { due: due(n) };
         let resolved = Event::ObligationResolved {
             task: HOLDER,
-            slot: 3,
+            obligation: ObligationId::new(3, 0),
             kind: ObligationKind::Ack,
             how: crate::types::obligation::Resolution::Committed,
         };

@@ -133,6 +133,7 @@ mod tests {
     use super::*;
     use crate::types::caps::{CapSet, Capability};
     use crate::types::event::Event;
+    use crate::types::id::ObligationId;
     use crate::types::obligation::{AbortCause, ObligationKind, Resolution};
     use crate::types::outcome::Severity;
     use crate::types::time::Time;
@@ -171,7 +172,7 @@ mod tests {
     fn reserved(task: TaskId, slot: u32) -> Event {
         Event::ObligationReserved {
             task,
-            slot,
+            obligation: ObligationId::new(slot, 0),
             kind: ObligationKind::SendPermit,
         }
     }
@@ -179,7 +180,7 @@ mod tests {
     fn resolved(task: TaskId, slot: u32, how: Resolution) -> Event {
         Event::ObligationResolved {
             task,
-            slot,
+            obligation: ObligationId::new(slot, 0),
             kind: ObligationKind::SendPermit,
             how,
         }

@@ -4,7 +4,7 @@
 use super::{Oracle, OracleViolation};
 use crate::lab::trace::TraceEvent;
 use crate::types::event::Event;
-use crate::types::id::TaskId;
+use crate::types::id::{ObligationId, TaskId};
 use crate::types::obligation::{AbortCause, ObligationKind, Resolution};
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub(super) const NAME: &str = "obligation leak";
 #[derive(Debug)]
 pub struct ObligationLeak {
     strict: bool,
-    reserved: BTreeMap<(TaskId, u32), ObligationKind>,
+    reserved: BTreeMap<(TaskId, ObligationId), ObligationKind>,
     violation: Option<OracleViolation>,
 }
 
@@ -32,7 +32,7 @@ impl ObligationLeak {
         let name = self.name();
         self.violation.get_or_insert_with(|| OracleViolation {
             oracle: name,
-            what: format!("{kind:?} held by {task} {what}"),
+            what: format!("ObligationLeak detected: {kind:?} held by {task} {what}"),
             event,
             task: Some(task),
             region: None,
@@ -47,16 +47,20 @@ impl Oracle for ObligationLeak {
 
     fn on(&mut self, e: &TraceEvent) {
         match e.event {
-            Event::ObligationReserved { task, slot, kind } => {
-                self.reserved.insert((task, slot), kind);
+            Event::ObligationReserved {
+                task,
+                obligation,
+                kind,
+            } => {
+                self.reserved.insert((task, obligation), kind);
             }
             Event::ObligationResolved {
                 task,
-                slot,
+                obligation,
                 kind,
                 how,
             } => {
-                if self.reserved.remove(&(task, slot)).is_none() {
+                if self.reserved.remove(&(task, obligation)).is_none() {
                     self.violate(
                         Some(e.seq),
                         task,
@@ -84,8 +88,20 @@ impl Oracle for ObligationLeak {
                     Resolution::Committed | Resolution::Aborted(_) => {}
                 }
             }
+            Event::ObligationMoved { from, to, kind } => {
+                if self.reserved.remove(&from).is_none() {
+                    self.violate(
+                        Some(e.seq),
+                        from.0,
+                        kind,
+                        "was moved without being reserved",
+                    );
+                }
+                self.reserved.insert(to, kind);
+            }
             Event::TaskCompleted { task, .. } => {
-                let all = (task, 0)..=(task, u32::MAX);
+                let last = ObligationId::new(u32::MAX, u32::MAX);
+                let all = (task, ObligationId::new(0, 0))..=(task, last);
                 if let Some(kind) = self.reserved.range(all).next().map(|(_, kind)| *kind) {
                     self.violate(
                         Some(e.seq),

@@ -115,6 +115,14 @@ impl Oracle for Quiescence {
                     home.promises = home.promises.saturating_sub(1);
                 }
             }
+            Event::ObligationMoved { from, to, .. } => {
+                if let Some(home) = self.home(from.0) {
+                    home.promises = home.promises.saturating_sub(1);
+                }
+                if let Some(home) = self.home(to.0) {
+                    home.promises += 1;
+                }
+            }
             Event::RegionClosed { region } => match self.open.remove(&region) {
                 None => self.violate(
                     seq,

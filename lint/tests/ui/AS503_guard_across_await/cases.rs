@@ -29,16 +29,18 @@ impl Peer {
 }
 
 async fn used_by_what_is_awaited(peers: &Mutex<Vec<Peer>>, one: &Mutex<Option<Peer>>, other: &Mutex<u32>) {
-    let open = peers.lock().await;
-    for peer in open.iter() {
-        peer.close().await;
+    {
+        let open = peers.lock().await;
+        for peer in open.iter() {
+            peer.close().await;
+        }
     }
-    drop(open);
-    let last = one.lock().await;
-    if let Some(peer) = last.as_ref() {
-        peer.close().await;
+    {
+        let last = one.lock().await;
+        if let Some(peer) = last.as_ref() {
+            peer.close().await;
+        }
     }
-    drop(last);
     // Both at once, in this order.
     let mut first = one.lock().await;
     *first = None;
@@ -64,6 +66,10 @@ async fn needed(lock: &Mutex<u32>, tx: mpsc::Sender<u32>, room: &Semaphore) {
     let permit = tx.reserve().await.unwrap();
     permit.send(number);
     fetch().await;
+    let one = tx.reserve().await.unwrap();
+    let two = tx.reserve().await.unwrap();
+    one.send(number);
+    two.send(number);
     let span = info_span!("work");
     span.in_scope(|| println!("inside"));
     fetch().await;

@@ -1,0 +1,156 @@
+//! No more than so many per period, in the order in which they ask.
+//!
+//! Source: the token bucket of Turner, "New directions in communications", IEEE
+//! Communications Magazine 24(10), 1986: the bucket holds `burst` tokens and
+//! regains one every `period / permits`.
+
+use crate::cx::Cx;
+use crate::exec::lock;
+use crate::sync::{LockError, Mutex as FairMutex};
+use crate::types::cancel::Cancelled;
+use crate::types::time::Time;
+use std::num::NonZeroU32;
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// Lets `permits` calls through per `period`, the first `permits` of them at
+/// once, and has the others wait for their turn, first come first served. Share
+/// it by reference or in an `Arc`.
+///
+/// ```
+/// use asupersync::combine::RateLimit;
+/// # use asupersync::{LabConfig, LabRuntime, Scope};
+/// # use std::{num::NonZeroU32, time::Duration};
+/// # LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
+/// let limit = RateLimit::new(NonZeroU32::new(10).unwrap(), Duration::from_secs(1));
+/// let start = cx.now();
+/// for _ in 0..15 {
+///     limit.acquire(&cx).await.unwrap();
+/// }
+/// assert_eq!(cx.now().since(start), Duration::from_millis(500));
+/// # });
+/// ```
+#[derive(Debug)]
+pub struct RateLimit {
+    /// Whoever has it is the next to take a token.
+    turn: FairMutex<()>,
+    bucket: Mutex<Bucket>,
+}
+
+#[derive(Debug)]
+struct Bucket {
+    /// Between two tokens.
+    every: Duration,
+    /// How long the bucket takes to fill.
+    fills_in: Duration,
+    /// When it will be full, as far as known; before now, it is.
+    full_at: Time,
+}
+
+impl Bucket {
+    /// Takes a token, or says when there will be one.
+    fn take(&mut self, now: Time) -> Result<(), Time> {
+        let full_at = self.full_at.max(now) + self.every;
+        let due = Time::from_nanos(
+            full_at
+                .as_nanos()
+                .saturating_sub(self.fills_in.as_nanos() as u64),
+        );
+        if now < due {
+            return Err(due);
+        }
+        self.full_at = full_at;
+        Ok(())
+    }
+}
+
+impl RateLimit {
+    /// `permits` per `period`, and as many at once after a pause of that length.
+    pub fn new(permits: NonZeroU32, period: Duration) -> Self {
+        Self::with_burst(permits, period, permits)
+    }
+
+    /// `permits` per `period`, and `burst` at once after a long pause.
+    pub fn with_burst(permits: NonZeroU32, period: Duration, burst: NonZeroU32) -> Self {
+        let every = period / permits.get();
+        RateLimit {
+            turn: FairMutex::new(()),
+            bucket: Mutex::new(Bucket {
+                every,
+                fills_in: every.saturating_mul(burst.get()),
+                full_at: Time::ZERO,
+            }),
+        }
+    }
+
+    /// Waits for a turn, and takes it.
+    ///
+    /// # Cancellation
+    /// A request ends the wait, and no turn is lost: the next in line gets it.
+    ///
+    /// # Errors
+    /// [`Cancelled`].
+    pub async fn acquire(&self, cx: &Cx) -> Result<(), Cancelled> {
+        let _turn = match self.turn.lock(cx).await {
+            Ok(turn) => turn,
+            Err(LockError::Cancelled(cancelled)) => return Err(cancelled),
+            Err(LockError::Poisoned) => unreachable!("the lock does not poison"),
+        };
+        loop {
+            let taken = lock(&self.bucket).take(cx.now());
+            match taken {
+                Ok(()) => return Ok(()),
+                Err(due) => cx.sleep_until(due).await?,
+            }
+        }
+    }
+
+    /// Takes a turn if there is one now.
+    ///
+    /// # Errors
+    /// When there will be one, if nobody else takes it before; now, while others wait.
+    pub fn try_acquire(&self, cx: &Cx) -> Result<(), Time> {
+        let now = cx.now();
+        match self.turn.try_lock() {
+            Ok(_turn) => lock(&self.bucket).take(now),
+            Err(_) => Err(now),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_window_sees_more_than_it_may(
+            gaps in prop::collection::vec(0u64..400, 1..200),
+            permits in 1u32..8,
+            burst in 1u32..8,
+        ) {
+            let one = |n| NonZeroU32::new(n).unwrap();
+            let period = Duration::from_nanos(700);
+            let limit = RateLimit::with_burst(one(permits), period, one(burst));
+            let every = u64::from(700 / permits);
+            let (mut now, mut taken) = (Time::from_nanos(10_000), Vec::new());
+            for gap in gaps {
+                now = now + Duration::from_nanos(gap);
+                match lock(&limit.bucket).take(now) {
+                    Ok(()) => taken.push(now.as_nanos()),
+                    Err(due) => {
+                        prop_assert!(due > now && due <= now + Duration::from_nanos(every));
+                    }
+                }
+            }
+            // Between any two turns, at most a burst and what the time between brings.
+            for (i, first) in taken.iter().enumerate() {
+                for (j, last) in taken.iter().enumerate().skip(i) {
+                    let brought = (last - first) / every;
+                    prop_assert!(((j - i) as u64) < brought + u64::from(burst), "{taken:?}");
+                }
+            }
+        }
+    }
+}
