@@ -3,7 +3,7 @@
 use crate::echo;
 use crate::measure::{Lap, median};
 use crate::options::Contest;
-use crate::rows::{COLUMNS, Column, Group, ROWS, Row, allocations_per_operation, column};
+use crate::rows::{COLUMNS, Column, ROWS, Row, allocations_per_operation, column};
 
 /// What a row gave on one runtime.
 pub struct Cell {
@@ -40,31 +40,48 @@ impl Outcome {
     }
 }
 
+/// What came of the rows that were asked for.
+pub struct Tally {
+    /// The rows that were run.
+    pub outcomes: Vec<Outcome>,
+    /// The rows that could not be, and why.
+    pub skipped: Vec<String>,
+}
+
 /// Runs what `contest` asks for.
 ///
 /// # Errors
 /// When an echo server could not be started or stopped answering.
-pub fn run(contest: &Contest) -> std::io::Result<Vec<Outcome>> {
+pub fn run(contest: &Contest) -> std::io::Result<Tally> {
     let columns: Vec<Column> = COLUMNS.iter().filter_map(|name| column(name)).collect();
-    let wanted = |row: &&Row| contest.rows.is_empty() || contest.rows.contains(&row.name);
-    let mut outcomes = Vec::new();
-    for row in ROWS.iter().filter(wanted) {
+    let mut tally = Tally {
+        outcomes: Vec::new(),
+        skipped: Vec::new(),
+    };
+    for row in ROWS.iter().filter(|row| contest.wants(row)) {
         eprintln!("{:20} {}", row.name, row.what);
-        let cells = if row.group == Group::Network {
-            network(row, contest)?
-        } else {
-            local(row, contest, &columns)
+        let cells = match echo::load(row.name) {
+            None => local(row, contest, &columns),
+            Some(load) => {
+                if let Err(reason) = echo::make_room(load.connections)? {
+                    tally.skipped.push(format!("{}, since {reason}", row.name));
+                    continue;
+                }
+                network(row, contest, load)?
+            }
         };
-        outcomes.push(Outcome { row, cells });
+        tally.outcomes.push(Outcome { row, cells });
     }
-    Ok(outcomes)
+    Ok(tally)
 }
 
 fn local(row: &Row, contest: &Contest, columns: &[Column]) -> Vec<Cell> {
     let n = contest.operations(row);
     let runs = columns.iter().filter_map(|c| Some((c.name, c.run(row)?)));
     let runs: Vec<_> = runs.collect();
-    let samples = interleave(contest, runs.len(), |i| Ok(runs[i].1(n).per(n)));
+    let samples = interleave(contest.rounds_of(row), runs.len(), |i| {
+        Ok(runs[i].1(n).per(n))
+    });
     let samples = samples.expect("nothing to fail");
     // Among many siblings, who have allocations of their own, the difference is noise.
     let counted = contest.counts
@@ -89,12 +106,12 @@ const COUNTED: u32 = 2_048;
 /// Samples of `players`, who take turns; who goes first changes every round,
 /// and the first round is a rehearsal.
 fn interleave(
-    contest: &Contest,
+    rounds: usize,
     players: usize,
     mut play: impl FnMut(usize) -> std::io::Result<Lap>,
 ) -> std::io::Result<Vec<Vec<Lap>>> {
     let mut samples = vec![Vec::new(); players];
-    for round in 0..=contest.rounds() {
+    for round in 0..=rounds {
         for turn in 0..players {
             let player = (turn + round) % players;
             let lap = play(player)?;
@@ -106,18 +123,23 @@ fn interleave(
     Ok(samples)
 }
 
-fn network(row: &Row, contest: &Contest) -> std::io::Result<Vec<Cell>> {
-    let n = contest.operations(row);
-    let connections = if row.name == "echo-1" { 1 } else { 64 };
-    // One connection on two cores has two speeds, by where the scheduler puts the client.
-    let _pinned = (connections == 1)
-        .then(echo::Pin::to_one_core)
-        .transpose()?;
-    let mut clients = Vec::new();
-    for column in echo::COLUMNS {
-        clients.push(echo::Client::start(column, connections)?);
-    }
-    let samples = interleave(contest, clients.len(), |i| clients[i].play(n))?;
+fn network(row: &Row, contest: &Contest, load: echo::Load) -> std::io::Result<Vec<Cell>> {
+    let (n, connections) = (contest.operations(row), load.connections);
+    let rounds = contest.rounds_of(row);
+    let _pinned = load.pinned.then(echo::Pin::to_one_core).transpose()?;
+    let players = echo::COLUMNS.len();
+    let samples = if connections > TOGETHER {
+        // One server at a time, so that the others' sockets take no room.
+        interleave(rounds, players, |i| {
+            let mut client = echo::Client::start(echo::COLUMNS[i], connections)?;
+            client.play(connections as u32)?;
+            client.play(n)
+        })?
+    } else {
+        let clients = echo::COLUMNS.map(|column| echo::Client::start(column, connections));
+        let mut clients = clients.into_iter().collect::<Result<Vec<_>, _>>()?;
+        interleave(rounds, players, |i| clients[i].play(n))?
+    };
     let cells = echo::COLUMNS.iter().zip(samples);
     Ok(cells
         .map(|(column, samples)| Cell {
@@ -127,3 +149,6 @@ fn network(row: &Row, contest: &Contest) -> std::io::Result<Vec<Cell>> {
         })
         .collect())
 }
+
+/// Connections per server with which all servers are alive at once.
+const TOGETHER: usize = 100;

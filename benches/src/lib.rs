@@ -7,7 +7,7 @@
 //! | [`engine`] | what a runtime offers to be measured, one implementation each |
 //! | [`echo`] | servers as processes of their own |
 //! | [`contest`] | rounds, all runtimes in turn |
-//! | [`measure`], [`allocations`], [`instructions`] | clocks and counters |
+//! | [`measure`], [`allocations`], [`instructions`], [`syscalls`] | clocks and counters |
 //! | [`gate`] | instruction counts that are stored, and must not grow |
 //! | [`table`], [`machine`] | what is printed and written |
 
@@ -21,4 +21,5 @@ pub mod machine;
 pub mod measure;
 pub mod options;
 pub mod rows;
+pub mod syscalls;
 pub mod table;

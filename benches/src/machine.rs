@@ -1,5 +1,6 @@
 //! Which machine, system and compiler a table was made with.
 
+use crate::allocations::Allocator;
 use std::process::Command;
 
 /// One line each.
@@ -21,10 +22,8 @@ pub fn description() -> Vec<(&'static str, String)> {
             },
         ),
         ("compiler", compiler()),
-        (
-            "profile",
-            "release, thin LTO, one codegen unit, the system's allocator".into(),
-        ),
+        ("profile", "release, thin LTO, one codegen unit".into()),
+        ("allocator", Allocator::BUILT.name().into()),
         ("load when it began", load.into()),
     ]
 }

@@ -20,6 +20,18 @@ impl Lap {
         }
     }
 
+    /// The 99th percentiles of laps in nanoseconds, in microseconds, as if each
+    /// lap had taken so long: what divides by their number gives them back.
+    pub fn p99_micros(laps: &[Lap]) -> Self {
+        let p99 = |part: fn(&Lap) -> f64| {
+            quantile(laps.iter().map(part).collect(), 0.99) / 1e3 * laps.len() as f64
+        };
+        Lap {
+            wall: p99(|lap| lap.wall),
+            cpu: p99(|lap| lap.cpu),
+        }
+    }
+
     /// The same for one of `n` operations.
     #[must_use]
     pub fn per(self, n: u32) -> Self {
@@ -91,6 +103,16 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
+/// The least value that `share` of all do not exceed; NaN for none.
+pub fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let rank = (values.len() as f64 * share).ceil() as usize;
+    values
+        .get(rank.saturating_sub(1))
+        .copied()
+        .unwrap_or(f64::NAN)
+}
+
 /// The geometric mean; NaN for none.
 pub fn geometric_mean(values: &[f64]) -> f64 {
     let logs: f64 = values.iter().map(|v| v.ln()).sum();
@@ -105,6 +127,12 @@ mod tests {
     fn means() {
         assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
+        let hundred: Vec<f64> = (1..=100).rev().map(f64::from).collect();
+        assert_eq!(quantile(hundred, 0.99), 99.0);
+        assert_eq!(quantile(vec![3.0, 1.0], 0.99), 3.0);
+        assert!(quantile(vec![], 0.5).is_nan());
+        let laps: Vec<Lap> = (1..=200).map(|i| Lap::value(f64::from(i) * 1e3)).collect();
+        assert_eq!(Lap::p99_micros(&laps).per(200), Lap::value(198.0));
         assert!(median(vec![]).is_nan() && geometric_mean(&[]).is_nan());
         assert!((geometric_mean(&[0.5, 2.0, 8.0]) - 2.0).abs() < 1e-12);
     }

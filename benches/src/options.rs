@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::allocations::Allocator;
 use crate::rows;
 
 /// What the help says.
@@ -10,9 +11,12 @@ usage: cargo run --release -p asupersync-benches [-- OPTIONS]
 
   --list             list the rows and what they measure
   --row NAME         only this row; may be given several times
-  --full             9 rounds instead of 5, of twice the length
+  --full             9 rounds instead of 5, of twice the length, and more rows
   --json             print JSON, with every sample, instead of tables
-  --counts           also count allocations and, under valgrind, instructions
+  --counts           also count allocations, instructions under valgrind, and
+                     system calls under strace
+  --allocator NAME   system (the default) or mimalloc, for which cargo builds
+                     the program once more
   --write-docs       put the tables into docs/performance.md; implies --counts
   --gate             compare instructions with those in benches/counts.json
   --bless            store them instead
@@ -59,22 +63,43 @@ pub struct Contest {
     pub full: bool,
     /// JSON instead of tables.
     pub json: bool,
-    /// Count allocations and instructions too.
+    /// Count allocations, instructions and system calls too.
     pub counts: bool,
     /// Write the document.
     pub write_docs: bool,
+    /// Who gives out memory.
+    pub allocator: Allocator,
 }
 
 impl Contest {
-    /// Rounds that count; one more goes before them to warm up.
+    /// Whether a row is to be run.
+    pub fn wants(&self, row: &rows::Row) -> bool {
+        if self.rows.is_empty() {
+            self.full || !row.full
+        } else {
+            self.rows.contains(&row.name)
+        }
+    }
+
+    /// Rounds of most rows that count; one more goes before them to warm up.
     pub fn rounds(&self) -> usize {
         if self.full { 9 } else { 5 }
+    }
+
+    /// Rounds of a row that count.
+    pub fn rounds_of(&self, row: &rows::Row) -> usize {
+        // What is large takes long, and varies little.
+        if row.full {
+            LARGE_ROUNDS
+        } else {
+            self.rounds()
+        }
     }
 
     /// Operations of a row in one round.
     pub fn operations(&self, row: &rows::Row) -> u32 {
         // A crowd is as large as its row says, or it would be another row.
-        let fixed = row.unit == rows::Unit::Bytes || row.name.starts_with("cancel");
+        let fixed = row.full || row.unit == rows::Unit::Bytes || row.name.starts_with("cancel");
         if self.full && !fixed {
             row.n * 2
         } else {
@@ -82,6 +107,9 @@ impl Contest {
         }
     }
 }
+
+/// Rounds of the rows that are run with `--full` only.
+pub const LARGE_ROUNDS: usize = 3;
 
 /// Reads the arguments; the error is a message for the user.
 pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, String> {
@@ -101,6 +129,7 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, String> 
             "--full" => contest.full = true,
             "--json" => contest.json = true,
             "--counts" => contest.counts = true,
+            "--allocator" => contest.allocator = allocator(&value("a name")?)?,
             "--write-docs" => (contest.write_docs, contest.counts) = (true, true),
             "--gate" => return Ok(Command::Gate { bless: false }),
             "--bless" => return Ok(Command::Gate { bless: true }),
@@ -129,6 +158,15 @@ pub fn parse(args: impl IntoIterator<Item = String>) -> Result<Command, String> 
     Ok(Command::Contest(contest))
 }
 
+fn allocator(name: &str) -> Result<Allocator, String> {
+    let known = Allocator::NAMES.iter().find(|(n, _)| *n == name);
+    let (_, allocator) = known.ok_or_else(|| {
+        let names = Allocator::NAMES.map(|(n, _)| n);
+        format!("there is no allocator {name:?}; there are {names:?}")
+    })?;
+    Ok(*allocator)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -146,10 +184,23 @@ mod tests {
             ..Contest::default()
         };
         assert_eq!(all, Command::Contest(contest));
+        let other = Contest {
+            allocator: Allocator::Mimalloc,
+            ..Contest::default()
+        };
+        assert_eq!(parsed("--allocator mimalloc"), Ok(Command::Contest(other)));
+        let large = rows::find("bytes-pending-1m").expect("it is a row");
+        let wants = |line: &str| match parsed(line) {
+            Ok(Command::Contest(contest)) => contest.wants(large),
+            other => panic!("{other:?}"),
+        };
+        assert!(wants("--full") && wants("--row bytes-pending-1m"));
+        assert!(!wants("") && !wants("--full --row yield"));
         assert!(parsed("--write-docs").is_ok_and(|c| matches!(c, Command::Contest(c) if c.counts)));
         for wrong in [
             "--row",
             "--row nonsense",
+            "--allocator nonsense",
             "--fast",
             "--once yield x",
             "--write-docs --row yield",

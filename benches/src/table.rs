@@ -1,8 +1,11 @@
 //! The results as tables and as JSON.
 
+use crate::allocations::Allocator;
 use crate::contest::Outcome;
 use crate::measure::{Lap, geometric_mean};
+use crate::options::LARGE_ROUNDS;
 use crate::rows::{Group, ROWS, Row, Unit};
+use crate::syscalls;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -16,6 +19,10 @@ pub struct Results {
     pub outcomes: Vec<Outcome>,
     /// Instructions per operation, if they were counted.
     pub instructions: Vec<(&'static Row, Vec<(&'static str, f64)>)>,
+    /// System calls of the servers, if they were counted.
+    pub syscalls: Vec<syscalls::Count>,
+    /// What could not be measured, and why.
+    pub skipped: Vec<String>,
 }
 
 /// Ours and its peers, by threads.
@@ -135,18 +142,31 @@ impl Results {
         for (what, value) in &self.machine {
             let _ = writeln!(out, "- {what}: {value}");
         }
-        let _ = writeln!(
+        let rounds = self.rounds;
+        let _ = write!(
             out,
-            "- medians of {} rounds, all runtimes interleaved round by round",
-            self.rounds
+            "- medians of {rounds} rounds, all runtimes interleaved round by round"
         );
+        if self.outcomes.iter().any(|o| o.row.full) {
+            let _ = write!(
+                out,
+                "; of {LARGE_ROUNDS} rounds for rows of a million tasks or 1,000 connections and more"
+            );
+        }
+        out.push('\n');
+        for what in &self.skipped {
+            let _ = writeln!(out, "- skipped: {what}");
+        }
         self.contest(&mut out, "Operations", Group::Common);
         self.contest(&mut out, "Channels", Group::Channels);
         self.contest(&mut out, "Structure", Group::Structure);
+        self.contest(&mut out, "Until all is quiet", Group::Quiescence);
+        self.contest(&mut out, "Under load", Group::Fairness);
         self.contest(&mut out, "Memory", Group::Memory);
         self.contest(&mut out, "Network", Group::Network);
         self.ours(&mut out);
         self.counts(&mut out);
+        self.calls(&mut out);
         out
     }
 
@@ -158,7 +178,7 @@ impl Results {
         let _ = writeln!(out, "\n### {title}\n");
         let timed = outcomes
             .iter()
-            .any(|o| matches!(o.row.unit, Unit::Nanos | Unit::ServerMicros));
+            .any(|o| !matches!(o.row.unit, Unit::Bytes | Unit::MicrosLate));
         let parts: &[(&str, Part)] = match timed {
             true => &[("Processor time of all threads", cpu), ("Wall clock", wall)],
             false => &[("", wall)],
@@ -287,6 +307,33 @@ impl Results {
         }
     }
 
+    fn calls(&self, out: &mut String) {
+        if self.syscalls.is_empty() {
+            return;
+        }
+        let mut header = vec!["calls".to_owned()];
+        header.extend(self.syscalls.iter().map(|c| c.column.to_owned()));
+        let line = |what: String, of: &dyn Fn(&syscalls::Count) -> String| {
+            let mut line = vec![what];
+            line.extend(self.syscalls.iter().map(of));
+            line
+        };
+        let (many, idle) = (syscalls::MANY, syscalls::IDLE.as_secs());
+        let lines = [
+            header,
+            line("per echo, 1 connection".into(), &|c| fraction(Some(c.one))),
+            line(format!("per echo, {many} connections"), &|c| {
+                fraction(Some(c.many))
+            }),
+            line(format!("in {idle} idle seconds"), &|c| c.idle.to_string()),
+        ];
+        let _ = writeln!(
+            out,
+            "\n### System calls of the echo servers\n\n{}",
+            render(&lines)
+        );
+    }
+
     /// Everything, with every sample.
     pub fn json(&self) -> Value {
         let rows = self.outcomes.iter().map(|o| {
@@ -313,6 +360,14 @@ impl Results {
                 .map(|(c, n)| json!({ "column": c, "instructions": n }));
             json!({ "row": row.name, "cells": counts.collect::<Vec<_>>() })
         });
+        let syscalls = self.syscalls.iter().map(|c| {
+            json!({
+                "column": c.column,
+                "per_echo_1": c.one,
+                "per_echo_64": c.many,
+                "idle": c.idle,
+            })
+        });
         let machine = self
             .machine
             .iter()
@@ -322,6 +377,8 @@ impl Results {
             "rounds": self.rounds,
             "rows": rows.collect::<Vec<_>>(),
             "instructions": instructions.collect::<Vec<_>>(),
+            "syscalls": syscalls.collect::<Vec<_>>(),
+            "skipped": self.skipped,
         })
     }
 }
@@ -336,24 +393,29 @@ pub fn legend() -> String {
     render(&lines)
 }
 
-/// Puts `tables` between the marks of a document, and keeps the rest.
+/// Puts `tables` between the marks of a document for an allocator, and keeps the rest.
 ///
 /// # Errors
 /// When the document has no marks: a message for the user.
-pub fn insert(document: &str, tables: &str) -> Result<String, String> {
+pub fn insert(document: &str, tables: &str, allocator: Allocator) -> Result<String, String> {
+    let [begin, end] = marks(allocator);
     let missing = |mark| format!("docs/performance.md has no line {mark:?} to write behind");
-    let (before, rest) = document.split_once(BEGIN).ok_or_else(|| missing(BEGIN))?;
-    let (_, after) = rest.split_once(END).ok_or_else(|| missing(END))?;
+    let (before, rest) = document.split_once(&begin).ok_or_else(|| missing(&begin))?;
+    let (_, after) = rest.split_once(&end).ok_or_else(|| missing(&end))?;
     Ok(format!(
-        "{before}{BEGIN}\n\n{}\n\n{END}{after}",
+        "{before}{begin}\n\n{}\n\n{end}{after}",
         tables.trim()
     ))
 }
 
-/// The mark before the generated part of the document.
-pub const BEGIN: &str = "<!-- tables: begin -->";
-/// The mark after it.
-pub const END: &str = "<!-- tables: end -->";
+/// What stands before and after the generated part of the document.
+fn marks(allocator: Allocator) -> [String; 2] {
+    let what = match allocator {
+        Allocator::System => "tables",
+        Allocator::Mimalloc => "tables under mimalloc",
+    };
+    ["begin", "end"].map(|edge| format!("<!-- {what}: {edge} -->"))
+}
 
 #[cfg(test)]
 mod tests {
@@ -362,10 +424,21 @@ mod tests {
 
     #[test]
     fn the_written_part_of_a_document_is_kept() {
-        let document = format!("a\n{BEGIN}\nold\n{END}\nz\n");
-        let written = insert(&document, "new\n").expect("it has marks");
-        assert_eq!(written, format!("a\n{BEGIN}\n\nnew\n\n{END}\nz\n"));
-        assert!(insert("no marks", "new").is_err());
+        let [begin, end] = marks(Allocator::System);
+        let [other, _] = marks(Allocator::Mimalloc);
+        let document = format!("a\n{begin}\nold\n{end}\nz\n");
+        let written = insert(&document, "new\n", Allocator::System).expect("it has marks");
+        assert_eq!(written, format!("a\n{begin}\n\nnew\n\n{end}\nz\n"));
+        let refused = insert(&document, "new", Allocator::Mimalloc);
+        assert!(refused.is_err_and(|why| why.contains(&other)));
+    }
+
+    #[test]
+    fn the_document_has_a_place_for_both_tables() {
+        let document = include_str!("../../docs/performance.md");
+        for allocator in [Allocator::System, Allocator::Mimalloc] {
+            assert!(insert(document, "", allocator).is_ok(), "{allocator:?}");
+        }
     }
 
     #[test]

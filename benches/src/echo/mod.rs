@@ -9,7 +9,7 @@ pub mod server;
 use crate::measure::{Lap, cpu_nanos_of};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, Command, Stdio};
 use std::time::Instant;
 
 /// The runtimes with a server, and the limit: a loop around epoll without any runtime.
@@ -26,11 +26,68 @@ pub const COLUMNS: [&str; 7] = [
 /// Bytes of a message.
 pub const MESSAGE: usize = 64;
 
+/// How a row loads the servers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Load {
+    /// Connections to a server.
+    pub connections: usize,
+    /// Whether client and server share one core. One connection on two cores
+    /// has two speeds, by where the scheduler puts the client.
+    pub pinned: bool,
+}
+
+/// The rows that are done over the network.
+const LOADS: &[(&str, usize, bool)] = &[
+    ("echo-1", 1, true),
+    ("echo-1-free", 1, false),
+    ("echo-64", 64, false),
+    ("echo-64-pinned", 64, true),
+    ("echo-1k", 1_000, false),
+    ("echo-10k", 10_000, false),
+];
+
+/// How the row of that name loads the servers; `None` if it has none.
+pub fn load(row: &str) -> Option<Load> {
+    let &(_, connections, pinned) = LOADS.iter().find(|(name, ..)| *name == row)?;
+    Some(Load {
+        connections,
+        pinned,
+    })
+}
+
+/// Files that a process has open besides its connections, and to spare.
+const OTHER_FILES: u64 = 100;
+
+/// Lets this process, and those it starts, open so many connections; inside,
+/// the reason why that cannot be.
+///
+/// # Errors
+/// When the system does not tell its limit.
+pub fn make_room(connections: usize) -> io::Result<Result<(), String>> {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: `limit` is a valid place for the result.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) })?;
+    let needed = connections as u64 + OTHER_FILES;
+    if needed > limit.rlim_max {
+        let allowed = limit.rlim_max;
+        return Ok(Err(format!(
+            "it needs {needed} open files and the system allows {allowed}"
+        )));
+    }
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: `limit` is valid: the system gave it to us.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &limit) })?;
+    Ok(Ok(()))
+}
+
 /// A server process and connections to it. Dropping it ends the process.
 pub struct Client {
     streams: Vec<TcpStream>,
     server: Child,
-    _alive: ChildStdin,
+    alive: Option<ChildStdin>,
 }
 
 impl Client {
@@ -39,7 +96,17 @@ impl Client {
     /// # Errors
     /// When the server does not come up.
     pub fn start(column: &str, connections: usize) -> io::Result<Self> {
-        let mut server = Command::new(std::env::current_exe()?)
+        let command = Command::new(std::env::current_exe()?);
+        Client::start_by(command, column, connections)
+    }
+
+    /// As [`Client::start`], where `command` runs this program.
+    pub(crate) fn start_by(
+        mut command: Command,
+        column: &str,
+        connections: usize,
+    ) -> io::Result<Self> {
+        let mut server = command
             .args(["--serve", column])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -63,8 +130,23 @@ impl Client {
         Ok(Client {
             streams,
             server,
-            _alive: alive,
+            alive: Some(alive),
         })
+    }
+
+    /// What the server says on its error output, if that was asked for.
+    pub(crate) fn messages(&mut self) -> Option<ChildStderr> {
+        self.server.stderr.take()
+    }
+
+    /// Lets the server end by itself.
+    ///
+    /// # Errors
+    /// When the system does not tell that it has.
+    pub(crate) fn end(mut self) -> io::Result<()> {
+        drop(self.alive.take());
+        self.server.wait()?;
+        Ok(())
     }
 
     /// Sends and gets back `n` messages; the server's share is the processor time.
@@ -96,7 +178,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        // It ends by itself when its input does; this is for one that hangs.
+        // It ends by itself when its input does, as in `end`; this is for one that hangs.
         let _ = self.server.kill();
         let _ = self.server.wait();
     }
@@ -144,5 +226,26 @@ impl Drop for Pin {
     fn drop(&mut self) {
         // SAFETY: the set is valid: the system gave it to us.
         let _ = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &self.0) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::{Group, ROWS};
+
+    #[test]
+    fn the_rows_of_the_network_are_those_with_a_load() {
+        for row in ROWS {
+            let loaded = load(row.name).is_some();
+            assert_eq!(loaded, row.group == Group::Network, "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn room_is_made_up_to_the_limit_of_the_system() {
+        assert_eq!(make_room(1).expect("it tells its limit"), Ok(()));
+        let reason = make_room(usize::MAX / 2).expect("it tells its limit");
+        assert!(reason.is_err_and(|reason| reason.contains("open files")));
     }
 }

@@ -144,14 +144,16 @@ const FAR: Duration = Duration::from_secs(3600);
 
 /// Counts tasks that have begun.
 #[derive(Clone, Default)]
-struct Roll(Arc<AtomicUsize>);
+pub(crate) struct Roll(Arc<AtomicUsize>);
 
 impl Roll {
-    fn call(&self) {
+    /// A task has begun.
+    pub(crate) fn call(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    async fn complete<E: Engine>(&self, cx: &E::Cx, n: u32) {
+    /// Waits until `n` have.
+    pub(crate) async fn complete<E: Engine>(&self, cx: &E::Cx, n: u32) {
         while self.0.load(Ordering::Relaxed) < n as usize {
             E::yield_now(cx).await;
         }

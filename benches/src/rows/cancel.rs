@@ -6,20 +6,27 @@ use crate::engine::{Engine, Wait};
 use crate::measure::{Lap, Stopwatch};
 
 pub(super) fn runs<E: Engine>(engine: &'static E) -> Vec<(&'static str, Run)> {
-    vec![
-        inside(engine, "cancel-pending", async |cx, n| {
-            drain::<E>(cx, n, Wait::Pending).await
-        }),
-        inside(engine, "cancel-sleeping", async |cx, n| {
-            drain::<E>(cx, n, Wait::Sleeping).await
-        }),
-        inside(engine, "bytes-pending", async |cx, n| {
-            weigh::<E>(cx, n, Wait::Pending).await
-        }),
-        inside(engine, "bytes-sleeping", async |cx, n| {
-            weigh::<E>(cx, n, Wait::Sleeping).await
-        }),
-    ]
+    let drains = [
+        ("cancel-pending", Wait::Pending),
+        ("cancel-sleeping", Wait::Sleeping),
+    ];
+    let weights = [
+        ("bytes-pending", Wait::Pending),
+        ("bytes-sleeping", Wait::Sleeping),
+        ("bytes-pending-1m", Wait::Pending),
+        ("bytes-sleeping-1m", Wait::Sleeping),
+    ];
+    let drains = drains.map(|(row, wait)| {
+        inside(engine, row, move |cx, n| async move {
+            drain::<E>(cx, n, wait).await
+        })
+    });
+    let weights = weights.map(|(row, wait)| {
+        inside(engine, row, move |cx, n| async move {
+            weigh::<E>(cx, n, wait).await
+        })
+    });
+    drains.into_iter().chain(weights).collect()
 }
 
 /// From the request to the last task's end.

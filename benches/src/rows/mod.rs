@@ -6,6 +6,7 @@
 
 mod cancel;
 mod channel;
+mod fairness;
 mod many;
 mod ours;
 mod spawn;
@@ -26,6 +27,8 @@ pub enum Unit {
     Nanos,
     /// Microseconds late.
     MicrosLate,
+    /// Microseconds that 99 of 100 are within.
+    MicrosP99,
     /// Heap bytes per task.
     Bytes,
     /// Microseconds per operation, on the server's processors and on the wall clock.
@@ -38,6 +41,7 @@ impl Unit {
         match self {
             Unit::Nanos => "ns",
             Unit::MicrosLate => "us late",
+            Unit::MicrosP99 => "us p99",
             Unit::Bytes => "bytes",
             Unit::ServerMicros => "us",
         }
@@ -57,6 +61,8 @@ pub struct Row {
     pub n: u32,
     /// What the peers are compared as.
     pub group: Group,
+    /// Whether it is too long for the quick run: it is done with `--full`, or by name.
+    pub full: bool,
 }
 
 /// Which summary a row belongs to.
@@ -68,6 +74,10 @@ pub enum Group {
     Structure,
     /// Channels that only tokio has too.
     Channels,
+    /// How long it takes until all has ended that was asked to.
+    Quiescence,
+    /// How long things take while other tasks are busy.
+    Fairness,
     /// Heap bytes.
     Memory,
     /// Sockets.
@@ -83,66 +93,57 @@ const fn row(name: &'static str, n: u32, what: &'static str) -> Row {
         unit: Unit::Nanos,
         n,
         group: Group::Common,
+        full: false,
+    }
+}
+
+impl Row {
+    const fn group(mut self, group: Group) -> Self {
+        self.group = group;
+        self
+    }
+
+    const fn unit(mut self, unit: Unit) -> Self {
+        self.unit = unit;
+        self
+    }
+
+    const fn only_full(mut self) -> Self {
+        self.full = true;
+        self
     }
 }
 
 const fn structure(name: &'static str, n: u32, what: &'static str) -> Row {
-    Row {
-        name,
-        what,
-        unit: Unit::Nanos,
-        n,
-        group: Group::Structure,
-    }
+    row(name, n, what).group(Group::Structure)
 }
 
 const fn channel(name: &'static str, n: u32, what: &'static str) -> Row {
-    Row {
-        name,
-        what,
-        unit: Unit::Nanos,
-        n,
-        group: Group::Channels,
-    }
+    row(name, n, what).group(Group::Channels)
 }
 
 const fn ours(name: &'static str, n: u32, what: &'static str) -> Row {
-    Row {
-        name,
-        what,
-        unit: Unit::Nanos,
-        n,
-        group: Group::Ours,
-    }
+    row(name, n, what).group(Group::Ours)
 }
 
-const fn bytes(name: &'static str, what: &'static str) -> Row {
-    Row {
-        name,
-        what,
-        unit: Unit::Bytes,
-        n: 100_000,
-        group: Group::Memory,
-    }
+const fn quiescence(name: &'static str, n: u32, what: &'static str) -> Row {
+    let row = row(name, n, what).group(Group::Quiescence);
+    row.unit(Unit::MicrosP99)
+}
+
+const fn fairness(name: &'static str, n: u32, what: &'static str) -> Row {
+    let row = row(name, n, what).group(Group::Fairness);
+    row.unit(Unit::MicrosP99)
+}
+
+const fn bytes(name: &'static str, n: u32, what: &'static str) -> Row {
+    row(name, n, what).group(Group::Memory).unit(Unit::Bytes)
 }
 
 const fn echo(name: &'static str, n: u32, what: &'static str) -> Row {
-    Row {
-        name,
-        what,
-        unit: Unit::ServerMicros,
-        n,
-        group: Group::Network,
-    }
+    let row = row(name, n, what).group(Group::Network);
+    row.unit(Unit::ServerMicros)
 }
-
-const LATENESS: Row = Row {
-    name: "sleep-late",
-    what: "sleep(1 ms), median of how much later it wakes",
-    unit: Unit::MicrosLate,
-    n: 40,
-    group: Group::Common,
-};
 
 /// All rows, in the order of the table.
 pub const ROWS: &[Row] = &[
@@ -196,7 +197,12 @@ pub const ROWS: &[Row] = &[
         10_000,
         "spawn 10,000 that sleep 1 to 10 ms, join all",
     ),
-    LATENESS,
+    row(
+        "sleep-late",
+        40,
+        "sleep(1 ms), median of how much later it wakes",
+    )
+    .unit(Unit::MicrosLate),
     row(
         "cancel-pending",
         10_000,
@@ -207,8 +213,20 @@ pub const ROWS: &[Row] = &[
         10_000,
         "cancel and drain 10,000 sleeping tasks",
     ),
-    bytes("bytes-pending", "a pending task, 100,000 alive"),
-    bytes("bytes-sleeping", "a sleeping task, 100,000 alive"),
+    bytes("bytes-pending", 100_000, "a pending task, 100,000 alive"),
+    bytes("bytes-sleeping", 100_000, "a sleeping task, 100,000 alive"),
+    bytes(
+        "bytes-pending-1m",
+        1_000_000,
+        "the same of 1,000,000 pending",
+    )
+    .only_full(),
+    bytes(
+        "bytes-sleeping-1m",
+        1_000_000,
+        "the same of 1,000,000 sleeping",
+    )
+    .only_full(),
     channel(
         "broadcast-4",
         40_000,
@@ -239,12 +257,45 @@ pub const ROWS: &[Row] = &[
         10_000,
         "stop 10,000 tasks and wait: region against TaskTracker and child CancellationTokens",
     ),
+    quiescence(
+        "quiet-set",
+        500,
+        "cancel a scope of 100 waiting tasks, until all have ended: region against JoinSet::shutdown",
+    ),
+    quiescence(
+        "quiet-token",
+        500,
+        "the same: region against TaskTracker and child CancellationTokens",
+    ),
+    fairness(
+        "ping-yields",
+        2_000,
+        "a turn in the queue, a message there and back, while 64 tasks yield",
+    ),
+    fairness(
+        "ping-hogs",
+        200,
+        "the same while 4 tasks compute for 50 us between yields",
+    ),
+    fairness(
+        "sleep-yields",
+        100,
+        "sleep(1 ms), how much later it wakes while 64 tasks yield",
+    ),
     echo(
         "echo-1",
         10_000,
         "echo 64 bytes, 1 connection, client and server on one core",
     ),
+    echo("echo-1-free", 10_000, "the same, on whichever core"),
     echo("echo-64", 40_000, "echo 64 bytes, 64 connections"),
+    echo(
+        "echo-64-pinned",
+        40_000,
+        "the same, client and server on one core",
+    ),
+    echo("echo-1k", 20_000, "echo 64 bytes, 1,000 connections").only_full(),
+    echo("echo-10k", 50_000, "echo 64 bytes, 10,000 connections").only_full(),
     ours("region", 20_000, "open a region and close it"),
     ours(
         "spawn-among-1",
@@ -253,6 +304,12 @@ pub const ROWS: &[Row] = &[
     ),
     ours("spawn-among-10k", 20_000, "the same with 10,000 others"),
     ours("spawn-among-100k", 20_000, "the same with 100,000 others"),
+    ours("spawn-among-1m", 20_000, "the same with 1,000,000 others").only_full(),
+    ours(
+        "cancel-tree",
+        10_000,
+        "cancel and drain a tree of 10,000 waiting tasks in 100 regions, in 10 regions, in one",
+    ),
     ours(
         "checkpoint",
         2_000_000,
@@ -299,6 +356,7 @@ impl Column {
         runs.extend(sync::runs(engine));
         runs.extend(timer::runs(engine));
         runs.extend(cancel::runs(engine));
+        runs.extend(fairness::runs(engine));
         Column { name, runs }
     }
 
@@ -419,14 +477,16 @@ mod tests {
         assert_eq!(columns.len(), COLUMNS.len());
         for row in ROWS.iter().filter(|row| row.group != Group::Network) {
             let expected = match row.group {
-                Group::Common | Group::Memory => 6,
-                Group::Structure | Group::Channels => 4,
+                Group::Common | Group::Memory | Group::Fairness => 6,
+                Group::Structure | Group::Channels | Group::Quiescence => 4,
                 Group::Ours | Group::Network => 2,
             };
             let runs = columns.iter().filter_map(|c| Some((c.name, c.run(row)?)));
-            let laps: Vec<(&str, Lap)> = runs.map(|(name, run)| (name, run(3))).collect();
-            assert_eq!(laps.len(), expected, "{}", row.name);
-            for (name, lap) in laps {
+            let runs: Vec<_> = runs.collect();
+            assert_eq!(runs.len(), expected, "{}", row.name);
+            // Those of --full may have a million companions, whatever they are told.
+            for (name, run) in runs.into_iter().filter(|_| !row.full) {
+                let lap = run(3);
                 assert!(
                     lap.wall.is_finite() && lap.cpu.is_finite(),
                     "{name}: {}",

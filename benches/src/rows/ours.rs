@@ -1,7 +1,7 @@
 //! What only asupersync has.
 
 use super::{Run, inside, timed};
-use crate::engine::Asupersync;
+use crate::engine::{Asupersync, Roll};
 use crate::measure::{Lap, Stopwatch};
 use asupersync::channel::mpsc;
 use asupersync::{Cx, Scope, race};
@@ -9,23 +9,25 @@ use std::hint::black_box;
 use std::time::Duration;
 
 pub(super) fn runs(engine: &'static Asupersync) -> Vec<(&'static str, Run)> {
-    vec![
+    let mut runs = vec![
         timed(engine, "region", region),
-        inside(engine, "spawn-among-1", async |cx, n| {
-            spawn_among(cx, 1, n).await
-        }),
-        inside(engine, "spawn-among-10k", async |cx, n| {
-            spawn_among(cx, 10_000, n).await
-        }),
-        inside(engine, "spawn-among-100k", async |cx, n| {
-            spawn_among(cx, 100_000, n).await
-        }),
+        inside(engine, "cancel-tree", cancel_tree),
         timed(engine, "checkpoint", checkpoint),
         timed(engine, "reserve", reserve),
         timed(engine, "race", race_of_two),
         timed(engine, "defer", defer),
         timed(engine, "timeout-drained", timeout_drained),
-    ]
+    ];
+    let among = [
+        ("spawn-among-1", 1),
+        ("spawn-among-10k", 10_000),
+        ("spawn-among-100k", 100_000),
+        ("spawn-among-1m", 1_000_000),
+    ];
+    runs.extend(
+        among.map(|(row, siblings)| inside(engine, row, move |cx, n| spawn_among(cx, siblings, n))),
+    );
+    runs
 }
 
 async fn region(cx: Cx, n: u32) {
@@ -50,6 +52,54 @@ async fn spawn_among(cx: Cx, siblings: u32, n: u32) -> Lap {
         lap
     });
     lap.await.expect("to be stopped is no failure")
+}
+
+/// Regions below the root, and regions below each of those.
+const BRANCHES: u32 = 10;
+
+/// From the request at the root to the end of everything below.
+async fn cancel_tree(cx: Cx, n: u32) -> Lap {
+    let leaves = BRANCHES * BRANCHES;
+    let each = n.div_ceil(leaves);
+    let roll = Roll::default();
+    let mut watch = Stopwatch::start();
+    let ended = cx.region(async |root: Scope| {
+        for _ in 0..BRANCHES {
+            let roll = roll.clone();
+            root.spawn(async move |cx: Cx| {
+                open_below(&cx, move |branch| {
+                    for _ in 0..BRANCHES {
+                        let roll = roll.clone();
+                        branch.spawn(async move |cx: Cx| {
+                            open_below(&cx, move |leaf| {
+                                for _ in 0..each {
+                                    let roll = roll.clone();
+                                    leaf.spawn(async move |cx: Cx| {
+                                        roll.call();
+                                        cx.cancelled().await;
+                                    });
+                                }
+                            })
+                            .await;
+                        });
+                    }
+                })
+                .await;
+            });
+        }
+        roll.complete::<Asupersync>(&root, each * leaves).await;
+        watch = Stopwatch::start();
+        root.close();
+    });
+    ended.await.expect("to be stopped is no failure");
+    watch.lap()
+}
+
+/// A region that `fill` spawns into, until it is asked to stop.
+async fn open_below(cx: &Cx, fill: impl FnOnce(&Scope) + Send) {
+    let ended = cx.region(async |scope: Scope| fill(&scope));
+    // It is cancelled with the root.
+    drop(ended.await);
 }
 
 async fn checkpoint(cx: Cx, n: u32) {

@@ -3,8 +3,8 @@
 //! These rows exist for tokio and asupersync only; each does the same work and
 //! ends with the same guarantee: when it returns, its tasks have ended.
 
-use super::{Run, timed};
-use crate::engine::{Asupersync, Tokio};
+use super::{Run, inside, timed};
+use crate::engine::{Asupersync, Roll, Tokio};
 use crate::measure::{Lap, Stopwatch};
 use asupersync::Cx;
 use tokio::task::JoinSet;
@@ -26,7 +26,9 @@ pub(super) fn regions(engine: &'static Asupersync) -> Vec<(&'static str, Run)> {
         timed(engine, "scope-join", region_join),
         timed(engine, "scope-wait", region_wait),
         timed(engine, "scope-token", region_checkpoint),
-        super::inside(engine, "scope-cancel", region_cancel),
+        inside(engine, "scope-cancel", region_cancel),
+        inside(engine, "quiet-set", region_quiescence),
+        inside(engine, "quiet-token", region_quiescence),
     ]
 }
 
@@ -83,6 +85,32 @@ async fn region_cancel(cx: Cx, n: u32) -> Lap {
     watch.lap()
 }
 
+/// Waiting tasks of a scope that is cancelled.
+const QUIET: u32 = 100;
+
+async fn region_quiescence(cx: Cx, n: u32) -> Lap {
+    let mut laps = Vec::new();
+    for _ in 0..n {
+        let roll = Roll::default();
+        let mut watch = Stopwatch::start();
+        let ended = cx.region(async |scope| {
+            for _ in 0..QUIET {
+                let roll = roll.clone();
+                scope.spawn(async move |cx: Cx| {
+                    roll.call();
+                    cx.cancelled().await;
+                });
+            }
+            roll.complete::<Asupersync>(&scope, QUIET).await;
+            watch = Stopwatch::start();
+            scope.close();
+        });
+        ended.await.expect("to be stopped is no failure");
+        laps.push(watch.lap());
+    }
+    Lap::p99_micros(&laps)
+}
+
 /// Yields after which everything spawned before is waiting.
 const SETTLING: u32 = 200;
 
@@ -91,7 +119,9 @@ pub(super) fn tokio(engine: &'static Tokio) -> Vec<(&'static str, Run)> {
         timed(engine, "scope-join", join_set),
         timed(engine, "scope-wait", tracker),
         timed(engine, "scope-token", tracker_and_tokens),
-        super::inside(engine, "scope-cancel", token_cancel),
+        inside(engine, "scope-cancel", token_cancel),
+        inside(engine, "quiet-set", set_quiescence),
+        inside(engine, "quiet-token", token_quiescence),
     ]
 }
 
@@ -146,4 +176,45 @@ async fn token_cancel((): (), n: u32) -> Lap {
     token.cancel();
     tracker.wait().await;
     watch.lap()
+}
+
+async fn set_quiescence((): (), n: u32) -> Lap {
+    let mut laps = Vec::new();
+    for _ in 0..n {
+        let (mut set, roll) = (JoinSet::new(), Roll::default());
+        for _ in 0..QUIET {
+            let roll = roll.clone();
+            set.spawn(async move {
+                roll.call();
+                std::future::pending::<()>().await;
+            });
+        }
+        roll.complete::<Tokio>(&(), QUIET).await;
+        let watch = Stopwatch::start();
+        set.shutdown().await;
+        laps.push(watch.lap());
+    }
+    Lap::p99_micros(&laps)
+}
+
+async fn token_quiescence((): (), n: u32) -> Lap {
+    let mut laps = Vec::new();
+    for _ in 0..n {
+        let (tracker, token) = (TaskTracker::new(), CancellationToken::new());
+        let roll = Roll::default();
+        for _ in 0..QUIET {
+            let (token, roll) = (token.child_token(), roll.clone());
+            tracker.spawn(async move {
+                roll.call();
+                token.cancelled().await;
+            });
+        }
+        roll.complete::<Tokio>(&(), QUIET).await;
+        tracker.close();
+        let watch = Stopwatch::start();
+        token.cancel();
+        tracker.wait().await;
+        laps.push(watch.lap());
+    }
+    Lap::p99_micros(&laps)
 }

@@ -1,0 +1,121 @@
+//! How long things take while other tasks keep the workers busy.
+
+use super::{Run, inside};
+use crate::engine::Engine;
+use crate::measure::{Lap, Stopwatch};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+pub(super) fn runs<E: Engine>(engine: &'static E) -> Vec<(&'static str, Run)> {
+    let rows = [
+        ("ping-yields", Storm::Yields, Probe::Ping),
+        ("ping-hogs", Storm::Hogs, Probe::Ping),
+        ("sleep-yields", Storm::Yields, Probe::Sleep),
+    ];
+    let runs = rows.map(|(row, storm, probe)| {
+        inside(engine, row, move |cx, n| async move {
+            let over = Arc::new(AtomicBool::new(false));
+            let storm: Vec<E::Join<()>> = storm.rise::<E>(&cx, &over);
+            let laps = match probe {
+                Probe::Ping => pings::<E>(&cx, n).await,
+                Probe::Sleep => sleeps::<E>(&cx, n).await,
+            };
+            over.store(true, Ordering::Relaxed);
+            for task in storm {
+                task.await;
+            }
+            Lap::p99_micros(&laps)
+        })
+    });
+    runs.into()
+}
+
+/// What the other tasks do.
+#[derive(Clone, Copy)]
+enum Storm {
+    /// Nothing, many times.
+    Yields,
+    /// Compute.
+    Hogs,
+}
+
+/// What is timed.
+#[derive(Clone, Copy)]
+enum Probe {
+    /// A message to another task and back.
+    Ping,
+    /// How much too late a timer wakes.
+    Sleep,
+}
+
+/// How long a hog computes between two yields.
+const HOGS_FOR: Duration = Duration::from_micros(50);
+
+impl Storm {
+    fn tasks(self) -> u32 {
+        match self {
+            Storm::Yields => 64,
+            Storm::Hogs => 4,
+        }
+    }
+
+    /// Starts the tasks, which go on until it is over.
+    fn rise<E: Engine>(self, cx: &E::Cx, over: &Arc<AtomicBool>) -> Vec<E::Join<()>> {
+        let task = |_| {
+            let over = over.clone();
+            E::spawn(cx, move |cx| async move {
+                while !over.load(Ordering::Relaxed) {
+                    match self {
+                        Storm::Yields => {}
+                        Storm::Hogs => compute(),
+                    }
+                    E::yield_now(&cx).await;
+                }
+            })
+        };
+        (0..self.tasks()).map(task).collect()
+    }
+}
+
+fn compute() {
+    let start = Instant::now();
+    while start.elapsed() < HOGS_FOR {
+        std::hint::spin_loop();
+    }
+}
+
+async fn pings<E: Engine>(cx: &E::Cx, n: u32) -> Vec<Lap> {
+    let (ping, mut pinged) = E::channel(1);
+    let (pong, mut ponged) = E::channel(1);
+    let echo = E::spawn(cx, move |cx| async move {
+        while let Some(i) = E::recv(&cx, &mut pinged).await {
+            E::send(&cx, &pong, i).await;
+        }
+    });
+    let mut laps = Vec::with_capacity(n as usize);
+    for i in 0..n {
+        let watch = Stopwatch::start();
+        // The queue from its end: a runtime may let a woken task run at once,
+        // and then a message says nothing of those that wait.
+        E::yield_now(cx).await;
+        E::send(cx, &ping, i).await;
+        assert_eq!(E::recv(cx, &mut ponged).await, Some(i));
+        laps.push(watch.lap());
+    }
+    drop(ping);
+    echo.await;
+    laps
+}
+
+async fn sleeps<E: Engine>(cx: &E::Cx, n: u32) -> Vec<Lap> {
+    let asked = Duration::from_millis(1);
+    let mut laps = Vec::with_capacity(n as usize);
+    for _ in 0..n {
+        let start = Instant::now();
+        E::sleep(cx, asked).await;
+        let late = start.elapsed().saturating_sub(asked);
+        laps.push(Lap::value(late.as_nanos() as f64));
+    }
+    laps
+}
