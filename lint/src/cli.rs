@@ -4,11 +4,12 @@
 //! `--fix` and its kind lint, repair and lint again; what is printed, and what the exit code tells, is what is left.
 
 use crate::baseline::{Baseline, BaselineError};
+use crate::config;
 use crate::finding::{Finding, Level, Report};
 use crate::fix::{self, RepairError, Round};
 use crate::rules::{self, RULES};
 use crate::texts::Texts;
-use crate::{Engine, LintError, Options, lint_paths, render};
+use crate::{Engine, LintError, Options, formats, lint_paths, render};
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
@@ -101,6 +102,14 @@ enum Format {
     Concise,
     /// Cargo's `compiler-message` lines, for editors
     Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// Annotations of GitHub Actions
+    Github,
+    /// A Code Quality report of GitLab
+    Gitlab,
+    /// JUnit's XML
+    Junit,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -168,7 +177,8 @@ fn explain(code: &str) -> ExitCode {
             ExitCode::SUCCESS
         }
         None => fail(&format!(
-            "unknown rule `{code}`; `--explain` without a code lists them"
+            "unknown rule `{code}`; {}",
+            config::rule_hint(code)
         )),
     }
 }
@@ -365,6 +375,18 @@ fn print(report: &Report, arguments: &Arguments) {
         Colour::Never => false,
         Colour::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
     };
+    let whole = match arguments.format {
+        Format::Sarif => Some(formats::sarif::render(report, &base)),
+        Format::Github => Some(formats::github::render(report, &base)),
+        Format::Gitlab => Some(formats::gitlab::render(report, &base)),
+        Format::Junit => Some(formats::junit::render(report, &base)),
+        Format::Full | Format::Concise | Format::Json => None,
+    };
+    if let Some(text) = whole {
+        // An empty text is what some of them say when nothing is found.
+        let _ = write!(std::io::stdout(), "{text}");
+        return;
+    }
     let mut texts = Texts::default();
     for finding in &report.findings {
         let source = texts.of(&finding.path);

@@ -8,7 +8,8 @@
 //! unbounded_channel = "deny"
 //! ```
 //!
-//! `blocking = ["some_crate::read_all"]` names functions that hold the thread; it sets AS406 to warn unless `levels` says otherwise.
+//! `handles = ["some_crate::Task"]` names types whose values stand for a running task: a call of a function of the linted crates that
+//! returns one, and drops it, is AS104. `blocking = ["some_crate::read_all"]` names functions that hold the thread; it sets AS406 to warn unless `levels` says otherwise.
 //! A wrong key is an error that names the right ones; the other keys still hold. The package's word beats the workspace's, and
 //! the command line beats both.
 
@@ -20,13 +21,63 @@ use std::collections::BTreeMap;
 /// The table's name under `metadata`.
 pub(crate) const TABLE: &str = "asupersync-lint";
 
-const KEYS: &[&str] = &["levels", "exclude", "blocking"];
+const KEYS: &[&str] = &["levels", "exclude", "blocking", "handles"];
+
+/// The most similar of some words, if one is similar enough to have been meant.
+fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .into_iter()
+        .map(|one| (strsim::osa_distance(word, one), one))
+        .filter(|(distance, one)| *distance <= one.len() / 3)
+        .min()
+        .map(|(_, one)| one)
+}
+
+/// What to do about a name that is no key.
+fn key_hint(key: &str) -> String {
+    match nearest(key, KEYS.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("the keys are {}", KEYS.join(", ")),
+    }
+}
+
+/// What to do about a name that is no rule.
+pub(crate) fn rule_hint(word: &str) -> String {
+    let bare = word.strip_prefix("asupersync::").unwrap_or(word);
+    // Codes differ in a digit from one another, so that every wrong one is similar to many.
+    match nearest(bare, RULES.iter().map(|rule| rule.name)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "`--explain` without a code lists them".to_owned(),
+    }
+}
+
+/// What rules watch because the configuration says so.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Named {
+    /// Functions that block.
+    pub(crate) blocking: Vec<String>,
+    /// Types of which a value is the handle of a task.
+    pub(crate) handles: Vec<String>,
+}
+
+impl Named {
+    /// Adds what another names.
+    pub(crate) fn extend(&mut self, other: &Named) {
+        self.blocking.extend_from_slice(&other.blocking);
+        self.handles.extend_from_slice(&other.handles);
+    }
+
+    /// Whether a type is a handle by the user's word.
+    pub(crate) fn is_handle(&self, path: &str) -> bool {
+        self.handles.iter().any(|handle| handle == path)
+    }
+}
 
 /// What is wrong with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// A key that means nothing.
-    #[error("{place}: unknown key `{key}`; the keys are {}", KEYS.join(", "))]
+    #[error("{place}: unknown key `{key}`; {}", key_hint(key))]
     UnknownKey {
         /// Where.
         place: String,
@@ -34,7 +85,7 @@ pub enum ConfigError {
         key: String,
     },
     /// A level for a rule that does not exist.
-    #[error("{place}: unknown rule `{rule}`; `--explain` without a code lists them")]
+    #[error("{place}: unknown rule `{rule}`; {}", rule_hint(rule))]
     UnknownRule {
         /// Where.
         place: String,
@@ -68,7 +119,7 @@ pub enum ConfigError {
 pub(crate) struct Config {
     levels: BTreeMap<&'static str, Level>,
     exclude: Vec<String>,
-    blocking: Vec<String>,
+    named: Named,
 }
 
 impl Config {
@@ -107,8 +158,12 @@ impl Config {
                     None => wrong.push(wrong_type(key, "a list of path patterns")),
                 },
                 "blocking" => match texts(value) {
-                    Some(paths) => self.blocking.extend(paths),
+                    Some(paths) => self.named.blocking.extend(paths),
                     None => wrong.push(wrong_type(key, "a list of paths of functions")),
+                },
+                "handles" => match texts(value) {
+                    Some(paths) => self.named.handles.extend(paths),
+                    None => wrong.push(wrong_type(key, "a list of paths of types")),
                 },
                 _ => wrong.push(ConfigError::UnknownKey {
                     place: place.clone(),
@@ -157,9 +212,8 @@ impl Config {
                 }
             }
             word => {
-                let rule = rules::find(word).ok_or_else(|| {
-                    format!("unknown rule `{word}`; `--explain` without a code lists them")
-                })?;
+                let rule = rules::find(word)
+                    .ok_or_else(|| format!("unknown rule `{word}`; {}", rule_hint(word)))?;
                 self.levels.insert(rule.code, level);
             }
         }
@@ -168,14 +222,14 @@ impl Config {
 
     /// The level of a rule.
     pub(crate) fn level(&self, rule: &Rule) -> Level {
-        let asked_for = !self.blocking.is_empty() && *rule == *rules::blocking_configured();
+        let asked_for = !self.named.blocking.is_empty() && *rule == *rules::blocking_configured();
         let default = if asked_for { Level::Warn } else { rule.level };
         self.levels.get(rule.code).copied().unwrap_or(default)
     }
 
-    /// The functions that block, by the user's word.
-    pub(crate) fn blocking(&self) -> &[String] {
-        &self.blocking
+    /// What rules watch besides what they know themselves.
+    pub(crate) fn named(&self) -> &Named {
+        &self.named
     }
 
     /// Whether a path, relative to the workspace or package with `/` between its parts, is left out.
@@ -260,7 +314,7 @@ mod tests {
         assert!(
             texts
                 .iter()
-                .any(|text| text.contains("unknown key `level`"))
+                .any(|text| text.contains("unknown key `level`; did you mean `levels`?"))
         );
         assert!(
             texts
@@ -273,6 +327,11 @@ mod tests {
                 .any(|text| text.contains("no level for `ambient_time`"))
         );
         assert!(texts.iter().any(|text| text.contains("`exclude` must be")));
+        assert_eq!(
+            rule_hint("detached_spwan"),
+            "did you mean `detached_spawn`?"
+        );
+        assert!(rule_hint("AS999").contains("--explain"));
         let rule = rules::find("detached_spawn").unwrap();
         assert_eq!(config.level(rule), Level::Warn);
         config.set("warnings", Level::Deny).unwrap();

@@ -22,6 +22,7 @@ mod facts;
 mod fate;
 mod finding;
 mod fix;
+mod formats;
 mod held;
 mod point;
 pub mod render;
@@ -37,7 +38,7 @@ pub use finding::{Applicability, Finding, Fix, Level, Problem, Report, TargetRef
 use asupersync_source::edit::Edit;
 use asupersync_source::load::{self, FileId, LoadError, Project, Selection};
 use asupersync_source::resolve::Index;
-use config::Config;
+use config::{Config, Named};
 use engine::marks::{Candidates, Marks};
 use engine::resolved::{self, Hits};
 use engine::syntactic::{self, Sources};
@@ -201,15 +202,16 @@ fn lint_project(
         .packages
         .iter()
         .any(|package| package.manifest.is_some());
-    let blocking: Vec<String> = configs
-        .iter()
-        .flat_map(|config| config.blocking())
-        .chain(&options.blocking)
-        .cloned()
-        .collect();
+    let mut named = Named {
+        blocking: options.blocking.clone(),
+        handles: Vec::new(),
+    };
+    for config in &configs {
+        named.extend(config.named());
+    }
     let hits = match options.engine {
         Engine::Both | Engine::Resolved if is_package => {
-            compiler_hits(project, root, options, &blocking, report)
+            compiler_hits(project, root, options, &named, report)
         }
         _ => None,
     };
@@ -220,7 +222,7 @@ fn lint_project(
         Sources {
             hits: hits.as_ref(),
             syntax,
-            blocking: &blocking,
+            named: &named,
         },
     );
     judge(project, focus, &configs, found, report);
@@ -262,7 +264,7 @@ fn compiler_hits(
     project: &Project,
     manifest: &Path,
     options: &Options,
-    blocking: &[String],
+    named: &Named,
     report: &mut Report,
 ) -> Option<Hits> {
     let index = Index::new(project);
@@ -271,7 +273,7 @@ fn compiler_hits(
         .filter(|path| !facts::is_marker(path))
         .flat_map(facts::compiler_names)
         .collect();
-    let marks = Marks::declared(&index, blocking);
+    let marks = Marks::declared(&index, named);
     let candidates = Candidates::new(&index);
     watched.extend(
         marks

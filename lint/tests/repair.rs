@@ -201,6 +201,19 @@ fn a_suppression_never_lands_in_a_literal() {
     assert_eq!(literals(&package.code()), literals(code));
 }
 
+/// A user's own handle type, and a user's own function that blocks.
+#[test]
+fn the_configuration_names_handles_and_what_blocks() {
+    let code = "pub struct Task;\npub fn start() -> Task { Task }\npub fn crunch() {}\npub async fn run() {\n    start();\n    crunch();\n}\n";
+    let package = Package::new(code);
+    assert!(package.codes(&[]).is_empty());
+    let manifest = package.directory.path().join("Cargo.toml");
+    let table = "[package.metadata.asupersync-lint]\nhandles = [\"service::Task\"]\nblocking = [\"service::crunch\"]\n";
+    let text = fs::read_to_string(&manifest).unwrap() + table;
+    fs::write(&manifest, text).unwrap();
+    assert_eq!(package.codes(&[]), ["AS104", "AS406"]);
+}
+
 #[test]
 fn a_baseline_leaves_only_what_is_new() {
     let package = Package::new(CODE);

@@ -5,6 +5,7 @@
 //! function that may turn out to be marked in the same run as about everything else; which ones are is decided afterwards, from
 //! what it answered. So the second pass costs no second build.
 
+use crate::config::Named;
 use crate::facts::{
     self, BLOCKING_CONFIGURED, CANCEL_UNSAFE, HANDLE_RETURNING, Loss, OBLIGATION_RETURNING,
 };
@@ -33,7 +34,7 @@ pub(crate) struct Marks {
 
 impl Marks {
     /// Those that signatures and the configuration tell.
-    pub(crate) fn declared(index: &Index<'_>, blocking: &[String]) -> Marks {
+    pub(crate) fn declared(index: &Index<'_>, named: &Named) -> Marks {
         let mut marks = Marks::default();
         for function in index.functions() {
             let syn::ReturnType::Type(_, output) = &function.sig.output else {
@@ -41,7 +42,9 @@ impl Marks {
             };
             let returns = index.ty(&function.module, output);
             // An `async fn` yields the handle only when awaited.
-            let is_handle = returns.path() == Some("tokio::task::JoinHandle");
+            let is_handle = returns.path().is_some_and(|path| {
+                path == "tokio::task::JoinHandle" || named.is_handle(compiler_path(path))
+            });
             if is_handle && function.sig.asyncness.is_none() {
                 marks.add(&function.path, HANDLE_RETURNING, String::new());
             }
@@ -49,7 +52,7 @@ impl Marks {
                 marks.add(&function.path, OBLIGATION_RETURNING, obligation);
             }
         }
-        for path in blocking {
+        for path in &named.blocking {
             let path = asupersync_source::known::canonical(path);
             marks.add(&path, BLOCKING_CONFIGURED, String::new());
         }

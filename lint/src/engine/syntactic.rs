@@ -1,5 +1,6 @@
 //! The syntactic engine: walks the source, places every watched call in its context and asks the rules.
 
+use crate::config::Named;
 use crate::engine::marks::{Calls, Candidates, Marks};
 use crate::engine::resolved::{Hits, LintReport};
 use crate::fate::{self, Fate};
@@ -22,8 +23,8 @@ pub(crate) struct Sources<'h> {
     pub(crate) hits: Option<&'h Hits>,
     /// Whether syntax may name callees too.
     pub(crate) syntax: bool,
-    /// Functions that block, by the user's word.
-    pub(crate) blocking: &'h [String],
+    /// What rules watch by the user's word.
+    pub(crate) named: &'h Named,
 }
 
 /// A rule's question about calls.
@@ -45,7 +46,7 @@ pub(crate) fn findings(project: &Project, sources: Sources<'_>) -> Vec<Finding> 
     let reports = sources.hits.map_or(&[][..], |hits| &hits.reports);
     let mut found = Found {
         watchers,
-        marks: Marks::declared(&index, sources.blocking),
+        marks: Marks::declared(&index, sources.named),
         candidates: Candidates::new(&index),
         calls: Calls::default(),
         sources,
