@@ -257,7 +257,7 @@ fn pair(said: &[&str], wrong: impl AsyncFnOnce(Scope), right: impl AsyncFnOnce(S
 #[test]
 fn a_permit_that_is_let_go_of_is_named() {
     pair(
-        &["obligation leak", "SendPermit", "T0", "dropped"],
+        &["ObligationLeak detected", "SendPermit", "T0", "dropped"],
         async |cx| {
             let (tx, _rx) = mpsc::channel::<u8>(1);
             drop(tx.reserve(&cx).await.unwrap());

@@ -1,14 +1,18 @@
 //! The program: arguments in, findings out, exit code 0 (clean), 1 (findings at deny) or 2 (usage, or something could not be looked
 //! at).
+//!
+//! `--fix` and its kind lint, repair and lint again; what is printed, and what the exit code tells, is what is left.
 
+use crate::baseline::{Baseline, BaselineError};
 use crate::finding::{Finding, Level, Report};
+use crate::fix::{self, RepairError, Round};
 use crate::rules::{self, RULES};
-use crate::{Engine, Options, lint_paths, render};
+use crate::texts::Texts;
+use crate::{Engine, LintError, Options, lint_paths, render};
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
-use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Finds what breaks structured concurrency, cancel-correctness and deterministic tests in async Rust.
@@ -39,6 +43,27 @@ struct Arguments {
     /// Print how often each rule fired instead of the findings
     #[arg(long)]
     statistics: bool,
+    /// Apply the fixes that do not change what the program does; the compiler checks the result, unless `--engine syn`
+    #[arg(long)]
+    fix: bool,
+    /// Apply those too that may change what the program does
+    #[arg(long)]
+    unsafe_fixes: bool,
+    /// Print what the fixes would change, and change nothing
+    #[arg(long)]
+    diff: bool,
+    /// Suppress every finding with a comment that gives this reason; without one it stays to be written
+    #[arg(long, value_name = "REASON", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    add_allow: Option<String>,
+    /// Change files even if git could not bring them back
+    #[arg(long)]
+    allow_dirty: bool,
+    /// Leave out the findings that this file knows
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Write what is found to the baseline
+    #[arg(long, requires = "baseline")]
+    write_baseline: bool,
     /// Exit with 0 whatever is found
     #[arg(long)]
     exit_zero: bool,
@@ -181,17 +206,23 @@ fn lint(arguments: &Arguments, matches: &ArgMatches) -> ExitCode {
             "building with clippy; `--engine syn` lints without"
         );
     }
-    let report = match lint_paths(&arguments.paths, &options) {
-        Ok(report) => report,
+    let run = match run(arguments, &options) {
+        Ok(run) => run,
         Err(error) => return fail(&error.to_string()),
     };
+    let report = &run.report;
     for problem in &report.problems {
         complain(&problem.message);
     }
-    if arguments.statistics {
-        out(render::statistics(&report).trim_end());
+    for note in &run.notes {
+        remark(note);
+    }
+    if let Some(diff) = &run.diff {
+        out(diff.trim_end());
+    } else if arguments.statistics {
+        out(render::statistics(report).trim_end());
     } else {
-        print(&report, arguments);
+        print(report, arguments);
     }
     if arguments.exit_zero {
         ExitCode::SUCCESS
@@ -200,6 +231,108 @@ fn lint(arguments: &Arguments, matches: &ArgMatches) -> ExitCode {
     } else {
         ExitCode::from(u8::from(report.denied()))
     }
+}
+
+/// What ends a run before there is something to print.
+#[derive(Debug, thiserror::Error)]
+enum RunError {
+    #[error(transparent)]
+    Lint(#[from] LintError),
+    #[error(transparent)]
+    Baseline(#[from] BaselineError),
+    #[error(transparent)]
+    Repair(#[from] RepairError),
+}
+
+/// What there is to print.
+struct Run {
+    report: Report,
+    /// What was done besides linting.
+    notes: Vec<String>,
+    /// In place of the findings.
+    diff: Option<String>,
+}
+
+fn run(arguments: &Arguments, options: &Options) -> Result<Run, RunError> {
+    let maybe = arguments.unsafe_fixes;
+    let fixing = (arguments.fix || maybe) && !arguments.diff;
+    let allowing = arguments.add_allow.is_some() && !arguments.diff;
+    if (fixing || allowing) && !arguments.allow_dirty {
+        fix::check_clean(&arguments.paths)?;
+    }
+    let known = match &arguments.baseline {
+        Some(path) if !arguments.write_baseline => Baseline::read(path)?,
+        _ => Baseline::default(),
+    };
+    let mut hidden = 0;
+    let mut lint = || -> Result<Report, LintError> {
+        let mut report = lint_paths(&arguments.paths, options)?;
+        hidden = known.hide(&mut report);
+        Ok(report)
+    };
+    let mut report = lint()?;
+    let reason = arguments.add_allow.as_deref();
+    let reason = || reason.filter(|reason| !reason.is_empty());
+    let mut notes = Vec::new();
+    if arguments.diff {
+        let mut repairs = Vec::new();
+        // A suppression to be added is shown alone: together they would be edits of two different texts.
+        if arguments.add_allow.is_some() && !arguments.fix && !maybe {
+            repairs.extend(fix::allowances(&report, reason()));
+        } else {
+            repairs.extend(fix::fixes(&report, maybe));
+        }
+        let base = std::env::current_dir().unwrap_or_default();
+        let diff = Some(fix::diff(&repairs, &base)?);
+        return Ok(Run {
+            report,
+            notes,
+            diff,
+        });
+    }
+    if fixing {
+        let mut fixed = 0;
+        for _ in 0..fix::ROUNDS {
+            let repairs = fix::fixes(&report, maybe);
+            if repairs.is_empty() {
+                break;
+            }
+            let (after, outcome) = Round::run(report, &repairs, &mut lint)?;
+            report = after;
+            fixed += outcome.kept;
+            // The next round would try what was taken back again.
+            let stop = !outcome.taken_back.is_empty();
+            notes.extend(outcome.taken_back);
+            if stop {
+                break;
+            }
+        }
+        notes.push(format!("{fixed} fixed"));
+    }
+    if allowing {
+        let repairs = fix::allowances(&report, reason());
+        let (after, outcome) = Round::run(report, &repairs, &mut lint)?;
+        report = after;
+        notes.extend(outcome.taken_back);
+        notes.push(format!("{} suppressions added", outcome.kept));
+    }
+    if let Some(path) = &arguments.baseline {
+        if arguments.write_baseline {
+            let baseline = Baseline::of(&report, path);
+            baseline.write(path)?;
+            notes.push(format!(
+                "{} findings are known now",
+                baseline.hide(&mut report)
+            ));
+        } else {
+            notes.push(format!("{hidden} known findings left out"));
+        }
+    }
+    Ok(Run {
+        report,
+        notes,
+        diff: None,
+    })
 }
 
 /// The level options in the order they were given, so that a later one wins.
@@ -232,11 +365,9 @@ fn print(report: &Report, arguments: &Arguments) {
         Colour::Never => false,
         Colour::Auto => std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
     };
-    let mut sources: HashMap<&Path, String> = HashMap::new();
+    let mut texts = Texts::default();
     for finding in &report.findings {
-        let source = sources
-            .entry(&finding.path)
-            .or_insert_with(|| std::fs::read_to_string(&finding.path).unwrap_or_default());
+        let source = texts.of(&finding.path);
         // The file changed under the run: the place is known, the text is not.
         let readable = source.get(finding.span.clone()).is_some();
         match arguments.format {
@@ -278,6 +409,10 @@ fn out(text: &str) {
 
 fn complain(message: &str) {
     let _ = writeln!(std::io::stderr(), "error: {message}");
+}
+
+fn remark(message: &str) {
+    let _ = writeln!(std::io::stderr(), "note: {message}");
 }
 
 fn fail(message: &str) -> ExitCode {

@@ -14,12 +14,14 @@
 
 #![forbid(unsafe_code)]
 
+mod baseline;
 pub mod cli;
 mod config;
 mod engine;
 mod facts;
 mod fate;
 mod finding;
+mod fix;
 mod held;
 mod point;
 pub mod render;
@@ -27,6 +29,7 @@ pub mod rules;
 mod shape;
 mod site;
 mod suppress;
+mod texts;
 
 pub use config::ConfigError;
 pub use finding::{Applicability, Finding, Fix, Level, Problem, Report, TargetRef};

@@ -14,7 +14,33 @@ use std::ops::Range;
 use std::str::FromStr;
 use syn::visit::{self, Visit};
 
-const MARK: &str = "asupersync-lint:";
+/// What a comment opens with to be a directive.
+pub(crate) const MARK: &str = "asupersync-lint:";
+
+/// The reason that `--add-allow` writes where it was given none; it is none.
+pub(crate) const PLACEHOLDER: &str = "FIXME: why may this stay?";
+
+/// Whether a text says why.
+fn is_reason(text: &str) -> bool {
+    let text = text.trim();
+    !text.is_empty() && text != PLACEHOLDER
+}
+
+/// Whether suppressions hide a rule's findings; those about suppressions themselves are shown whatever they say.
+pub(crate) fn can_hide(rule: &Rule) -> bool {
+    *rule != *rules::bare_suppression() && *rule != *rules::unused_suppression()
+}
+
+/// Where a comment on a line of its own goes so that it stands before the code of a line: the start of that line, unless that lies
+/// inside a literal of several lines.
+pub(crate) fn comment_place(text: &str, line: usize) -> Option<usize> {
+    let start = match line {
+        1 => text.len() - text.trim_start_matches('\u{feff}').len(),
+        _ => text.match_indices('\n').nth(line - 2)?.0 + 1,
+    };
+    let inside = |token: &Range<usize>| token.start < start && start < token.end;
+    (!token_ranges(text).iter().any(inside)).then_some(start)
+}
 
 /// What a suppression covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,7 +158,7 @@ impl Attributes<'_> {
 fn is_text(expr: &syn::Expr) -> bool {
     match expr {
         syn::Expr::Lit(literal) => {
-            matches!(&literal.lit, syn::Lit::Str(text) if !text.value().trim().is_empty())
+            matches!(&literal.lit, syn::Lit::Str(text) if is_reason(&text.value()))
         }
         _ => false,
     }
@@ -321,7 +347,7 @@ fn comment_in<'a>(line: &'a str, start: usize, tokens: &[Range<usize>]) -> Optio
         .collect();
     let has_reason = reason
         .and_then(|reason| reason.split_once('='))
-        .is_some_and(|(_, text)| text.trim().trim_matches('"').trim().len() > 1);
+        .is_some_and(|(_, text)| is_reason(text.trim().trim_matches('"')));
     Some(Comment {
         range: at..start + line.trim_end().len(),
         verb: verb.trim(),

@@ -145,12 +145,12 @@ impl Cx {
 
     /// The holder promises something of this kind.
     pub(crate) fn promise(&self, kind: ObligationKind) -> Obligation {
-        Obligation::reserve(&self.task, kind).by_body(self.scope.as_ref())
+        Obligation::reserve(&self.task, kind).by_body(self.scope.as_deref())
     }
 
     /// Takes over a promise that another task made.
     pub(crate) fn adopt(&self, promise: Obligation) -> Obligation {
-        promise.transfer(&self.task).by_body(self.scope.as_ref())
+        promise.transfer(&self.task, self.scope.as_deref())
     }
 
     /// Whether this task, or the region this context is the body of, was asked

@@ -1,152 +1,118 @@
-//! The promises a task holds, in a table of its own.
+//! The promises a task holds.
 //!
-//! Reserving and resolving touch the holder's table only: no lock for the first
-//! eight, no global table ever.
+//! A promise is a slot of the word in its holder's head
+//! ([`kernel::obligation`](crate::kernel::obligation)): one step makes it and
+//! one resolves it, with no lock, no table and no reference counted in between.
+//! What does not fit into the word is kept on the cold side of the task.
 //!
-//! Invariants:
-//! 1. LINEAR: an id names one record, once: whoever frees it has resolved it,
-//!    and a stale id resolves nothing, since a slot that is used again is in
-//!    another generation;
-//! 2. HELD: only the value of the holder names its record; it cannot be cloned,
-//!    and what resolves or moves it takes it;
-//! 3. LEDGER: whoever completes has no record: what is left then has leaked.
+//! The value points to its holder through a reference that all values of one
+//! word have in common. The holder's first promise takes it; it is given up
+//! when the holder has completed and the last value is gone.
 
-use super::region::RegionCell;
+use super::contain;
+use super::region::{RegionCell, signal};
+use super::state;
 use super::task::TaskRef;
-use super::{contain, lock};
+use crate::kernel::obligation::{Left, Promises, Reserve, SLOTS};
 use crate::kernel::task::TaskPhase;
 use crate::types::event::Event;
-use crate::types::id::ObligationId;
+use crate::types::id::{ObligationId, RegionId};
 use crate::types::obligation::{AbortCause, LeakResponse, ObligationKind, Resolution};
 use crate::types::outcome::PanicPayload;
 use crate::types::report::LeakRecord;
-use crate::types::slots::{Key, Slots};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
-
-/// Promises kept without a lock.
-const INLINE: usize = 8;
-
-/// A record without a lock: below the kind of the promise, counted from 1, or 0
-/// when the slot is free; above the slot's generation.
-const KIND_BITS: u32 = 8;
-/// A slot in this generation is worn out and stays free.
-const LAST_GENERATION: u32 = u32::MAX >> KIND_BITS;
-
-/// A task's promises; allocated with the first one.
-#[derive(Default)]
-pub(crate) struct Promises {
-    inline: [AtomicU32; INLINE],
-    /// Further ones; the slot number is offset by `INLINE`.
-    overflow: Mutex<Slots<ObligationKind>>,
-}
-
-fn encode(kind: ObligationKind) -> u32 {
-    kind as u32 + 1
-}
-
-fn decode(record: u32) -> Option<ObligationKind> {
-    let kind = record & ((1 << KIND_BITS) - 1);
-    ObligationKind::ALL
-        .get(kind.checked_sub(1)? as usize)
-        .copied()
-}
-
-impl Promises {
-    fn reserve(&self, kind: ObligationKind) -> ObligationId {
-        for (slot, record) in self.inline.iter().enumerate() {
-            let free = record.load(Ordering::Relaxed);
-            let generation = free >> KIND_BITS;
-            if decode(free).is_none()
-                && generation != LAST_GENERATION
-                && record
-                    .compare_exchange(
-                        free,
-                        free | encode(kind),
-                        Ordering::AcqRel,
-                        Ordering::Relaxed,
-                    )
-                    .is_ok()
-            {
-                return ObligationId::new(slot as u32, generation);
-            }
-        }
-        let key = lock(&self.overflow).insert(kind);
-        ObligationId::new(INLINE as u32 + key.slot, key.generation)
-    }
-
-    /// Frees the slot; `None` when the record of this id was resolved before.
-    fn resolve(&self, id: ObligationId) -> Option<ObligationKind> {
-        let Some(record) = self.inline.get(id.slot() as usize) else {
-            return lock(&self.overflow).remove(Key {
-                slot: id.slot() - INLINE as u32,
-                generation: id.generation(),
-            });
-        };
-        let held = record.load(Ordering::Relaxed);
-        let kind = decode(held).filter(|_| held >> KIND_BITS == id.generation())?;
-        let freed = (id.generation() + 1) << KIND_BITS;
-        let freed = record.compare_exchange(held, freed, Ordering::AcqRel, Ordering::Relaxed);
-        freed.is_ok().then_some(kind)
-    }
-
-    fn held(&self) -> Vec<(ObligationId, ObligationKind)> {
-        let mut all = Vec::new();
-        for (slot, record) in self.inline.iter().enumerate() {
-            let record = record.load(Ordering::Acquire);
-            let id = ObligationId::new(slot as u32, record >> KIND_BITS);
-            all.extend(decode(record).map(|kind| (id, kind)));
-        }
-        let overflow = lock(&self.overflow);
-        all.extend(overflow.entries().map(|(key, kind)| {
-            let id = ObligationId::new(INLINE as u32 + key.slot, key.generation);
-            (id, *kind)
-        }));
-        all
-    }
-}
+use crate::types::slots::Key;
+use std::mem::{self, ManuallyDrop};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A promise, held by a task until it is committed or aborted.
 ///
 /// Dropping it aborts it.
 #[must_use = "an obligation is committed or aborted; dropping it aborts"]
 pub(crate) struct Obligation {
-    holder: TaskRef,
-    /// Its record in the holder's table.
-    id: ObligationId,
+    /// Released by hand, as `place` says.
+    holder: ManuallyDrop<TaskRef>,
+    place: Place,
     kind: ObligationKind,
-    /// The region whose body made the promise, if it is not the task's own: a
-    /// body can be asked to cancel while its task is not.
-    body: Option<Arc<RegionCell>>,
-    settled: bool,
+    /// The region whose body made the promise, if one did: a body can be asked
+    /// to cancel while its task is not.
+    body: Option<RegionId>,
+}
+
+/// Where the record of a promise is, and whose reference the value has.
+#[derive(Clone, Copy)]
+enum Place {
+    /// In the word; the reference is the word's.
+    Slot(ObligationId),
+    /// On the cold side; the reference is the value's own.
+    More(Key),
+    /// Nowhere, since the holder had completed; the reference is the value's own.
+    Unrecorded,
+    /// Nowhere any more, and there is no reference either.
+    Settled,
+}
+
+impl Place {
+    /// What events call it.
+    fn id(self) -> Option<ObligationId> {
+        match self {
+            Place::Slot(id) => Some(id),
+            Place::More(key) => Some(id_of(key)),
+            Place::Unrecorded | Place::Settled => None,
+        }
+    }
 }
 
 impl Obligation {
-    /// `holder` promises. One that has ended can promise nothing: nobody would
-    /// find out, so there is no record, and the value resolves nothing.
+    /// `holder` promises.
     pub(crate) fn reserve(holder: &TaskRef, kind: ObligationKind) -> Self {
-        let mut promise = Obligation {
-            holder: holder.clone(),
-            id: ObligationId::new(u32::MAX, 0),
-            kind,
-            body: None,
-            settled: holder.is_complete(),
-        };
-        if !promise.settled {
-            promise.id = promises(holder).reserve(kind);
-            let (task, obligation) = (holder.id(), promise.id);
+        let made = Obligation::make(holder, kind);
+        if let Some(obligation) = made.place.id()
+            && holder.region().tree.records
+            && made.is_reserved()
+        {
             holder.emit(|| Event::ObligationReserved {
-                task,
+                task: holder.id(),
                 obligation,
                 kind,
             });
         }
-        promise
+        made
+    }
+
+    /// Makes the record, and no event of it.
+    fn make(holder: &TaskRef, kind: ObligationKind) -> Self {
+        let word = &holder.head().promises;
+        let mut before = word.load(Ordering::Relaxed);
+        let place = loop {
+            let (after, id, first) = match Promises(before).reserve(kind) {
+                Reserve::Slot { after, id, first } => (after, id, first),
+                Reserve::Full => break make_more(holder, kind),
+                Reserve::Closed => break Place::Unrecorded,
+            };
+            match word.compare_exchange_weak(before, after.0, Ordering::AcqRel, Ordering::Relaxed) {
+                Ok(_) if first => break begin(holder, id),
+                Ok(_) => break Place::Slot(id),
+                Err(now) => before = now,
+            }
+        };
+        let holder = match place {
+            // SAFETY: the word's reference keeps the holder alive for as long as the
+            // slot is in use, and `settle` does not touch it after the slot is freed.
+            Place::Slot(_) => unsafe { TaskRef::from_raw(holder.as_raw()) },
+            Place::More(_) | Place::Unrecorded | Place::Settled => holder.clone(),
+        };
+        Obligation {
+            holder: ManuallyDrop::new(holder),
+            place,
+            kind,
+            body: None,
+        }
     }
 
     /// Promised by the body of `region`.
-    pub(crate) fn by_body(mut self, region: Option<&Arc<RegionCell>>) -> Self {
-        self.body = region.cloned();
+    #[inline]
+    pub(crate) fn by_body(mut self, region: Option<&RegionCell>) -> Self {
+        self.body = region.map(|r| r.id);
         self
     }
 
@@ -156,145 +122,245 @@ impl Obligation {
     }
 
     /// The promised effect happened.
-    pub(crate) fn commit(self) {
-        self.resolve(Resolution::Committed);
+    pub(crate) fn commit(mut self) {
+        self.settle(Resolution::Committed);
     }
 
     /// It did not.
-    pub(crate) fn abort(self, cause: AbortCause) {
-        self.resolve(Resolution::Aborted(cause));
+    pub(crate) fn abort(mut self, cause: AbortCause) {
+        self.settle(Resolution::Aborted(cause));
     }
 
-    /// Another live task holds it from now on; with a task that has ended it
-    /// stays where it is.
+    /// Another task holds it from now on, as the body of `region` if it is one.
     ///
-    /// There is no moment without a record: the new one is there before the old
-    /// one goes, and one event tells of both.
-    pub(crate) fn transfer(mut self, to: &TaskRef) -> Self {
-        if self.settled || to.is_complete() {
+    /// At every instant one of the two has a record of it. A task that has
+    /// completed cannot take it over, and one that leaked is not found again:
+    /// then everything stays as it is.
+    pub(crate) fn transfer(mut self, to: &TaskRef, region: Option<&RegionCell>) -> Self {
+        let mut new = Obligation::make(to, self.kind).by_body(region);
+        let ids = new.place.id().zip(self.place.id());
+        let (Some((taken, old)), true) = (ids, new.is_reserved() && self.is_reserved()) else {
+            new.release(|_| ());
             return self;
-        }
-        let id = promises(to).reserve(self.kind);
-        if promises(&self.holder).resolve(self.id).is_none() {
-            // It had leaked before it was moved, and was told as such.
-            promises(to).resolve(id);
-            self.settled = true;
-            return self;
-        }
-        self.holder.emit(|| Event::ObligationMoved {
-            from: (self.holder.id(), self.id),
-            to: (to.id(), id),
-            kind: self.kind,
-        });
-        self.holder = to.clone();
-        self.id = id;
-        self.body = None;
-        self
-    }
-
-    fn resolve(mut self, how: Resolution) {
-        self.settle(how);
-    }
-
-    /// Resolves the record, once.
-    fn settle(&mut self, how: Resolution) {
-        if std::mem::replace(&mut self.settled, true) {
-            return;
-        }
-        // A record that is gone was found leaked when its holder completed.
-        if promises(&self.holder).resolve(self.id).is_some() {
-            let (task, obligation, kind) = (self.holder.id(), self.id, self.kind);
-            self.holder.emit(|| Event::ObligationResolved {
-                task,
-                obligation,
+        };
+        let (from, to, kind) = (self.holder.id(), to.id(), self.kind);
+        self.release(|holder| {
+            holder.emit(|| Event::ObligationMoved {
+                from: (from, old),
+                to: (to, taken),
                 kind,
-                how,
             });
+        });
+        new
+    }
+
+    fn is_reserved(&self) -> bool {
+        match self.place {
+            Place::Slot(id) => word(&self.holder).is_reserved(id.slot()),
+            Place::More(key) => {
+                let kept = self
+                    .holder
+                    .peek_control(|c| c.more_promises.get(key).is_some());
+                kept == Some(true)
+            }
+            Place::Unrecorded | Place::Settled => false,
         }
     }
+
+    fn settle(&mut self, how: Resolution) {
+        let (id, kind) = (self.place.id(), self.kind);
+        self.release(|holder| {
+            if let Some(obligation) = id {
+                holder.emit(|| Event::ObligationResolved {
+                    task: holder.id(),
+                    obligation,
+                    kind,
+                    how,
+                });
+            }
+        });
+    }
+
+    /// Takes the record away and gives up the reference. What was still
+    /// reserved is then `told` in a world that records.
+    fn release(&mut self, told: impl FnOnce(&TaskRef)) {
+        match mem::replace(&mut self.place, Place::Settled) {
+            Place::Slot(id) => {
+                let slot = id.slot();
+                // With the slot freed, another value may be the last to let go of the holder.
+                let witness = self
+                    .holder
+                    .region()
+                    .tree
+                    .records
+                    .then(|| self.holder.clone());
+                let (before, left) = update(&self.holder, |w| w.free(slot));
+                if left.last {
+                    // SAFETY: the reference is given up once, here, and not used again.
+                    unsafe { ManuallyDrop::drop(&mut self.holder) };
+                }
+                if let Some(witness) = witness.filter(|_| before.is_reserved(slot)) {
+                    told(&witness);
+                }
+            }
+            Place::More(key) => {
+                let kept = self.holder.peek_control(|c| c.more_promises.remove(key));
+                if kept.flatten().is_some() {
+                    told(&self.holder);
+                }
+                // SAFETY: as above.
+                unsafe { ManuallyDrop::drop(&mut self.holder) };
+            }
+            // SAFETY: as above.
+            Place::Unrecorded => unsafe { ManuallyDrop::drop(&mut self.holder) },
+            Place::Settled => {}
+        }
+    }
+
+    /// Why it is dropped.
+    #[cold]
+    fn cause(&self) -> AbortCause {
+        let holder = &*self.holder;
+        if word(holder).is_escalated() {
+            return AbortCause::Escalated;
+        }
+        let signals = self.body.map_or(0, |body| signals(holder, body));
+        if signals & signal::ESCALATE != 0 {
+            return AbortCause::Escalated;
+        }
+        let orderly = std::thread::panicking()
+            || holder.cancel_requested()
+            || signals & signal::CANCEL != 0
+            || holder.phase() >= TaskPhase::Finalizing;
+        if orderly {
+            AbortCause::Cancel
+        } else {
+            AbortCause::Dropped
+        }
+    }
+}
+
+/// What was signalled to a region whose body `holder` polls.
+fn signals(holder: &TaskRef, body: RegionId) -> u32 {
+    let own = holder.region();
+    if own.id == body {
+        return own.signals.load(Ordering::Acquire);
+    }
+    let opened = holder.peek_control(|c| {
+        let mut opened = c.opened.iter();
+        let region = opened.find(|region| region.id == body)?;
+        Some(region.signals.load(Ordering::Acquire))
+    });
+    // The runtime's task drains a region that it has not opened, because that was cancelled.
+    let drains = if holder.is_driver() {
+        signal::CANCEL
+    } else {
+        0
+    };
+    opened.flatten().unwrap_or(drains)
 }
 
 impl std::fmt::Debug for Obligation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Obligation")
             .field("kind", &self.kind)
-            .field("holder", &self.holder)
+            .field("holder", &*self.holder)
             .finish_non_exhaustive()
     }
 }
 
 impl Drop for Obligation {
     fn drop(&mut self) {
-        if self.settled {
-            return;
+        if !matches!(self.place, Place::Settled) {
+            self.settle(Resolution::Aborted(self.cause()));
         }
-        let orderly = std::thread::panicking()
-            || self.holder.cancel_requested()
-            || self
-                .body
-                .as_ref()
-                .is_some_and(|region| region.cancel_requested())
-            || self.holder.phase() >= TaskPhase::Finalizing;
-        let cause = if orderly {
-            AbortCause::Cancel
-        } else {
-            AbortCause::Dropped
-        };
-        self.settle(Resolution::Aborted(cause));
     }
 }
 
-/// The task's table, made on first use.
-fn promises(task: &TaskRef) -> &Promises {
-    let slot = &task.head().promises;
-    let mut table = slot.load(Ordering::Acquire);
-    if table.is_null() {
-        let fresh = Box::into_raw(Box::<Promises>::default());
-        match slot.compare_exchange(
-            std::ptr::null_mut(),
-            fresh,
-            Ordering::AcqRel,
-            Ordering::Acquire,
-        ) {
-            Ok(_) => table = fresh,
-            Err(other) => {
-                // SAFETY: `fresh` was not published.
-                drop(unsafe { Box::from_raw(fresh) });
-                table = other;
-            }
+fn word(task: &TaskRef) -> Promises {
+    Promises(task.head().promises.load(Ordering::Acquire))
+}
+
+/// Applies a rule to the word of a task; the word as it was, and what is left.
+fn update(task: &TaskRef, rule: impl Fn(Promises) -> Left) -> (Promises, Left) {
+    let word: &AtomicU64 = &task.head().promises;
+    let mut before = word.load(Ordering::Relaxed);
+    loop {
+        let left = rule(Promises(before));
+        match word.compare_exchange_weak(before, left.after.0, Ordering::AcqRel, Ordering::Relaxed)
+        {
+            Ok(_) => return (Promises(before), left),
+            Err(now) => before = now,
         }
     }
-    // SAFETY: the table lives as long as the head, which `task` keeps alive.
-    unsafe { &*table }
+}
+
+/// The holder's first promise: the word gets its reference.
+#[cold]
+fn begin(holder: &TaskRef, id: ObligationId) -> Place {
+    // The slot is in use until this returns, so nobody gives the reference up before.
+    mem::forget(holder.clone());
+    // A context can outlive its task. This look is a step on the state word like
+    // the one that completes the task: the later of the two sees the earlier.
+    if state::set(&holder.head().header.state, 0) & state::COMPLETE != 0 {
+        close(holder);
+    }
+    Place::Slot(id)
+}
+
+/// The id of a promise on the cold side.
+fn id_of(key: Key) -> ObligationId {
+    ObligationId::new(SLOTS + key.slot, key.generation)
+}
+
+/// A promise that does not fit into the word.
+#[cold]
+fn make_more(holder: &TaskRef, kind: ObligationKind) -> Place {
+    let key = holder.with_control(|c| {
+        // Whoever closes the word looks here afterwards, under the same lock.
+        let (before, _) = update(holder, |w| Left {
+            after: w.with_more(),
+            last: false,
+        });
+        (!before.is_closed()).then(|| c.more_promises.insert(kind))
+    });
+    key.map_or(Place::Unrecorded, Place::More)
 }
 
 /// What the task has promised and not resolved.
 pub(crate) fn held(task: &TaskRef) -> Vec<ObligationKind> {
-    if task.head().promises.load(Ordering::Acquire).is_null() {
-        return Vec::new();
+    let word = word(task);
+    let mut held: Vec<_> = word.reserved().map(|(_, kind)| kind).collect();
+    if word.has_more() {
+        task.peek_control(|c| held.extend(c.more_promises.iter()));
     }
-    let held = promises(task).held().into_iter();
-    held.map(|(_, kind)| kind).collect()
+    held
 }
 
-/// The holder completes: what it still holds has leaked. What the world wants
-/// done about it may be a panic, which is then what the holder ended with.
+/// The task's future is being dropped because its cleanup budget is spent, or is so no longer.
+pub(crate) fn escalated(task: &TaskRef, on: bool) {
+    if !word(task).is_unused() {
+        let (_, _) = update(task, |w| Left {
+            after: w.escalated(on),
+            last: false,
+        });
+    }
+}
+
+/// The holder completes: what it still holds has leaked. Says with which panic
+/// it ends, if it has to.
 pub(crate) fn settle_leaks(task: &TaskRef) -> Option<PanicPayload> {
-    if task.head().promises.load(Ordering::Acquire).is_null() {
+    // One load for the many tasks that never promise anything.
+    if word(task).is_unused() {
         return None;
     }
-    let table = promises(task);
-    let mut panicked = None;
-    for (obligation, kind) in table.held() {
-        if table.resolve(obligation).is_none() {
-            continue;
-        }
-        let how = Resolution::Leaked;
+    let mut panic = None;
+    for (obligation, kind) in close(task) {
         task.emit(|| Event::ObligationResolved {
             task: task.id(),
             obligation,
             kind,
-            how,
+            how: Resolution::Leaked,
         });
         let leak = LeakRecord {
             task: task.id(),
@@ -305,58 +371,51 @@ pub(crate) fn settle_leaks(task: &TaskRef) -> Option<PanicPayload> {
         let world = &task.region().tree.world;
         match world.leak_response() {
             // One panic tells of the first; all are in the report.
-            LeakResponse::Panic if panicked.is_none() && !std::thread::panicking() => {
-                panicked = contain(|| panic!("{leak}")).err();
+            LeakResponse::Panic if panic.is_none() && !std::thread::panicking() => {
+                panic = contain(|| panic!("{leak}")).err();
             }
             LeakResponse::Panic | LeakResponse::Log => world.warn(&leak),
             LeakResponse::Count => {}
         }
         task.region().add_leak(leak);
     }
-    panicked
+    panic
 }
 
-impl Drop for super::task::Head {
-    fn drop(&mut self) {
-        let table = *self.promises.get_mut();
-        if !table.is_null() {
-            // SAFETY: the table came from `promises` and its head goes away now.
-            drop(unsafe { Box::from_raw(table) });
-        }
+/// The holder has completed: nothing is promised in its name any more, by
+/// contexts that outlive it either.
+pub(crate) fn settle_late(task: &TaskRef) {
+    if !word(task).is_unused() {
+        close(task);
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_record_is_resolved_once_also_beyond_the_inline_ones() {
-        let p = Promises::default();
-        let kind = |i: u32| ObligationKind::ALL[i as usize % 6];
-        let ids: Vec<ObligationId> = (0..12).map(|i| p.reserve(kind(i))).collect();
-        let slots: Vec<u32> = ids.iter().map(|id| id.slot()).collect();
-        assert_eq!(slots, (0..12).collect::<Vec<_>>());
-        assert_eq!(p.held().len(), 12);
-        for id in &ids {
-            assert_eq!(p.resolve(*id), Some(kind(id.slot())));
-            assert_eq!(p.resolve(*id), None);
-        }
-        assert!(p.held().is_empty());
-        let next = p.reserve(ObligationKind::Ack);
-        assert_eq!(next, ObligationId::new(0, 1), "free slots are reused");
-        assert_eq!(p.resolve(ids[0]), None, "a stale id is no alias");
-        assert_eq!(p.resolve(next), Some(ObligationKind::Ack));
+/// Closes the word; what was still reserved has leaked. Does nothing a second time.
+fn close(task: &TaskRef) -> Vec<(ObligationId, ObligationKind)> {
+    if word(task).is_closed() {
+        return Vec::new();
     }
-
-    #[test]
-    fn a_worn_out_slot_is_never_used_again() {
-        let p = Promises::default();
-        p.inline[0].store((LAST_GENERATION - 1) << KIND_BITS, Ordering::Relaxed);
-        let last = p.reserve(ObligationKind::Reply);
-        assert_eq!(last, ObligationId::new(0, LAST_GENERATION - 1));
-        assert_eq!(p.resolve(last), Some(ObligationKind::Reply));
-        assert_eq!(p.reserve(ObligationKind::Reply).slot(), 1);
-        assert_eq!(p.resolve(last), None);
+    let (before, left) = update(task, Promises::close);
+    if before.is_closed() {
+        return Vec::new();
     }
+    let mut leaked: Vec<_> = before.reserved().collect();
+    if left.last {
+        // SAFETY: the word's reference, which nobody uses any more.
+        drop(unsafe { TaskRef::from_raw(task.as_raw()) });
+    }
+    if before.has_more() {
+        let more = task.peek_control(|c| {
+            let all: Vec<_> = c
+                .more_promises
+                .entries()
+                .map(|(k, kind)| (k, *kind))
+                .collect();
+            c.more_promises.drain();
+            all
+        });
+        let more = more.unwrap_or_default().into_iter();
+        leaked.extend(more.map(|(key, kind)| (id_of(key), kind)));
+    }
+    leaked
 }

@@ -113,7 +113,10 @@ where
             Verdict::Skip(reason) => end_by_drop(stage, reason),
             Verdict::Escalate(reason) => {
                 abandon(&task, &reason);
-                end_by_drop(stage, reason)
+                let outcome = end_by_drop(stage, reason);
+                // What finalizers promise is theirs again.
+                obligation::escalated(&task, false);
+                outcome
             }
         };
         // SAFETY: the stage is still ours; `Gone` or a finished future is replaced.
@@ -247,6 +250,7 @@ fn abandon(task: &TaskRef, reason: &CancelReason) {
     let region = task.region();
     let now = region.tree.world.now();
     let held = obligation::held(task);
+    obligation::escalated(task, true);
     let abandoned = task.with_control(|c| {
         let requested = c.record.asked.since.unwrap_or(reason.at);
         Abandoned {
@@ -318,6 +322,9 @@ fn finalize(task: &TaskRef) -> Poll<()> {
                     return Poll::Pending;
                 }
                 abandon(task, &CancelReason::new(CancelKind::Timeout));
+                drop_finalizer(task, f);
+                obligation::escalated(task, false);
+                continue;
             }
             Err(panic) => report_panic(task, &panic),
         }
@@ -365,6 +372,7 @@ where
         head.ended.store(severity as u8, Ordering::Relaxed);
     }
     let before = state::complete(&head.header.state);
+    obligation::settle_late(&task);
     // Only now: whoever sets an alarm or defers work later sees COMPLETE after
     // that, and takes back what it has put here.
     let left = task.peek_control(|c| {

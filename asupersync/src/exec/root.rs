@@ -27,7 +27,7 @@ use std::cell::UnsafeCell;
 use std::future::Future;
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
@@ -323,7 +323,7 @@ fn root_task(
         cleanup_polls: AtomicU8::new(0),
         ended: AtomicU8::new(0),
         borrowed: Borrowed::default(),
-        promises: AtomicPtr::new(std::ptr::null_mut()),
+        promises: AtomicU64::new(0),
         join: JoinSlot::default(),
         control: Mutex::new(None),
     };

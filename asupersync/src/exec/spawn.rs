@@ -19,7 +19,7 @@ use crate::world::{Hint, Home};
 use std::cell::UnsafeCell;
 use std::future::Future;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 
 /// What a newcomer is.
@@ -115,7 +115,7 @@ where
         cleanup_polls: AtomicU8::new(0),
         ended: AtomicU8::new(0),
         borrowed: Borrowed::default(),
-        promises: AtomicPtr::new(std::ptr::null_mut()),
+        promises: AtomicU64::new(0),
         join: JoinSlot::default(),
         control: Mutex::new(control),
     };

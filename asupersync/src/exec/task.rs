@@ -4,7 +4,6 @@ use super::join::JoinSlot;
 use super::lending::Borrowed;
 use super::link::Entry;
 use super::lock;
-use super::obligation::Promises;
 use super::region::RegionCell;
 use super::state::{self, AfterPoll, Wake};
 use crate::kernel::region::Role;
@@ -13,6 +12,7 @@ use crate::types::budget::Budget;
 use crate::types::cancel::CancelReason;
 use crate::types::event::Event;
 use crate::types::id::TaskId;
+use crate::types::obligation::ObligationKind;
 use crate::types::policy::Name;
 use crate::types::slots::{Key, Slots};
 use crate::types::time::Time;
@@ -22,7 +22,7 @@ use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
@@ -52,7 +52,8 @@ pub(crate) struct Head {
     pub(crate) ended: AtomicU8,
     /// Urgency borrowed from who waits for this task.
     pub(crate) borrowed: Borrowed,
-    pub(crate) promises: AtomicPtr<Promises>,
+    /// What it has promised: a [`Promises`](crate::kernel::obligation::Promises).
+    pub(crate) promises: AtomicU64,
     /// Who waits for the outcome.
     pub(crate) join: JoinSlot,
     /// What few tasks ever need: allocated when first needed.
@@ -75,6 +76,8 @@ pub(crate) struct Control {
     /// Wakers, other than the task's own, to wake when a request comes.
     pub(crate) cancel_wakers: Slots<Waker>,
     pub(crate) alarm: Option<TimerKey>,
+    /// Promises beyond those that fit into the head.
+    pub(crate) more_promises: Slots<ObligationKind>,
     /// The tasks it is linked to.
     pub(crate) links: Slots<Entry>,
 }

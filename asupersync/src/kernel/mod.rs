@@ -8,9 +8,11 @@
 //! | [`task`] | a task's phase, its request to cancel, its masks and cleanup limits |
 //! | [`drain`] | none: it labels a drain by two looks at it |
 //! | [`request`] | what was asked of somebody: reason, time, cleanup limits |
+//! | [`obligation`] | the promises of a task: a word |
 //! | [`region`] | a region's state, its count of children, the account of their ends |
 
 pub mod drain;
+pub mod obligation;
 pub mod region;
 pub mod request;
 pub mod task;

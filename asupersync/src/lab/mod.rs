@@ -20,6 +20,8 @@ mod entry;
 mod failure;
 mod inject;
 pub mod net;
+#[cfg(test)]
+mod obligation_tests;
 pub mod oracle;
 pub mod pick;
 mod replay;

@@ -32,7 +32,7 @@ impl ObligationLeak {
         let name = self.name();
         self.violation.get_or_insert_with(|| OracleViolation {
             oracle: name,
-            what: format!("{kind:?} held by {task} {what}"),
+            what: format!("ObligationLeak detected: {kind:?} held by {task} {what}"),
             event,
             task: Some(task),
             region: None,
