@@ -98,7 +98,8 @@ impl Cx {
     /// Runs `f` where blocking is allowed, as a task of the region.
     ///
     /// *Cancellation.* The closure cannot be interrupted; it may look at
-    /// `cx.is_cancel_requested()`. The region waits for it.
+    /// `cx.is_cancel_requested()`. The region waits for it. A task that is asked
+    /// before it is first polled ends without having started its closure.
     pub fn spawn_blocking<T, F>(&self, f: F) -> TaskHandle<T>
     where
         F: FnOnce(&Cx) -> T + Send + 'static,

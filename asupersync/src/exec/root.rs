@@ -100,6 +100,28 @@ impl RootRef {
         self.task.region().count_live()
     }
 
+    /// Whether each region's counters say what counting its children says.
+    ///
+    /// The rules read the counters alone: a region whose counters are wrong
+    /// closes too early, or never.
+    pub fn counters_agree(&self) -> bool {
+        let mut regions = vec![self.task.region().clone()];
+        while let Some(region) = regions.pop() {
+            let ledger = lock(&region.ledger);
+            let mut tasks = 0;
+            for child in ledger.children.iter() {
+                match child {
+                    super::region::Child::Task(_) => tasks += 1,
+                    super::region::Child::Region(sub) => regions.push(sub.clone()),
+                }
+            }
+            if ledger.record.tasks() != tasks {
+                return false;
+            }
+        }
+        true
+    }
+
     fn find(&self, id: TaskId) -> Option<TaskRef> {
         if self.task.id() == id {
             return Some(self.task.clone());
@@ -172,6 +194,7 @@ where
         let guarded = Guarded {
             inner: Drive::new(region.clone(), task.clone(), body(task.clone()), |_| None),
             task: task.clone(),
+            heard: false,
         };
         let mut future = pin!(async { reported = Some(guarded.await) });
         let erased: Pin<&mut dyn Future<Output = ()>> = future.as_mut();
@@ -270,6 +293,9 @@ struct Guarded<F> {
     #[pin]
     inner: F,
     task: TaskRef,
+    /// Whether the wish was passed on. What the region was asked before does
+    /// not say so: the wish may be the stronger reason.
+    heard: bool,
 }
 
 impl<F: Future> Future for Guarded<F> {
@@ -278,7 +304,8 @@ impl<F: Future> Future for Guarded<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let region = this.task.region();
-        if !region.cancel_requested() && region.tree.world.shutdown().must_cancel_root() {
+        if !*this.heard && region.tree.world.shutdown().must_cancel_root() {
+            *this.heard = true;
             cancel::cancel_region(region, CancelReason::new(CancelKind::Shutdown));
         }
         this.inner.poll(cx)

@@ -4,7 +4,9 @@ use super::net::NetModel;
 use super::oracle::MAX_IDLE_STEPS;
 use super::pick::Pick;
 use crate::math::rng;
+use crate::sched::StreakLimits;
 use crate::types::obligation::LeakResponse;
+use std::time::Duration;
 
 /// The variable that pins the seed of every lab of the process.
 pub const SEED_VARIABLE: &str = "ASUPERSYNC_SEED";
@@ -29,6 +31,8 @@ pub struct LabConfig {
     pub(super) auto_advance: bool,
     pub(super) network: NetModel,
     pub(super) pick: Pick,
+    pub(super) streaks: StreakLimits,
+    pub(super) blocking_duration: Duration,
 }
 
 impl Default for LabConfig {
@@ -42,6 +46,8 @@ impl Default for LabConfig {
             auto_advance: true,
             network: NetModel::default(),
             pick: Pick::Random,
+            streaks: StreakLimits::default(),
+            blocking_duration: Duration::ZERO,
         }
     }
 }
@@ -110,6 +116,39 @@ impl LabConfig {
         self
     }
 
+    /// How long urgent tasks may go before others under [`Pick::Lanes`]; each
+    /// limit counts as at least 1.
+    #[must_use]
+    pub fn streak_limits(mut self, limits: StreakLimits) -> Self {
+        self.streaks = limits;
+        self
+    }
+
+    /// How long a closure on the blocking pool takes; no time by default.
+    ///
+    /// It runs as one step when that time is over, so that it has no effect
+    /// before, and as many of them as there are overlap: the lab has a thread
+    /// for each.
+    ///
+    /// ```
+    /// use asupersync::{LabConfig, LabRuntime, Scope};
+    /// use std::time::Duration;
+    ///
+    /// let config = LabConfig::default().blocking_duration(Duration::from_secs(3));
+    /// let took = LabRuntime::new(config).run(async |scope: Scope| {
+    ///     let start = scope.now();
+    ///     let sum = scope.spawn_blocking(|_cx| 1 + 1).await;
+    ///     assert_eq!(sum.into_result().unwrap(), 2);
+    ///     scope.now() - start
+    /// });
+    /// assert_eq!(took, Duration::from_secs(3));
+    /// ```
+    #[must_use]
+    pub fn blocking_duration(mut self, d: Duration) -> Self {
+        self.blocking_duration = d;
+        self
+    }
+
     /// The seed a lab of this configuration uses: the configured one, or the one
     /// that `ASUPERSYNC_SEED` pins.
     ///
@@ -131,9 +170,12 @@ impl LabConfig {
             auto_advance,
             network,
             pick: _,
+            streaks: _,
+            blocking_duration,
         } = self;
         let text = format!(
-            "{max_steps} {strict} {leak_response:?} {futurelock_max_idle_steps} {auto_advance} {network:?}"
+            "{max_steps} {strict} {leak_response:?} {futurelock_max_idle_steps} {auto_advance} {network:?} \
+             {blocking_duration:?}"
         );
         rng::hash(text.as_bytes())
     }

@@ -67,6 +67,10 @@ struct State {
     streams: Streams,
     strategy: Box<dyn Strategy>,
     ready: VecDeque<Entry>,
+    /// Closures of the blocking pool by the instant at which they have taken
+    /// their time. All take equally long, so the first to come is the first due.
+    blocking: VecDeque<(Time, Job)>,
+    blocking_duration: Duration,
     timers: Timers,
     net: NetState,
     trace: Trace,
@@ -117,8 +121,10 @@ impl LabWorld {
                 max_steps: config.max_steps,
                 steps: 0,
                 streams: Streams::new(seed),
-                strategy: config.pick.strategy(seed),
+                strategy: config.pick.strategy(seed, config.streaks),
                 ready: VecDeque::new(),
+                blocking: VecDeque::new(),
+                blocking_duration: config.blocking_duration,
                 timers: Timers::new(),
                 net: NetState::new(config.network),
                 trace: Trace {
@@ -154,6 +160,7 @@ impl LabWorld {
             {
                 let mut state = self.core.lock();
                 state.fire_timers(&mut wake);
+                state.finish_blocking();
                 if wake.is_empty() && state.net.next_due().is_none_or(|due| due > state.now) {
                     let step = state.next();
                     self.core.now.store(state.now.as_nanos(), Ordering::Release);
@@ -232,12 +239,13 @@ impl LabWorld {
         // A dropped task may enqueue others, each of which is dropped in its
         // turn; the bound only guards against one that does so for ever.
         for _ in 0..1_000_000 {
-            let (entry, timer, wakers) = {
+            let (entry, job, timer, wakers) = {
                 let mut state = self.core.lock();
-                let entry = state.ready.pop_front();
-                (entry, state.timers.fire(Time::MAX), state.net.take_wakers())
+                let (entry, job) = (state.ready.pop_front(), state.blocking.pop_front());
+                let timer = state.timers.fire(Time::MAX);
+                (entry, job, timer, state.net.take_wakers())
             };
-            if entry.is_none() && timer.is_none() && wakers.is_empty() {
+            if entry.is_none() && job.is_none() && timer.is_none() && wakers.is_empty() {
                 return;
             }
         }
@@ -347,8 +355,19 @@ impl State {
         }
     }
 
+    /// Makes those closures runnable that have taken their time.
+    fn finish_blocking(&mut self) {
+        while let Some((due, _)) = self.blocking.front()
+            && *due <= self.now
+        {
+            let job = self.blocking.pop_front().map(|(_, job)| Entry::Job(job));
+            self.ready.extend(job);
+        }
+    }
+
     fn next_due(&self) -> Option<Time> {
-        [self.timers.next_due(), self.net.next_due()]
+        let blocking = self.blocking.front().map(|(due, _)| *due);
+        [self.timers.next_due(), self.net.next_due(), blocking]
             .into_iter()
             .flatten()
             .min()
@@ -475,7 +494,10 @@ impl World for LabWorld {
     }
 
     fn offload(&self, job: Job) {
-        self.core.lock().ready.push_back(Entry::Job(job));
+        let mut state = self.core.lock();
+        let due = state.now + state.blocking_duration;
+        state.blocking.push_back((due, job));
+        state.finish_blocking();
     }
 
     fn net(&self) -> &dyn Net {

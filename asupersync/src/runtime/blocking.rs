@@ -3,6 +3,11 @@
 //! Invariants: at most `max` threads live; a job queued while the pool is open
 //! is run; a panicking job does not end its thread's service; closing waits for
 //! nobody, joining waits for the jobs that were accepted.
+//!
+//! The queue is as long as regions let it be: each job is a live task of one,
+//! which admits no more than its `RegionLimits::max_blocking`. A bound here as
+//! well would have to refuse a task that its region has admitted, or to hold up
+//! the worker that polls it.
 
 use super::context::Context;
 use super::lock;

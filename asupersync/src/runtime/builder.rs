@@ -78,7 +78,8 @@ impl Builder {
     }
 
     /// Bounds the threads for blocking work (64 by default). They are made on
-    /// demand and end after 10 idle seconds.
+    /// demand and end after 10 idle seconds. What finds none free waits in line;
+    /// [`RegionLimits::max_blocking`] bounds how much of it there is.
     pub fn blocking_threads(mut self, max: usize) -> Self {
         self.blocking = max;
         self

@@ -111,6 +111,21 @@ impl Clock {
         shard.published() <= now
     }
 
+    /// Whether no shard is due before it says so.
+    pub(super) fn counters_agree(&self) -> bool {
+        self.shards.iter().all(|shard| {
+            let queue = lock(&shard.queue);
+            let due = queue.next_due().unwrap_or(Time::MAX);
+            shard.published() <= due
+        })
+    }
+
+    /// Says wrongly that a shard is never due.
+    #[cfg(all(test, debug_assertions))]
+    pub(super) fn misstate(&self, shard: usize) {
+        self.shards[shard].next.store(u64::MAX, Ordering::SeqCst);
+    }
+
     /// Timers pending in all shards.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {

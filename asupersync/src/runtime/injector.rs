@@ -92,6 +92,12 @@ impl Injector {
         self.take(1, 0, false, drop)
     }
 
+    /// Whether the published number of chains is that of the chains.
+    pub(super) fn counters_agree(&self) -> bool {
+        let overflow = lock(&self.overflow);
+        self.chains.load(Ordering::Relaxed) == overflow.len()
+    }
+
     fn with_overflow<R>(&self, f: impl FnOnce(&mut VecDeque<Chain>) -> R) -> R {
         let mut overflow = lock(&self.overflow);
         let result = f(&mut overflow);

@@ -182,8 +182,13 @@ impl Runtime {
             run_root(world, options, body, |root| {
                 drive(&|| root.is_complete());
                 live = root.count_live();
+                debug_assert!(root.counters_agree(), "a region counts its children");
             })
         });
+        debug_assert!(
+            self.shared.counters_agree(),
+            "a queue says how much is in it, and a clock when it is due"
+        );
         (reported, live)
     }
 

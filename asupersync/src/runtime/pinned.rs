@@ -44,4 +44,10 @@ impl Pinned {
         self.len.store(lanes.len(), Ordering::Release);
         task
     }
+
+    /// Whether the published length is that of the lanes.
+    pub(super) fn counters_agree(&self) -> bool {
+        let lanes = lock(&self.lanes);
+        self.len.load(Ordering::Relaxed) == lanes.len()
+    }
 }

@@ -143,6 +143,12 @@ impl Lanes {
         result
     }
 
+    /// Whether the published length is that of the lanes.
+    fn counters_agree(&self) -> bool {
+        let lanes = lock(&self.lanes);
+        self.len.load(Ordering::Relaxed) == lanes.len() && lanes.counters_agree()
+    }
+
     /// Adds a task to the lane it belongs to; gives a task of the ready lane back.
     fn push(&self, task: Runnable, lane: Lane) -> Option<Runnable> {
         if lane == Lane::Ready {
@@ -410,6 +416,17 @@ impl Shared {
         if due.as_nanos() < self.waits_until.load(Ordering::SeqCst) {
             self.reactor.wake();
         }
+    }
+
+    /// Whether what is published about queues and timers, by which workers decide
+    /// to sleep, is what counting them says. Each is looked at under its lock,
+    /// so it holds at any time, whatever other threads do.
+    pub(super) fn counters_agree(&self) -> bool {
+        let of_worker = |w: &Remote| w.urgent.counters_agree() && w.pinned.counters_agree();
+        self.workers.iter().all(of_worker)
+            && self.outside.counters_agree()
+            && self.injector.counters_agree()
+            && self.clock.counters_agree()
     }
 
     /// Drops every queued task. They may wake others as they go, so it repeats until none is left.

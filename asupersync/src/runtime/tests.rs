@@ -17,6 +17,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 /// A task that notes its number where it is run, or that it was dropped.
@@ -306,6 +307,64 @@ fn a_wish_to_shut_down_reaches_every_run_in_progress() {
             }
         });
     }
+}
+
+#[cfg(debug_assertions)]
+#[test]
+fn a_counter_that_went_wrong_is_found_when_a_program_ends() {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    let runtime = Runtime::builder().worker_threads(1).build().unwrap();
+    let run = || runtime.block_on(async |scope: Scope| drop(scope.spawn(async |_cx| ()).await));
+    run().unwrap();
+    let clock = &runtime.shared.clock;
+    let far = runtime.shared.now() + Duration::from_secs(3_600);
+    let timer = clock.set(clock.outside(), far, Waker::noop());
+    run().expect("a timer that is left is no wrong count");
+    clock.misstate(clock.outside());
+    assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
+    assert!(clock.cancel(timer));
+    run().unwrap();
+}
+
+#[test]
+fn a_wish_to_shut_down_strengthens_a_weaker_request() {
+    for builder in [
+        Runtime::builder().current_thread(),
+        Runtime::builder().worker_threads(1),
+    ] {
+        let runtime = &builder.build().unwrap();
+        let reported = runtime.block_on_report(async |scope: Scope| {
+            scope.cancel(CancelKind::User);
+            assert_eq!(reason_of(&scope).await, CancelKind::User);
+            // Nobody listens, so the first wish counts; the second adds nothing.
+            for _ in 0..2 {
+                runtime.shared.shutdown().request();
+                assert_eq!(reason_of(&scope).await, CancelKind::Shutdown);
+            }
+            // A weaker one does not take it back.
+            scope.cancel(CancelKind::User);
+            assert_eq!(reason_of(&scope).await, CancelKind::Shutdown);
+        });
+        assert!(reported.value.is_some(), "{}", reported.report);
+        assert_eq!(reported.report.reason.unwrap().kind, CancelKind::Shutdown);
+    }
+}
+
+/// Why the region is asked to stop, a turn later.
+async fn reason_of(scope: &Scope) -> CancelKind {
+    let mut polls = 0;
+    std::future::poll_fn(|task| {
+        polls += 1;
+        task.waker().wake_by_ref();
+        if polls == 2 {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+    let asked = scope.checkpoint().expect_err("it was asked");
+    asked.reason().root_cause().kind
 }
 
 #[test]

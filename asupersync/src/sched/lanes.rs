@@ -83,6 +83,12 @@ impl<T> Urgent<T> {
         self.timed.len()
     }
 
+    /// Whether the count of the cancel lane is the number of its entries.
+    pub fn counters_agree(&self) -> bool {
+        let counted: usize = self.cancel.iter().map(|(_, bucket)| bucket.len()).sum();
+        counted == self.cancels
+    }
+
     /// Adds a task to its lane; gives one of the ready lane back.
     pub fn push(&mut self, lane: Lane, task: T) -> Option<T> {
         match lane {

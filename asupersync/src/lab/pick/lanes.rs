@@ -7,28 +7,23 @@
 
 use super::{Ready, Strategy};
 use crate::math::rng::Rng;
+use crate::sched::{Fairness, Pick, StreakLimits, Waiting};
 use crate::world::Lane;
 use std::cmp::Reverse;
-
-/// Dispatches in a row from the cancel lane, and from the timed lane among
-/// lower ones, while a lower lane waits.
-const STREAK: u32 = 8;
 
 /// Chooses by lane.
 #[derive(Debug)]
 pub struct Lanes {
     rng: Rng,
-    cancel_streak: u32,
-    timed_streak: u32,
+    fairness: Fairness,
 }
 
 impl Lanes {
-    /// The strategy of this seed.
-    pub fn new(seed: u64) -> Self {
+    /// The strategy of this seed, for a worker with these limits.
+    pub fn new(seed: u64, limits: StreakLimits) -> Self {
         Lanes {
             rng: Rng::stream(seed, "schedule"),
-            cancel_streak: 0,
-            timed_streak: 0,
+            fairness: Fairness::with_limits(limits),
         }
     }
 }
@@ -49,24 +44,17 @@ impl Strategy for Lanes {
             _ => None,
         });
         let (cancel, timed) = (cancel.max(), timed.min());
-        let plain = lanes.contains(&Lane::Ready);
-        let lower = plain || timed.is_some();
-
-        let urgent = match (cancel, timed) {
-            (Some(priority), _) if !lower || self.cancel_streak < STREAK => {
-                self.cancel_streak += 1;
-                Lane::Cancel { priority }
-            }
-            (_, Some((deadline, Reverse(priority)))) if !plain || self.timed_streak < STREAK => {
-                self.cancel_streak = 0;
-                self.timed_streak += 1;
+        let pick = self.fairness.choose(Waiting {
+            cancel: cancel.is_some(),
+            timed: timed.is_some(),
+            ready: lanes.contains(&Lane::Ready),
+        });
+        let urgent = match (pick, cancel, timed) {
+            (Some(Pick::Cancel), Some(priority), _) => Lane::Cancel { priority },
+            (Some(Pick::Timed), _, Some((deadline, Reverse(priority)))) => {
                 Lane::Timed { deadline, priority }
             }
-            _ => {
-                self.cancel_streak = 0;
-                self.timed_streak = 0;
-                Lane::Ready
-            }
+            _ => Lane::Ready,
         };
         let equal: Vec<u32> = (0..ready.count())
             .filter(|i| lanes[*i as usize] == urgent)
@@ -118,7 +106,12 @@ mod tests {
             Lane::Cancel { priority: 250 },
         ]);
         for seed in 0..20 {
-            let mut lanes = Lanes::new(seed);
+            let limits = StreakLimits {
+                cancel: 1 + (seed % 8) as u8,
+                timed: 1 + (seed % 5) as u8,
+            };
+            let (l, s) = (u32::from(limits.cancel), u32::from(limits.timed));
+            let mut lanes = Lanes::new(seed, limits);
             let mut gap = [0_u32; 5];
             let mut served = [0_u32; 5];
             for _ in 0..1_000 {
@@ -127,10 +120,10 @@ mod tests {
                 gap.iter_mut().for_each(|g| *g += 1);
                 gap[i] = 0;
                 assert!(
-                    gap[0] < (STREAK + 1) * (STREAK + 1),
+                    gap[0] < (l + 1) * (s + 1),
                     "ready starves under seed {seed}"
                 );
-                assert!(gap[2] < 2 * (STREAK + 1), "timed starves under seed {seed}");
+                assert!(gap[2] < 2 * (l + 1), "timed starves under seed {seed}");
             }
             assert_eq!((served[1], served[3]), (0, 0), "less urgent entries wait");
         }

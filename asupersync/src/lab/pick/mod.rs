@@ -16,6 +16,7 @@ pub use lanes::Lanes;
 pub use random::Random;
 pub use replay::Replay;
 
+use crate::sched::StreakLimits;
 use crate::types::id::TaskId;
 use crate::world::Lane;
 use std::sync::Arc;
@@ -29,7 +30,10 @@ pub enum Pick {
     /// The task that became runnable first.
     Fifo,
     /// A task of the lane whose turn it is, as one production worker would
-    /// choose, with ties broken by the seed.
+    /// choose, with ties broken by the seed; [`LabConfig::streak_limits`] are
+    /// that worker's.
+    ///
+    /// [`LabConfig::streak_limits`]: super::LabConfig::streak_limits
     Lanes,
     /// A recorded schedule; zeros after its end.
     Replay(Arc<[u32]>),
@@ -41,11 +45,11 @@ impl Pick {
         Pick::Replay(choices.into())
     }
 
-    pub(super) fn strategy(&self, seed: u64) -> Box<dyn Strategy> {
+    pub(super) fn strategy(&self, seed: u64, streaks: StreakLimits) -> Box<dyn Strategy> {
         match self {
             Pick::Random => Box::new(Random::new(seed)),
             Pick::Fifo => Box::new(Fifo::new(seed)),
-            Pick::Lanes => Box::new(Lanes::new(seed)),
+            Pick::Lanes => Box::new(Lanes::new(seed, streaks)),
             Pick::Replay(choices) => Box::new(Replay::new(choices.clone())),
         }
     }
