@@ -181,8 +181,9 @@ fn climb<'p>(
                 let rest = &stmts[at + 1..];
                 match &stmts[at] {
                     Stmt::Expr(_, Some(_)) => return Fate::Dropped("statement"),
-                    Stmt::Expr(_, None) if rest.is_empty() => return after_block(cursor, nodes),
-                    Stmt::Expr(_, None) => return Fate::Dropped("statement"),
+                    // The last one is the block's value. One before others is an `if` or `match`, whose value would have to be
+                    // `()` if those others were always there: they are behind a `cfg`, and without them it is the last one.
+                    Stmt::Expr(_, None) => return after_block(cursor, nodes),
                     Stmt::Local(local) => return bound(cursor, local, start, child, rest),
                     Stmt::Macro(statement) => {
                         let is_tail = rest.is_empty() && statement.semi_token.is_none();

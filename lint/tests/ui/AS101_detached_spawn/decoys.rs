@@ -84,3 +84,14 @@ fn other_things_of_that_name(engine: &Engine) {
     engine.spawn(1);
     std::thread::spawn(|| ());
 }
+
+fn before_a_statement_behind_a_cfg(fast: bool) -> JoinHandle<()> {
+    #[cfg(not(windows))]
+    if fast {
+        tokio::spawn(async {})
+    } else {
+        tokio::spawn(async { tokio::task::yield_now().await })
+    }
+    #[cfg(windows)]
+    tokio::spawn(async {})
+}
