@@ -106,3 +106,20 @@ struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/errors.md")]
 struct Errors;
+
+/// The guide, whose examples run with the documentation tests.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../../docs/guide/src/introduction.md")]
+    struct Introduction;
+    #[doc = include_str!("../../docs/guide/src/regions.md")]
+    struct Regions;
+    #[doc = include_str!("../../docs/guide/src/cancellation.md")]
+    struct Cancellation;
+    #[doc = include_str!("../../docs/guide/src/channels.md")]
+    struct Channels;
+    #[doc = include_str!("../../docs/guide/src/io.md")]
+    struct Io;
+    #[doc = include_str!("../../docs/guide/src/choosing.md")]
+    struct Choosing;
+}
