@@ -1,9 +1,12 @@
 //! Every kind of error: who produces it, and what it says, word for word.
 
-use asupersync::channel::{mpsc, oneshot};
+use asupersync::channel::{broadcast, mpsc, oneshot, rpc};
+use asupersync::lab::oracle::judge;
+use asupersync::sync::{Mutex, Pool, Semaphore};
+use asupersync::types::event::Event;
 use asupersync::{
-    CancelKind, CancelReason, CapSet, Cx, Error, ErrorKind, LabConfig, LabRuntime, Recoverability,
-    RegionLimits, RegionOptions, Runtime, Scope,
+    Budget, CancelKind, CancelReason, CapSet, Cx, Error, ErrorKind, LabConfig, LabRuntime,
+    Recoverability, RegionLimits, RegionOptions, Runtime, Scope,
 };
 use std::collections::BTreeSet;
 use std::error::Error as _;
@@ -50,21 +53,169 @@ fn every_kind_has_a_section_with_a_program() {
         .collect();
     let kinds: Vec<_> = ErrorKind::ALL.iter().map(|k| format!("{k:?}")).collect();
     assert_eq!(sections[..kinds.len()], kinds, "in the order of the table");
+    for section in document.split("\n## ").skip(1) {
+        assert!(section.contains("\n```rust"), "no program in {section}");
+    }
+}
+
+/// The library keeps its laws, so the trace of a run is changed to one in which
+/// it does not; the judge is the one that every run has.
+#[test]
+fn a_law_of_the_library_that_is_broken_is_internal() {
+    let lab = LabRuntime::new(LabConfig::default());
+    lab.run(async |cx: Scope| cx.spawn(async |_cx| ()).await.is_ok());
+    let mut trace = lab.trace();
+    assert_eq!(judge(&trace, true), []);
+    trace
+        .events
+        .retain(|e| !matches!(e.event, Event::TaskCompleted { .. }));
+    check(
+        judge(&trace, true).remove(0),
+        ErrorKind::Internal,
+        "task leak: T1 of R0 is alive although its region closed (event 10)",
+    );
+}
+
+/// In a process of its own, which may open few files and has opened them all.
+#[cfg(unix)]
+#[test]
+fn what_the_system_refuses_is_a_resource() {
+    use std::process::Command;
+    const CHILD: &str = "ASUPERSYNC_TEST_FEW_FILES";
+    const NAME: &str = "what_the_system_refuses_is_a_resource";
+    if std::env::var_os(CHILD).is_none() {
+        let limited = Command::new("sh")
+            .args(["-c", "ulimit -n 64; exec \"$0\" --exact \"$1\""])
+            .arg(std::env::current_exe().unwrap())
+            .arg(NAME)
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&limited.stdout);
+        assert!(said.contains("1 passed"), "{said}");
+        return;
+    }
+    let files = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok());
+    let files: Vec<_> = files.collect();
+    let build = || Runtime::builder().current_thread().build();
+    check(
+        build().unwrap_err(),
+        ErrorKind::Resource,
+        "the system refused a poller; raise the limit on open files",
+    );
+    drop(files);
+    assert!(build().is_ok(), "trying again helps");
 }
 
 #[test]
-fn a_law_of_the_library_that_is_broken_is_internal() {
-    let violation = asupersync::lab::oracle::OracleViolation {
-        oracle: "quiescence",
-        what: "R1 closed above an open region".into(),
-        event: Some(3),
-        task: None,
-        region: None,
-    };
+fn a_lease_that_ran_out_is_a_stale_handle() {
+    let (used, renewed) = lab(async |cx| {
+        let pool = Pool::new(["a"]);
+        let mut lease = pool.lease(&cx, Duration::from_secs(1)).await.unwrap();
+        let other = pool.get(&cx).await.unwrap();
+        assert_eq!(*other, "a", "the thing is another's by now");
+        (lease.access().unwrap_err(), lease.renew(cx.now()))
+    });
+    for stale in [used, renewed.unwrap_err()] {
+        check(
+            stale,
+            ErrorKind::StaleHandle,
+            "the lease ran out, and what it lent is back in the pool; renew it in time",
+        );
+    }
+}
+
+#[test]
+fn a_closed_or_poisoned_primitive_says_so() {
+    lab(async |cx| {
+        let semaphore = Semaphore::new(0);
+        semaphore.close();
+        check(
+            semaphore.acquire(&cx, 1).await.unwrap_err(),
+            ErrorKind::ChannelClosed,
+            "the semaphore was closed: it gives out no permit any more",
+        );
+        let mutex = std::sync::Arc::new(Mutex::poisoning(0));
+        let inner = mutex.clone();
+        let region = cx.region(async |scope| {
+            scope.spawn(async move |cx: Cx| {
+                let _guard = inner.lock(&cx).await.unwrap();
+                panic!("while it holds");
+            });
+        });
+        assert!(region.await.is_err());
+        check(
+            mutex.lock(&cx).await.unwrap_err(),
+            ErrorKind::ChildFailed,
+            "a task panicked while it held this lock; repair the value, then call `clear_panicked`",
+        );
+    });
+}
+
+#[test]
+fn values_that_were_overwritten_are_told_as_lagged() {
+    let (tx, mut rx) = broadcast::channel(1);
+    let mut late = tx.subscribe();
+    for n in 0..3 {
+        tx.send(n).unwrap();
+    }
+    let text = "2 values were missed: receive faster, or give the channel a larger capacity";
+    check(late.try_recv().unwrap_err(), ErrorKind::ChannelLagged, text);
+    let missed = lab(async |cx| rx.recv(&cx).await.unwrap_err());
+    check(missed, ErrorKind::ChannelLagged, text);
+    late.try_recv().unwrap();
     check(
-        violation,
-        ErrorKind::Internal,
-        "quiescence: R1 closed above an open region (event 3)",
+        late.try_recv().unwrap_err(),
+        ErrorKind::ChannelEmpty,
+        "there is nothing new in the channel: await `recv`, or try again later",
+    );
+    drop(tx);
+    check(
+        late.try_recv().unwrap_err(),
+        ErrorKind::ChannelClosed,
+        "the channel is closed and empty: stop receiving",
+    );
+}
+
+#[test]
+fn a_call_is_declined_unanswered_late_or_never_received() {
+    lab(async |cx| {
+        let (client, mut server) = rpc::rpc::<u8, u8>(1);
+        let serves = cx.spawn(async move |cx: Cx| {
+            let (_, reply) = server.recv(&cx).await.unwrap();
+            reply.decline("too large");
+            let _second = server.recv(&cx).await.unwrap();
+            cx.cancelled().await;
+        });
+        check(
+            client.call(&cx, 1).await.unwrap_err(),
+            ErrorKind::CallDeclined,
+            "the server declined: too large",
+        );
+        let calls = cx.spawn(async move |cx: Cx| client.call(&cx, 2).await.unwrap_err());
+        settle(&cx).await;
+        serves.cancel(CancelKind::User);
+        check(
+            calls.await.into_result().unwrap(),
+            ErrorKind::ChannelClosed,
+            "the server dropped the question: it panicked, was cancelled, or forgot to reply",
+        );
+        let (client, _slow) = rpc::rpc::<u8, u8>(1);
+        let budget = Budget::new().with_timeout(cx.now(), Duration::from_secs(1));
+        let late = cx.task().budget(budget);
+        let late = late.spawn(async move |cx: Cx| client.call(&cx, 3).await.unwrap_err());
+        check(
+            late.await.into_result().unwrap(),
+            ErrorKind::DeadlineExceeded,
+            "cancelled: Timeout in R0",
+        );
+    });
+    let (client, server) = rpc::rpc::<u8, u8>(1);
+    drop(server);
+    check(
+        lab(async |cx| client.call(&cx, 1).await.unwrap_err()),
+        ErrorKind::ChannelClosed,
+        "the server is gone: the question did not reach it",
     );
 }
 

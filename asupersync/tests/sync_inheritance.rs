@@ -5,6 +5,7 @@
 //! lanes are strict, so without inheritance they run eight times for each time
 //! the holder does.
 
+use asupersync::channel::{mpsc, rpc};
 use asupersync::lab::Pick;
 use asupersync::sync::{Mutex, Pool, RwLock, Semaphore};
 use asupersync::{
@@ -240,6 +241,81 @@ fn who_is_joined_borrows() {
         urgent!(scope, course, |_cx| joined.await)
     });
     bounded(&counted, BOUND);
+}
+
+#[test]
+fn who_receives_from_a_full_channel_borrows() {
+    for reserves in [false, true] {
+        let counted = measure(async |scope, course| {
+            let low = course.clone();
+            let (tx, mut rx) = mpsc::channel(1);
+            tx.try_send(1).unwrap();
+            let full = tx.clone();
+            scope.spawn(async move |cx: Cx| {
+                rx.recv(&cx).await.unwrap();
+                full.try_send(2).unwrap();
+                low.critical(&cx).await;
+                for _ in 0..2 {
+                    rx.recv(&cx).await.unwrap();
+                }
+            });
+            urgent!(scope, course, |cx| {
+                if reserves {
+                    tx.reserve(cx).await.unwrap().send(3).unwrap();
+                } else {
+                    tx.send(cx, 3).await.unwrap();
+                }
+            })
+        });
+        bounded(&counted, BOUND);
+    }
+}
+
+#[test]
+fn who_owes_an_answer_borrows() {
+    let counted = measure(async |scope, course| {
+        let low = course.clone();
+        let (client, mut server) = rpc::rpc::<u8, u8>(1);
+        scope.spawn(async move |cx: Cx| {
+            let (first, reply) = server.recv(&cx).await.unwrap();
+            reply.send(first).unwrap();
+            low.held.store(true, Ordering::Relaxed);
+            until(&cx, &low.waits).await;
+            let (second, reply) = server.recv(&cx).await.unwrap();
+            busy(&cx).await;
+            reply.send(second).unwrap();
+        });
+        assert_eq!(client.call(scope, 1).await, Ok(1));
+        urgent!(scope, course, |cx| client.call(cx, 2).await.unwrap())
+    });
+    bounded(&counted, BOUND);
+}
+
+#[test]
+fn a_loan_through_a_channel_ends_when_the_sender_leaves() {
+    let counted = measure(async |scope, course| {
+        let low = course.clone();
+        let left = Arc::new(AtomicBool::new(false));
+        let leaves = left.clone();
+        let (tx, mut rx) = mpsc::channel(1);
+        tx.try_send(1).unwrap();
+        let full = tx.clone();
+        let receiver = scope.spawn(async move |cx: Cx| {
+            rx.recv(&cx).await.unwrap();
+            full.try_send(2).unwrap();
+            low.held.store(true, Ordering::Relaxed);
+            until(&cx, &left).await;
+            afterwards(&cx, &low).await
+        });
+        urgent!(scope, course, |cx| {
+            let mut send = tx.send(cx, 3);
+            assert!(futures::poll!(&mut send).is_pending());
+            drop(send);
+            leaves.store(true, Ordering::Relaxed);
+        });
+        receiver.await.into_result().unwrap()
+    });
+    assert!(counted.iter().all(|n| *n >= INVERTED), "{counted:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::mpsc::{
     RecvError, ReserveError, SendError, TryRecvError, TryReserveError, TrySendError,
 };
+use super::rpc::CallError;
 use super::{broadcast, oneshot};
 use crate::types::error::{Error, ErrorKind};
 
@@ -86,6 +87,40 @@ impl From<oneshot::TryRecvError> for Error {
         let kind = match e {
             oneshot::TryRecvError::Empty => ErrorKind::ChannelEmpty,
             oneshot::TryRecvError::Closed => ErrorKind::ChannelClosed,
+        };
+        Error::new(kind, e.to_string())
+    }
+}
+
+impl From<broadcast::RecvError> for Error {
+    fn from(e: broadcast::RecvError) -> Self {
+        let kind = match e {
+            broadcast::RecvError::Lagged(_) => ErrorKind::ChannelLagged,
+            broadcast::RecvError::Closed => ErrorKind::ChannelClosed,
+            broadcast::RecvError::Cancelled(c) => return c.into(),
+        };
+        Error::new(kind, e.to_string())
+    }
+}
+
+impl From<broadcast::TryRecvError> for Error {
+    fn from(e: broadcast::TryRecvError) -> Self {
+        let kind = match e {
+            broadcast::TryRecvError::Empty => ErrorKind::ChannelEmpty,
+            broadcast::TryRecvError::Lagged(_) => ErrorKind::ChannelLagged,
+            broadcast::TryRecvError::Closed => ErrorKind::ChannelClosed,
+        };
+        Error::new(kind, e.to_string())
+    }
+}
+
+impl From<CallError> for Error {
+    /// A server that dropped the question is gone for this caller.
+    fn from(e: CallError) -> Self {
+        let kind = match e {
+            CallError::Closed | CallError::NoReply => ErrorKind::ChannelClosed,
+            CallError::Declined(_) => ErrorKind::CallDeclined,
+            CallError::Cancelled(c) | CallError::Timeout(c) => return c.into(),
         };
         Error::new(kind, e.to_string())
     }

@@ -30,6 +30,7 @@ mod crowd;
 mod error;
 mod jar;
 mod kind;
+mod lent;
 pub mod mpsc;
 pub mod oneshot;
 mod outside;

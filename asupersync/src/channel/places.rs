@@ -17,6 +17,9 @@
 //! Every method that lets go of a waker hands it out, to be dropped or woken
 //! after unlocking.
 
+use super::lent::Lent;
+use crate::cx::Cx;
+use crate::exec::task::TaskRef;
 use crate::wait::{After, Left, Ticket, Turn, WaitQueue};
 use std::task::{Context, Poll, Waker};
 
@@ -274,6 +277,11 @@ pub(super) trait Room {
     /// Gives a reserved place up, and wakes whoever can go on for that.
     fn release(&self);
 
+    /// The one task that makes room, if there is one and it is known.
+    fn consumer(&self) -> Option<TaskRef> {
+        None
+    }
+
     /// Carries out what a waiter leaves behind.
     fn gone(&self, gone: Gone) {
         match gone {
@@ -314,11 +322,24 @@ pub(super) struct Closed;
 pub(super) struct Line<'a, R> {
     pub(super) room: &'a R,
     ticket: Option<Ticket>,
+    lent: Lent,
 }
 
 impl<'a, R: Room> Line<'a, R> {
     pub(super) fn new(room: &'a R) -> Self {
-        Line { room, ticket: None }
+        Line {
+            room,
+            ticket: None,
+            lent: Lent::default(),
+        }
+    }
+
+    /// The task of `cx` sleeps in line: whoever is to make room borrows its urgency, if it has any.
+    #[inline]
+    pub(super) fn hasten(&mut self, cx: &Cx) {
+        if self.is_waiting() {
+            self.lent.to(|| self.room.consumer(), cx);
+        }
     }
 
     /// Whether it has joined the line and not left it yet.
@@ -331,11 +352,16 @@ impl<R: Room> super::waiting::Wait for Line<'_, R> {
     type Output = Result<(), Closed>;
 
     fn poll(&mut self, task: &mut Context<'_>) -> Poll<Self::Output> {
-        self.room.step(&mut self.ticket, task, Places::wait)
+        let waited = self.room.step(&mut self.ticket, task, Places::wait);
+        if waited.is_ready() {
+            self.lent.end();
+        }
+        waited
     }
 
     fn withdraw(&mut self) {
         if let Some(ticket) = self.ticket.take() {
+            self.lent.end();
             let gone = self.room.places(|p| p.withdraw(ticket));
             self.room.gone(gone);
         }

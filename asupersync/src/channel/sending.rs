@@ -116,7 +116,11 @@ impl<'a, R: Room> Reserving<'a, R> {
         &mut self,
         task: &mut Context<'_>,
     ) -> Poll<Result<Reserved<'a, R>, ReserveError>> {
-        self.0.poll(task).map(|reserved| match reserved {
+        let reserved = self.0.poll(task);
+        if reserved.is_pending() {
+            self.0.wait.hasten(self.0.cx);
+        }
+        reserved.map(|reserved| match reserved {
             Ok(Ok(())) => Ok(Reserved::new(self.0.wait.room, self.0.cx)),
             Ok(Err(_)) => Err(ReserveError::Closed),
             Err(cancelled) => Err(ReserveError::Cancelled(cancelled)),
@@ -174,6 +178,7 @@ impl<'a, T, Q: Queue<T>> Sending<'a, T, Q> {
             Poll::Ready(Err(_)) => Poll::Ready(Err(SendError::Closed(value))),
             Poll::Pending => {
                 self.value = Some(value);
+                self.line.hasten(self.cx);
                 Poll::Pending
             }
         }

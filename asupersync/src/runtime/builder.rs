@@ -175,11 +175,7 @@ impl Builder {
         if self.name.contains('\0') {
             return config("thread_name must not contain a NUL byte");
         }
-        if cfg!(panic = "abort") && !self.allow_panic_abort {
-            let message = "the program is built with panic = \"abort\", so a panicking task ends \
-                           the process; build with panic = \"unwind\" or call allow_panic_abort(true)";
-            return config(message);
-        }
+        contained(cfg!(panic = "abort"), self.allow_panic_abort)?;
         if self.capture_panic_location {
             crate::exec::panics::capture();
         }
@@ -229,6 +225,16 @@ impl Builder {
     }
 }
 
+/// Whether panics can be contained, or the program says that they need not be.
+fn contained(aborts: bool, allowed: bool) -> Result<(), Error> {
+    if aborts && !allowed {
+        let message = "the program is built with panic = \"abort\", so a panicking task ends \
+                       the process; build with panic = \"unwind\" or call allow_panic_abort(true)";
+        return Err(Error::new(ErrorKind::Config, message));
+    }
+    Ok(())
+}
+
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
@@ -237,5 +243,24 @@ impl fmt::Debug for Builder {
             .field("blocking", &self.blocking)
             .field("name", &self.name)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_in_which_panics_abort_has_to_say_that_this_is_meant() {
+        for (aborts, allowed) in [(false, false), (false, true), (true, true)] {
+            assert!(contained(aborts, allowed).is_ok(), "{aborts} {allowed}");
+        }
+        let e = contained(true, false).unwrap_err();
+        assert_eq!(e.kind(), ErrorKind::Config);
+        assert_eq!(
+            e.to_string(),
+            "the program is built with panic = \"abort\", so a panicking task ends the process; \
+             build with panic = \"unwind\" or call allow_panic_abort(true)"
+        );
     }
 }

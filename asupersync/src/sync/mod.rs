@@ -45,6 +45,7 @@
 
 mod barrier;
 mod gate;
+mod kind;
 mod mutex;
 mod notify;
 mod once_cell;

@@ -68,6 +68,10 @@ kinds! {
     ChannelFull, Transient, "await the sending form instead, or drop the value";
     /// A channel holds nothing at the moment.
     ChannelEmpty, Transient, "await the receiving form instead, or come back later";
+    /// Values of a channel were overwritten before they were received.
+    ChannelLagged, Transient, "go on with the oldest value that is left; receive faster, or raise the capacity";
+    /// The other end answered that it will not answer.
+    CallDeclined, Unknown, "look at what the other end says, and ask for something else";
     /// A promise was neither kept nor taken back when its holder ended.
     ObligationLeak, Permanent, "resolve the obligation, or let it be dropped, before its holder ends";
     /// A promise was resolved twice.

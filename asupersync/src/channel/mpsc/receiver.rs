@@ -29,6 +29,7 @@ impl<T> Receiver<T> {
     /// [`RecvError::Closed`] when everything was received and nothing more will
     /// come, [`RecvError::Cancelled`] when the task was asked to cancel.
     pub fn recv<'a>(&'a mut self, cx: &'a Cx) -> Recv<'a, T> {
+        self.shared.consumer.is(cx.task_ref());
         Recv(Waiting::new(cx, Receiving::new(&self.shared)))
     }
 
@@ -46,6 +47,7 @@ impl<T> Receiver<T> {
         buffer: &'a mut Vec<T>,
         limit: usize,
     ) -> RecvMany<'a, T> {
+        self.shared.consumer.is(cx.task_ref());
         let wait = ReceivingMany {
             one: Receiving::new(&self.shared),
             buffer,

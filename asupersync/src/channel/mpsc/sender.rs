@@ -8,6 +8,7 @@ use super::super::waiting::{Wait, Waiting};
 use super::permit::{OwnedPermit, Permit, Reserve};
 use super::shared::Shared;
 use crate::cx::{Cx, DropSafe};
+use crate::exec::task::TaskRef;
 use crate::types::cancel::Cancelled;
 use std::fmt;
 use std::pin::Pin;
@@ -91,6 +92,11 @@ impl<T> Sender<T> {
     /// How many values fit.
     pub fn capacity(&self) -> usize {
         self.shared.lock().places.capacity()
+    }
+
+    /// The task that receives, as far as is known.
+    pub(in super::super) fn consumer(&self) -> Option<TaskRef> {
+        self.shared.consumer.task()
     }
 
     /// A sender that does not keep the channel open.

@@ -3,12 +3,14 @@
 //! Invariant: wakers and values are dropped, woken and cloned outside the lock.
 
 use super::super::crowd::Batch;
+use super::super::lent::Consumer;
 use super::super::places::{Places, Refusal, Room};
 use super::super::senders::Senders;
 use super::super::sending::Queue;
 use super::Statistics;
 use super::state::{Popped, State};
 use crate::exec::lock;
+use crate::exec::task::TaskRef;
 use crate::wait::After;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
@@ -19,6 +21,7 @@ pub(super) struct Shared<T> {
     /// Why there is no bound, if there is none.
     unbounded: Option<&'static str>,
     pub(super) senders: Senders,
+    pub(super) consumer: Consumer,
 }
 
 impl<T> Shared<T> {
@@ -28,6 +31,7 @@ impl<T> Shared<T> {
             state: Mutex::new(State::new(capacity)),
             unbounded,
             senders: Senders::one(),
+            consumer: Consumer::default(),
         })
     }
 
@@ -69,6 +73,7 @@ impl<T> Shared<T> {
 
     /// The receiver goes, and everything queued with it.
     pub(super) fn remove_receiver(&self) {
+        self.consumer.gone();
         let mut wake = Vec::new();
         let (values, after) = self.lock().drop_receiver(&mut wake);
         // Whoever waits is told first: dropping a value is user code and may panic.
@@ -131,6 +136,10 @@ impl<T> Room for Shared<T> {
     fn release(&self) {
         let after = self.lock().release();
         after.run();
+    }
+
+    fn consumer(&self) -> Option<TaskRef> {
+        self.consumer.task()
     }
 }
 

@@ -42,11 +42,14 @@ pub use super::mpsc::Statistics;
 pub use error::CallError;
 pub use server::{Recv, Reply, Server};
 
+use super::lent::Lent;
 use super::mpsc::{self, SendError};
 use super::oneshot;
 use crate::cx::Cx;
 use crate::types::cancel_class::CancelClass;
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
 
 /// What happens to each operation that is cancelled or dropped half-way.
 pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
@@ -102,7 +105,7 @@ impl<Q, A> Client<Q, A> {
             Err(SendError::Closed(_)) => return Err(CallError::Closed),
             Err(SendError::Cancelled(_, cancelled)) => return Err(cancelled.into()),
         }
-        match answered.recv(cx).await {
+        match self.answer(cx, &mut answered).await {
             Ok(Answer::Value(value)) => Ok(value),
             Ok(Answer::Declined(why)) => Err(CallError::Declined(why)),
             Ok(Answer::Forgotten) => Err(CallError::NoReply),
@@ -110,6 +113,24 @@ impl<Q, A> Client<Q, A> {
             Err(oneshot::RecvError::Closed) => Err(CallError::Closed),
             Err(oneshot::RecvError::Cancelled(cancelled)) => Err(cancelled.into()),
         }
+    }
+
+    /// Waits for the answer; the server borrows the urgency of who waits.
+    async fn answer(
+        &self,
+        cx: &Cx,
+        answered: &mut oneshot::Receiver<Answer<A>>,
+    ) -> Result<Answer<A>, oneshot::RecvError> {
+        let mut recv = answered.recv(cx);
+        let mut lent = Lent::default();
+        poll_fn(|task| {
+            let answer = Pin::new(&mut recv).poll(task);
+            if answer.is_pending() {
+                lent.to(|| self.calls.consumer(), cx);
+            }
+            answer
+        })
+        .await
     }
 
     /// Waits until the server takes no further question.
