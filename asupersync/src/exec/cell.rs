@@ -5,7 +5,7 @@
 
 use super::state;
 use super::task::{Head, TaskRef};
-use super::{contain, poll};
+use super::{cache, contain, poll};
 use crate::types::cancel::CancelReason;
 use crate::types::outcome::Outcome;
 use crate::types::report::FailureValue;
@@ -93,14 +93,23 @@ where
             head,
             stage: UnsafeCell::new(Stage::Body(body)),
         };
-        NonNull::from(Box::leak(Box::new(cell))).cast()
+        let at = cache::allocate();
+        // SAFETY: it is room for a cell.
+        unsafe { at.write(cell) };
+        at.cast()
     }
 
     unsafe fn release(header: NonNull<Header>) {
         // SAFETY: the caller owns a reference.
         if state::release(unsafe { &header.as_ref().state }) {
-            // SAFETY: it was the last, and the cell came from `allocate` with these types.
-            drop(unsafe { Box::from_raw(header.cast::<Cell<F, Fut, C>>().as_ptr()) });
+            let at = header.cast::<Cell<F, Fut, C>>();
+            // SAFETY: it was the last, and the cell came from `allocate` with these
+            // types. Destructors of users' values in it are contained where they
+            // are dropped before; one that unwinds here leaks the room.
+            unsafe {
+                at.drop_in_place();
+                cache::free(at);
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 //! | [`state`] | the state word of a task: lifecycle bits and reference count |
 //! | [`task`] | references to tasks and what can be asked of any task |
 //! | [`cell`] | the one allocation per task, typed by its future |
+//! | [`cache`] | the memory of cells, kept for the next |
 //! | [`poll`] | the only place that polls a task's future |
 //! | [`bound`] | what stays on its thread inside of a task |
 //! | [`cancel`] | the cascade of a request through tasks and regions |
@@ -27,6 +28,7 @@
 
 pub(crate) mod account;
 pub(crate) mod bound;
+mod cache;
 pub(crate) mod cancel;
 pub(crate) mod cell;
 pub(crate) mod drive;

@@ -25,7 +25,6 @@ use crate::world::runnable::Header;
 use crate::world::{Hint, Home, World};
 use std::cell::UnsafeCell;
 use std::future::Future;
-use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
@@ -323,8 +322,8 @@ fn root_task(
     type Root = Typed<Body, StackFuture, Plain, true>;
     // The region names its opener and the task names its region, so the region
     // is made around the task's address before the task is written there.
-    let place: Box<MaybeUninit<super::cell::Cell<Body, StackFuture, Plain>>> = Box::new_uninit();
-    let header = std::ptr::NonNull::from(Box::leak(place)).cast::<Header>();
+    let header = super::cache::allocate::<super::cell::Cell<Body, StackFuture, Plain>>();
+    let header = header.cast::<Header>();
     // SAFETY: a TaskRef is a pointer and a claim on one of the references of
     // birth; it is not looked through before the cell is written below.
     let opener = unsafe { TaskRef::from_raw(header) };
