@@ -53,10 +53,8 @@ fn a_waker_of_an_ended_task_wakes_nobody() {
             while !waiting.iter().all(waits) {
                 scope.yield_now().await.expect("nobody cancels");
             }
-            for waker in &stale {
-                waker.wake_by_ref();
-                waker.clone().wake();
-            }
+            stale.iter().for_each(Waker::wake_by_ref);
+            stale.iter().cloned().for_each(Waker::wake);
             for _ in 0..3 {
                 scope.yield_now().await.expect("nobody cancels");
             }

@@ -253,7 +253,15 @@ impl Cx {
         if meter::charge(&self.task, region, cost) {
             return Ok(());
         }
-        self.checkpoint()
+        self.checkpoint()?;
+        if self.is_cleanup() || self.is_cancel_requested() {
+            // Cleanup, or a mask, lets it pass.
+            return Ok(());
+        }
+        // Another task has emptied the pool, and its request is still on the way here.
+        let mut reason = CancelReason::new(CancelKind::CostQuota);
+        (reason.region, reason.at) = (Some(region.id), self.now());
+        Err(Cancelled::new(Arc::new(reason)))
     }
 
     /// A checkpoint that leaves a note for reports: what the task was doing.

@@ -316,6 +316,11 @@ pub const ROWS: &[Row] = &[
         "a checkpoint that nobody asked to cancel",
     ),
     ours(
+        "obligation",
+        2_000_000,
+        "reserve an effect that does nothing, roll it back: its obligation alone",
+    ),
+    ours(
         "reserve",
         100_000,
         "reserve a place in a channel, send into it, receive",

@@ -4,7 +4,8 @@ use super::{Run, inside, timed};
 use crate::engine::{Asupersync, Roll};
 use crate::measure::{Lap, Stopwatch};
 use asupersync::channel::mpsc;
-use asupersync::{Cx, Scope, race};
+use asupersync::{Cx, Effect, Scope, Staged, race};
+use std::convert::Infallible;
 use std::hint::black_box;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ pub(super) fn runs(engine: &'static Asupersync) -> Vec<(&'static str, Run)> {
         timed(engine, "region", region),
         inside(engine, "cancel-tree", cancel_tree),
         timed(engine, "checkpoint", checkpoint),
+        timed(engine, "obligation", obligation),
         timed(engine, "reserve", reserve),
         timed(engine, "race", race_of_two),
         timed(engine, "defer", defer),
@@ -105,6 +107,30 @@ async fn open_below(cx: &Cx, fill: impl FnOnce(&Scope) + Send) {
 async fn checkpoint(cx: Cx, n: u32) {
     for _ in 0..n {
         black_box(&cx).checkpoint().expect(UNCANCELLED);
+    }
+}
+
+/// An effect of which nothing is left but the obligation.
+struct Nothing;
+
+impl Effect for Nothing {
+    type Staged = Nothing;
+    type Error = Infallible;
+
+    async fn reserve(&self, _cx: &Cx) -> Result<Nothing, Infallible> {
+        Ok(Nothing)
+    }
+}
+
+impl Staged for Nothing {
+    fn commit(self) {}
+    fn rollback(self) {}
+}
+
+async fn obligation(cx: Cx, n: u32) {
+    for _ in 0..n {
+        let Ok(reserved) = black_box(&cx).reserve(&Nothing).await;
+        reserved.rollback();
     }
 }
 

@@ -3,6 +3,7 @@
 //! An oracle reads events and nothing else, so it judges a recorded trace as
 //! well as a live run. One violation is proof: the checks are exact.
 
+mod cancel_order;
 mod cancel_propagation;
 mod capability_use;
 mod finalizer;
@@ -14,6 +15,7 @@ mod race_drain;
 mod region_tree;
 mod task_leak;
 
+pub use cancel_order::CancelOrder;
 pub use cancel_propagation::CancelPropagation;
 pub use capability_use::CapabilityUse;
 pub use finalizer::Finalizer;
@@ -111,6 +113,7 @@ oracles! { strict, idle_steps;
     quiescence: Quiescence = Quiescence::new(),
     region_tree: RegionTree = RegionTree::new(),
     cancel_propagation: CancelPropagation = CancelPropagation::new(),
+    cancel_order: CancelOrder = CancelOrder::new(),
     finalizer: Finalizer = Finalizer::new(),
     race_drain: RaceDrain = RaceDrain::new(),
     capability_use: CapabilityUse = CapabilityUse::new(),
@@ -280,6 +283,7 @@ mod tests {
         const CAPS: &str = "capability use";
         const OWNER: &str = "context ownership";
         const TREE: &str = "region tree";
+        const ORDER: &str = "cancel order";
         let dropped = with(
             7,
             resolved(CHILD, 1, Resolution::Aborted(AbortCause::Dropped)),
@@ -307,7 +311,7 @@ mod tests {
             (
                 "a task completes twice",
                 followed_by(&[completed(CHILD, R1)]),
-                &[TASK],
+                &[TASK, ORDER],
             ),
             ("a task outlives its region", without(9), &[TASK, QUIET]),
             (
