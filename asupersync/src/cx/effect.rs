@@ -34,17 +34,17 @@ use std::future::Future;
 ///
 /// /// Tells somebody something, once room for it is certain.
 /// struct Tell<'a>(&'a mpsc::Sender<u32>, u32);
-/// struct Told<'a>(mpsc::Permit<'a, u32>, u32);
+/// struct Told(mpsc::OwnedPermit<u32>, u32);
 ///
-/// impl<'a> Effect for Tell<'a> {
-///     type Staged = Told<'a>;
+/// impl Effect for Tell<'_> {
+///     type Staged = Told;
 ///     type Error = mpsc::ReserveError;
-///     async fn reserve(&self, cx: &Cx) -> Result<Told<'a>, Self::Error> {
-///         Ok(Told(self.0.reserve(cx).await?, self.1))
+///     async fn reserve(&self, cx: &Cx) -> Result<Told, Self::Error> {
+///         Ok(Told(self.0.clone().reserve_owned(cx).await?, self.1))
 ///     }
 /// }
 ///
-/// impl Staged for Told<'_> {
+/// impl Staged for Told {
 ///     fn commit(self) {
 ///         // A receiver that went away in between has lost interest in the message.
 ///         let _ = self.0.send(self.1);

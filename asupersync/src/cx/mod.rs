@@ -390,8 +390,8 @@ impl Cx {
     /// async fn pair(cx: &Cx, tx: &mpsc::Sender<u8>) -> Result<(), mpsc::ReserveError> {
     ///     let first = tx.reserve(cx).await?;
     ///     cx.masked(Mask { deferrals: 1 }, async {
-    ///         first.send(1);
-    ///         tx.reserve(cx).await.map(|second| second.send(2))
+    ///         let _ = first.send(1);
+    ///         tx.reserve(cx).await.map(|second| drop(second.send(2)))
     ///     })
     ///     .await
     /// }

@@ -107,7 +107,7 @@ impl Lines {
         if line.len() > self.max {
             return Err(FrameError::FrameTooLong { max: self.max }.into());
         }
-        match String::from_utf8(line.into()) {
+        match String::from_utf8(line.to_vec()) {
             Ok(text) => Ok(Some(text)),
             Err(_) => Err(FrameError::NotUtf8.into()),
         }
