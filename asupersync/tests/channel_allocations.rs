@@ -7,44 +7,9 @@ use asupersync::channel::ack_queue::{Redelivery, ack_queue};
 use asupersync::channel::rpc::rpc;
 use asupersync::channel::{broadcast, mpsc, oneshot, watch};
 use asupersync::{Cx, Scope};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 
+mod counting;
 mod worlds;
-
-struct Counting;
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn note() {
-    // A thread that ends allocates no more.
-    let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
-}
-
-// SAFETY: every call is passed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note();
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        note();
-        // SAFETY: as the caller promises.
-        unsafe { System.realloc(at, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
 
 /// Rounds before the count, in which queues and free lists grow, and counted ones.
 const ROUNDS: u64 = 200;
@@ -54,11 +19,11 @@ async fn count(name: &str, per_round: u64, mut round: impl AsyncFnMut()) {
     for _ in 0..ROUNDS {
         round().await;
     }
-    let before = ALLOCATIONS.get();
+    let before = counting::so_far();
     for _ in 0..ROUNDS {
         round().await;
     }
-    let made = ALLOCATIONS.get() - before;
+    let made = counting::so_far() - before;
     assert_eq!(made, per_round * ROUNDS, "{name}: {ROUNDS} rounds");
 }
 

@@ -4,44 +4,9 @@
 //! hence one test, on the current-thread runtime.
 
 use asupersync::{Cx, JoinSet, Outcome, Scope};
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 
+mod counting;
 mod worlds;
-
-struct Counting;
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-fn note() {
-    // A thread that ends allocates no more.
-    let _ = ALLOCATIONS.try_with(|n| n.set(n.get() + 1));
-}
-
-// SAFETY: every call is passed on to the system's allocator as it came.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note();
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn realloc(&self, at: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        note();
-        // SAFETY: as the caller promises.
-        unsafe { System.realloc(at, layout, size) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
 
 #[test]
 fn a_join_allocates_nothing() {
@@ -56,7 +21,7 @@ fn a_join_allocates_nothing() {
                     n
                 });
             }
-            let before = ALLOCATIONS.get();
+            let before = counting::so_far();
             let mut sum = 0;
             while let Some(end) = set.join_next(&cx).await.expect("nobody cancels") {
                 let Outcome::Ok(n) = end else {
@@ -66,7 +31,7 @@ fn a_join_allocates_nothing() {
             }
             assert_eq!(sum, MEMBERS * (MEMBERS - 1) / 2);
             if round > 0 {
-                assert_eq!(ALLOCATIONS.get() - before, 0);
+                assert_eq!(counting::so_far() - before, 0);
             }
         }
     });
