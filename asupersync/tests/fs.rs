@@ -285,9 +285,10 @@ fn a_disk_that_takes_no_more_leaves_the_old_file() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("f");
     std::fs::write(&path, "old").unwrap();
-    // A limit of this process's own stands for the disk's: 64 blocks of a kilobyte or less.
+    // A limit of the child's own stands for the disk's: 64 blocks of a kilobyte or less. What the
+    // child prints goes through a pipe: a log file that is longer already would meet the limit.
     let name = "a_disk_that_takes_no_more_leaves_the_old_file";
-    let status = Command::new("sh")
+    let child = Command::new("sh")
         .args([
             "-c",
             "ulimit -f 64; trap '' XFSZ; exec \"$0\" --exact \"$1\"",
@@ -295,9 +296,9 @@ fn a_disk_that_takes_no_more_leaves_the_old_file() {
         .arg(std::env::current_exe().unwrap())
         .arg(name)
         .env(CHILD, &path)
-        .status()
+        .output()
         .unwrap();
-    assert!(status.success());
+    assert!(child.status.success(), "{child:?}");
     assert_eq!(std::fs::read(&path).unwrap(), b"old");
     assert_eq!(dir.path().read_dir().unwrap().count(), 1);
     // And a plain write says so.
