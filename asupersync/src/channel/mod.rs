@@ -27,6 +27,7 @@ pub mod broadcast;
 #[cfg(test)]
 mod counted;
 mod crowd;
+mod ends;
 mod error;
 mod jar;
 mod kind;

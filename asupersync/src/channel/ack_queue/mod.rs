@@ -51,7 +51,7 @@ pub use receiver::{Receiver, Recv};
 pub use sender::{Closed, Permit, Reserve, SendValue, Sender};
 
 use super::places::{Places, Refusal, Room};
-use super::senders::Senders;
+use super::senders::{Senders, Sent};
 use super::sending::Queue;
 use crate::exec::lock;
 use crate::types::cancel_class::CancelClass;
@@ -143,7 +143,7 @@ pub fn ack_queue<T: Clone>(capacity: usize, redelivery: Redelivery) -> (Sender<T
         delays: !redelivery.delay.is_zero(),
         senders: Senders::one(),
     });
-    (Sender::new(shared.clone()), Receiver::new(shared))
+    (Sender::first(shared.clone()), Receiver::new(shared))
 }
 
 /// What all ends hold.
@@ -183,6 +183,16 @@ impl<T> Shared<T> {
         let dead = lock(&self.state).take_dead(&mut wake);
         wake.into_iter().for_each(Waker::wake);
         dead
+    }
+}
+
+impl<T> Sent for Shared<T> {
+    fn senders(&self) -> &Senders {
+        &self.senders
+    }
+
+    fn abandon(&self) {
+        self.apply(State::drop_senders);
     }
 }
 

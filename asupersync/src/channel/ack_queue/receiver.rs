@@ -1,5 +1,6 @@
 //! The receiving end of a queue with acknowledgement.
 
+use super::super::ends::end;
 use super::super::waiting::{Wait, Waiting};
 use super::state::Taken;
 use super::{Ack, DeadLetter, RecvError, Shared, State, Statistics, TryRecvError};
@@ -8,7 +9,6 @@ use crate::exec::lock;
 use crate::types::time::Time;
 use crate::wait::Ticket;
 use crate::world::TimerKey;
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -78,16 +78,6 @@ impl<T> Receiver<T> {
     pub fn dead_letters(&self) -> impl ExactSizeIterator<Item = DeadLetter<T>> + use<T> {
         self.shared.take_dead().into_iter()
     }
-
-    /// How full the queue is.
-    pub fn statistics(&self) -> Statistics {
-        self.shared.statistics()
-    }
-
-    /// Whether both receive from the same queue.
-    pub fn same_channel(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
-    }
 }
 
 impl<T> Shared<T> {
@@ -113,13 +103,7 @@ impl<T> Drop for Receiver<T> {
     }
 }
 
-impl<T> fmt::Debug for Receiver<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiver")
-            .field("queue", &self.statistics())
-            .finish()
-    }
-}
+end!(Receiver, "queue");
 
 /// Future of [`Receiver::recv`].
 #[must_use = "futures do nothing unless awaited"]

@@ -30,15 +30,15 @@ mod state;
 pub use error::{RecvError, SendError, TryRecvError};
 
 use super::crowd::wake_all;
+use super::ends::end;
 use super::outside;
-use super::senders::Senders;
+use super::senders::{Senders, Sent, Share};
 use super::waiting::{Wait, Waiting};
 use crate::cx::{Cx, DropSafe};
 use crate::exec::lock;
 use crate::types::cancel_class::CancelClass;
 use crate::wait::Ticket;
 use state::{Read, State};
-use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -63,6 +63,7 @@ pub fn channel<T: Clone>(capacity: usize) -> (Sender<T>, Receiver<T>) {
         cursor: 0,
         ticket: None,
     };
+    let shared = Share::first(shared);
     (Sender { shared }, receiver)
 }
 
@@ -106,12 +107,23 @@ impl<T> Shared<T> {
     }
 }
 
+impl<T> Sent for Shared<T> {
+    fn senders(&self) -> &Senders {
+        &self.senders
+    }
+
+    fn abandon(&self) {
+        let woken = lock(&self.state).drop_senders();
+        wake_all(woken, |batch| lock(&self.state).close_more(batch));
+    }
+}
+
 /// The sending end; clone it for further senders.
 ///
 /// When the last one is dropped, each receiver gets what it has not read and
 /// then [`RecvError::Closed`].
 pub struct Sender<T> {
-    shared: Arc<Shared<T>>,
+    shared: Share<Shared<T>>,
 }
 
 impl<T> Sender<T> {
@@ -129,7 +141,7 @@ impl<T> Sender<T> {
 
     /// A further receiver; it gets what is sent from now on.
     pub fn subscribe(&self) -> Receiver<T> {
-        self.shared.subscribe()
+        self.shared.channel().subscribe()
     }
 
     /// How many receivers there are.
@@ -146,41 +158,14 @@ impl<T> Sender<T> {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-
-    /// How full the channel is.
-    pub fn statistics(&self) -> Statistics {
-        self.shared.statistics()
-    }
-
-    /// Whether both send into the same channel.
-    pub fn same_channel(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
-    }
 }
+
+end!(Sender, "channel");
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        self.shared.senders.join();
-        Sender {
-            shared: self.shared.clone(),
-        }
-    }
-}
-
-impl<T> Drop for Sender<T> {
-    fn drop(&mut self) {
-        if self.shared.senders.leave() {
-            let woken = lock(&self.shared.state).drop_senders();
-            wake_all(woken, |batch| lock(&self.shared.state).close_more(batch));
-        }
-    }
-}
-
-impl<T> fmt::Debug for Sender<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender")
-            .field("channel", &self.statistics())
-            .finish()
+        let shared = self.shared.clone();
+        Sender { shared }
     }
 }
 
@@ -276,16 +261,6 @@ impl<T> Receiver<T> {
         self.len() == 0
     }
 
-    /// How full the channel is.
-    pub fn statistics(&self) -> Statistics {
-        self.shared.statistics()
-    }
-
-    /// Whether both receive from the same channel.
-    pub fn same_channel(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
-    }
-
     fn forget(&mut self) {
         if self.ticket.is_some() {
             let waker = lock(&self.shared.state).forget(&mut self.ticket);
@@ -302,14 +277,7 @@ impl<T> Drop for Receiver<T> {
     }
 }
 
-impl<T> fmt::Debug for Receiver<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiver")
-            .field("behind", &self.len())
-            .field("channel", &self.statistics())
-            .finish()
-    }
-}
+end!(Receiver, "channel", behind: Receiver::len);
 
 /// Future of [`Receiver::recv`].
 #[must_use = "futures do nothing unless awaited"]

@@ -27,9 +27,9 @@ mod unbounded;
 pub use super::error::{
     RecvError, ReserveError, SendError, TryRecvError, TryReserveError, TrySendError,
 };
-pub use permit::{OwnedPermit, Permit, Reserve};
+pub use permit::OwnedPermit;
 pub use receiver::{Receiver, Recv, RecvMany};
-pub use sender::{Closed, SendValue, Sender, WeakSender};
+pub use sender::{Closed, Permit, Reserve, SendValue, Sender, WeakSender};
 pub use unbounded::{UnboundedReceiver, UnboundedSender, WeakUnboundedSender};
 
 use crate::types::cancel_class::CancelClass;
@@ -57,9 +57,7 @@ pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
 pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     assert!(capacity > 0, "a channel needs a capacity of at least 1");
     let shared = Shared::new(capacity, None);
-    let sender = Sender {
-        shared: shared.clone(),
-    };
+    let sender = Sender::first(shared.clone());
     (sender, Receiver { shared })
 }
 
@@ -67,9 +65,7 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 /// values instead; it appears in debug output.
 pub fn unbounded_channel<T>(reason: &'static str) -> (UnboundedSender<T>, Receiver<T>) {
     let shared = Shared::new(UNBOUNDED, Some(reason));
-    let sender = Sender {
-        shared: shared.clone(),
-    };
+    let sender = Sender::first(shared.clone());
     (UnboundedSender(sender), Receiver { shared })
 }
 

@@ -1,49 +1,14 @@
-//! A reserved place, and waiting for one.
+//! A reserved place that owns its sender.
 
-use super::super::error::{ReserveError, SendError};
-use super::super::sending::{Reserved, Reserving, fill, release};
+use super::super::error::SendError;
+use super::super::sending::{fill, release};
 use super::Sender;
-use super::shared::Shared;
-use crate::cx::{Cx, DropSafe};
+use crate::cx::Cx;
 use crate::exec::obligation::Obligation;
 use crate::types::obligation::AbortCause;
 use std::fmt;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-/// A reserved place: what is sent into it neither waits nor can be cancelled.
-///
-/// Dropping it gives the place to the next in line.
-#[must_use = "a permit that is dropped sends nothing"]
-pub struct Permit<'a, T>(pub(super) Reserved<'a, Shared<T>>);
-
-impl<T> Permit<'_, T> {
-    /// Sends the value.
-    ///
-    /// # Errors
-    /// [`SendError::Closed`] with the value, when the receiver is gone.
-    pub fn send(self, value: T) -> Result<(), SendError<T>> {
-        self.0.send(value)
-    }
-
-    /// Gives the place back.
-    pub fn abort(self) {
-        self.0.abort();
-    }
-
-    /// Hands the promise over to the task of `cx`, which is the one that must keep it now.
-    pub fn transfer(self, cx: &Cx) -> Self {
-        Permit(self.0.transfer(cx))
-    }
-}
-
-impl<T> fmt::Debug for Permit<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        super::debug(f, "Permit", self.0.room)
-    }
-}
-
-/// A [`Permit`] that owns its sender.
+/// A [`Permit`](super::Permit) that owns its sender.
 #[must_use = "a permit that is dropped sends nothing"]
 pub struct OwnedPermit<T> {
     /// Taken, both of them, when the place is used or given back.
@@ -102,17 +67,3 @@ impl<T> fmt::Debug for OwnedPermit<T> {
             .finish_non_exhaustive()
     }
 }
-
-/// Future of [`Sender::reserve`].
-#[must_use = "futures do nothing unless awaited"]
-pub struct Reserve<'a, T>(pub(super) Reserving<'a, Shared<T>>);
-
-impl<'a, T> Future for Reserve<'a, T> {
-    type Output = Result<Permit<'a, T>, ReserveError>;
-
-    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        self.get_mut().0.poll(task).map_ok(Permit)
-    }
-}
-
-impl<T> DropSafe for Reserve<'_, T> {}

@@ -3,9 +3,10 @@
 use super::super::error::{ReserveError, SendError, TryReserveError, TrySendError};
 use super::super::outside;
 use super::super::places::{Line, Refusal, Watch};
-use super::super::sending::{Queue, Reserved, Reserving, Sending, fill};
+use super::super::senders::Share;
+use super::super::sending::{Queue, Reserved, Reserving, Sending, bounded, fill};
 use super::super::waiting::{Wait, Waiting};
-use super::permit::{OwnedPermit, Permit, Reserve};
+use super::permit::OwnedPermit;
 use super::shared::Shared;
 use crate::cx::{Cx, DropSafe};
 use crate::exec::task::TaskRef;
@@ -20,21 +21,14 @@ use std::task::{Context, Poll};
 /// When the last one is dropped, the receiver gets what is queued and then
 /// [`RecvError::Closed`].
 pub struct Sender<T> {
-    pub(super) shared: Arc<Shared<T>>,
+    pub(super) shared: Share<Shared<T>>,
 }
 
 impl<T> Sender<T> {
-    /// Waits for room and reserves it.
-    ///
-    /// # Cancellation
-    /// Safe: either a place is reserved and the [`Permit`] returned, or nothing
-    /// happened; a place granted in the meantime goes to the next in line.
-    ///
-    /// # Errors
-    /// [`ReserveError::Closed`] when the receiver is gone or has closed,
-    /// [`ReserveError::Cancelled`] when the task was asked to cancel.
-    pub fn reserve<'a>(&'a self, cx: &'a Cx) -> Reserve<'a, T> {
-        Reserve(Reserving::new(&*self.shared, cx))
+    /// The first sender of a channel.
+    pub(super) fn first(channel: Arc<Shared<T>>) -> Self {
+        let shared = Share::first(channel);
+        Sender { shared }
     }
 
     /// Like [`Sender::reserve`], for a permit that outlives the borrow: it keeps
@@ -50,45 +44,6 @@ impl<T> Sender<T> {
         Ok(OwnedPermit::new(self, promise))
     }
 
-    /// Reserves a place if there is one.
-    ///
-    /// # Errors
-    /// [`TryReserveError`] says whether to come back later.
-    pub fn try_reserve(&self, cx: &Cx) -> Result<Permit<'_, T>, TryReserveError> {
-        Reserved::free(&*self.shared, cx).map(Permit)
-    }
-
-    /// Waits for room and sends.
-    ///
-    /// # Cancellation
-    /// Lossy: asked to cancel, it hands the value back in the error. Dropped half-way,
-    /// it drops the value: in a `select!` reserve first and send then.
-    ///
-    /// # Errors
-    /// [`SendError`], always with the value.
-    pub fn send<'a>(&'a self, cx: &'a Cx, value: T) -> SendValue<'a, T> {
-        SendValue(Sending::new(&*self.shared, cx, value))
-    }
-
-    /// Sends if there is room.
-    ///
-    /// # Errors
-    /// [`TrySendError`], always with the value.
-    pub fn try_send(&self, value: T) -> Result<(), TrySendError<T>> {
-        self.shared.push(value).map_err(TrySendError::from)
-    }
-
-    /// Waits until nothing can be sent any more.
-    ///
-    /// # Cancellation
-    /// Safe: it only looks.
-    ///
-    /// # Errors
-    /// When the task was asked to cancel.
-    pub fn closed<'a>(&'a self, cx: &'a Cx) -> Closed<'a, T> {
-        Closed(Waiting::new(cx, Watch::new(&*self.shared)))
-    }
-
     /// How many values fit.
     pub fn capacity(&self) -> usize {
         self.shared.lock().places.capacity()
@@ -102,7 +57,7 @@ impl<T> Sender<T> {
     /// A sender that does not keep the channel open.
     pub fn downgrade(&self) -> WeakSender<T> {
         WeakSender {
-            shared: self.shared.clone(),
+            shared: self.shared.channel().clone(),
         }
     }
 
@@ -129,7 +84,7 @@ impl<T> Sender<T> {
 
     /// Whether both send into the same channel.
     pub fn same_channel(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
+        Arc::ptr_eq(self.shared.channel(), other.shared.channel())
     }
 }
 
@@ -137,16 +92,8 @@ super::accessors!(Sender);
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        self.shared.senders.join();
-        Sender {
-            shared: self.shared.clone(),
-        }
-    }
-}
-
-impl<T> Drop for Sender<T> {
-    fn drop(&mut self) {
-        self.shared.remove_sender();
+        let shared = self.shared.clone();
+        Sender { shared }
     }
 }
 
@@ -164,9 +111,7 @@ pub struct WeakSender<T> {
 impl<T> WeakSender<T> {
     /// A sender, unless the last one has gone.
     pub fn upgrade(&self) -> Option<Sender<T>> {
-        self.shared.senders.revive().then(|| Sender {
-            shared: self.shared.clone(),
-        })
+        Share::revive(&self.shared).map(|shared| Sender { shared })
     }
 }
 
@@ -186,33 +131,4 @@ impl<T> fmt::Debug for WeakSender<T> {
     }
 }
 
-/// Future of [`Sender::send`].
-#[must_use = "futures do nothing unless awaited"]
-pub struct SendValue<'a, T>(Sending<'a, T, Shared<T>>);
-
-// The value is only ever moved, never pinned.
-impl<T> Unpin for SendValue<'_, T> {}
-
-impl<T> Future for SendValue<'_, T> {
-    type Output = Result<(), SendError<T>>;
-
-    /// # Panics
-    /// When polled after completion.
-    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        self.get_mut().0.poll(task)
-    }
-}
-
-/// Future of [`Sender::closed`].
-#[must_use = "futures do nothing unless awaited"]
-pub struct Closed<'a, T>(Waiting<'a, Watch<'a, Shared<T>>>);
-
-impl<T> Future for Closed<'_, T> {
-    type Output = Result<(), Cancelled>;
-
-    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        self.get_mut().0.poll(task)
-    }
-}
-
-impl<T> DropSafe for Closed<'_, T> {}
+bounded!();

@@ -5,7 +5,7 @@
 use super::super::crowd::Batch;
 use super::super::lent::Consumer;
 use super::super::places::{Places, Refusal, Room};
-use super::super::senders::Senders;
+use super::super::senders::{Senders, Sent};
 use super::super::sending::Queue;
 use super::Statistics;
 use super::state::{Popped, State};
@@ -20,7 +20,7 @@ pub(super) struct Shared<T> {
     state: Mutex<State<T>>,
     /// Why there is no bound, if there is none.
     unbounded: Option<&'static str>,
-    pub(super) senders: Senders,
+    senders: Senders,
     pub(super) consumer: Consumer,
 }
 
@@ -53,14 +53,6 @@ impl<T> Shared<T> {
             reserved: state.places.reserved(),
             waiting: state.places.waiting(),
             senders,
-        }
-    }
-
-    /// A sender goes.
-    pub(super) fn remove_sender(&self) {
-        if self.senders.leave() {
-            let after = self.lock().drop_senders();
-            after.run();
         }
     }
 
@@ -125,6 +117,17 @@ impl<T> Shared<T> {
             batch.wake();
         }
         into.len() - before
+    }
+}
+
+impl<T> Sent for Shared<T> {
+    fn senders(&self) -> &Senders {
+        &self.senders
+    }
+
+    fn abandon(&self) {
+        let after = self.lock().drop_senders();
+        after.run();
     }
 }
 

@@ -27,9 +27,10 @@ mod state;
 pub use super::error::{RecvError, SendError};
 
 use super::crowd::wake_all;
+use super::ends::end;
 use super::jar::View;
 use super::outside;
-use super::senders::Senders;
+use super::senders::{Senders, Sent, Share};
 use super::waiting::{Wait, Waiting};
 use crate::cx::{Cx, DropSafe};
 use crate::exec::lock;
@@ -61,6 +62,7 @@ pub fn channel<T>(value: T) -> (Sender<T>, Receiver<T>) {
         seen: 0,
         ticket: None,
     };
+    let shared = Share::first(shared);
     (Sender { shared }, receiver)
 }
 
@@ -110,6 +112,17 @@ impl<T> Shared<T> {
     }
 }
 
+impl<T> Sent for Shared<T> {
+    fn senders(&self) -> &Senders {
+        &self.senders
+    }
+
+    fn abandon(&self) {
+        let woken = lock(&self.state).drop_senders();
+        wake_all(woken, |batch| lock(&self.state).close_more(batch));
+    }
+}
+
 /// A value as it was when it was looked up.
 ///
 /// It holds no lock: whoever sends meanwhile does not wait for it.
@@ -141,7 +154,7 @@ impl<T: fmt::Debug> fmt::Debug for Ref<T> {
 
 /// The sending end; clone it for further senders.
 pub struct Sender<T> {
-    shared: Arc<Shared<T>>,
+    shared: Share<Shared<T>>,
 }
 
 impl<T> Sender<T> {
@@ -206,7 +219,7 @@ impl<T> Sender<T> {
 
     /// A further receiver, which counts the current value as seen.
     pub fn subscribe(&self) -> Receiver<T> {
-        self.shared.subscribe()
+        self.shared.channel().subscribe()
     }
 
     /// How many receivers there are.
@@ -233,41 +246,14 @@ impl<T> Sender<T> {
         };
         Closed(Waiting::new(cx, watch))
     }
-
-    /// How busy the channel is.
-    pub fn statistics(&self) -> Statistics {
-        self.shared.statistics()
-    }
-
-    /// Whether both send into the same channel.
-    pub fn same_channel(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
-    }
 }
+
+end!(Sender, "channel");
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        self.shared.senders.join();
-        Sender {
-            shared: self.shared.clone(),
-        }
-    }
-}
-
-impl<T> Drop for Sender<T> {
-    fn drop(&mut self) {
-        if self.shared.senders.leave() {
-            let woken = lock(&self.shared.state).drop_senders();
-            wake_all(woken, |batch| lock(&self.shared.state).close_more(batch));
-        }
-    }
-}
-
-impl<T> fmt::Debug for Sender<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender")
-            .field("channel", &self.statistics())
-            .finish()
+        let shared = self.shared.clone();
+        Sender { shared }
     }
 }
 
@@ -385,16 +371,6 @@ impl<T> Receiver<T> {
         lock(&self.shared.state).is_closed()
     }
 
-    /// How busy the channel is.
-    pub fn statistics(&self) -> Statistics {
-        self.shared.statistics()
-    }
-
-    /// Whether both receive from the same channel.
-    pub fn same_channel(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
-    }
-
     fn forget(&mut self) {
         if self.ticket.is_some() {
             let waker = lock(&self.shared.state).forget(&mut self.ticket);
@@ -419,14 +395,7 @@ impl<T> Drop for Receiver<T> {
     }
 }
 
-impl<T> fmt::Debug for Receiver<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiver")
-            .field("changed", &self.has_changed())
-            .field("channel", &self.statistics())
-            .finish()
-    }
-}
+end!(Receiver, "channel", changed: Receiver::has_changed);
 
 /// Future of [`Receiver::changed`].
 #[must_use = "futures do nothing unless awaited"]
