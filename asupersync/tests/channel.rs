@@ -5,46 +5,16 @@ use asupersync::lab::{Inject, Injector, Points};
 use asupersync::types::cancel::reason_in;
 use asupersync::{CancelKind, Cx, LabConfig, LabRuntime, Scope};
 use std::error::Error;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+mod by_hand;
 mod worlds;
-use worlds::{everywhere, in_lab};
-
-/// Counts how often it is woken.
-#[derive(Default)]
-struct Count(AtomicUsize);
-
-impl Count {
-    fn new() -> (Arc<Self>, Waker) {
-        let count = Arc::<Count>::default();
-        (count.clone(), count.into())
-    }
-
-    fn get(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
-    Pin::new(future).poll(&mut Context::from_waker(waker))
-}
-
-/// Waits until `condition` holds, letting others run.
-async fn until(cx: &Cx, condition: impl Fn() -> bool) {
-    while !condition() {
-        cx.yield_now().await.unwrap();
-    }
-}
+use by_hand::{Count, poll};
+use worlds::{everywhere, in_lab, until};
 
 #[test]
 fn values_arrive_once_and_in_the_order_of_each_sender() {

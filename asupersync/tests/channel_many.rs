@@ -9,14 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 mod worlds;
-use worlds::{everywhere, in_lab};
-
-/// Waits until `condition` holds, letting others run.
-async fn until(cx: &Cx, condition: impl Fn() -> bool) {
-    while !condition() {
-        cx.yield_now().await.unwrap();
-    }
-}
+use worlds::{everywhere, in_lab, until};
 
 /// Receives until the end; what was received, and how many were missed.
 async fn collect(cx: &Cx, rx: &mut broadcast::Receiver<u64>) -> (Vec<u64>, u64) {

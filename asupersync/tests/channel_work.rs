@@ -11,16 +11,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 mod worlds;
-use worlds::{everywhere, in_lab};
+use worlds::{everywhere, in_lab, until};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// Waits until `condition` holds, letting others run.
-async fn until(cx: &Cx, condition: impl Fn() -> bool) {
-    while !condition() {
-        cx.yield_now().await.unwrap();
-    }
-}
 
 #[test]
 fn committed_messages_are_delivered_once_and_places_come_back() {

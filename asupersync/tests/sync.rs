@@ -7,49 +7,14 @@ use asupersync::sync::{
 };
 use asupersync::{CancelKind, Cancelled, Cx, Scope};
 use std::panic::{AssertUnwindSafe, resume_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Poll, Waker};
 
+mod by_hand;
 mod worlds;
-use worlds::{everywhere, in_lab};
-
-/// Counts how often it is woken.
-#[derive(Default)]
-struct Count(AtomicUsize);
-
-impl Count {
-    fn new() -> (Arc<Self>, Waker) {
-        let count = Arc::<Count>::default();
-        (count.clone(), count.into())
-    }
-
-    fn get(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
-fn poll<F: Future + Unpin>(future: &mut F, waker: &Waker) -> Poll<F::Output> {
-    Pin::new(future).poll(&mut Context::from_waker(waker))
-}
-
-fn is_pending<F: Future + Unpin>(future: &mut F, waker: &Waker) -> bool {
-    poll(future, waker).is_pending()
-}
-
-/// Waits until `condition` holds, letting others run.
-async fn until(cx: &Cx, condition: impl Fn() -> bool) {
-    while !condition() {
-        cx.yield_now().await.unwrap();
-    }
-}
+use by_hand::{Count, is_pending, poll};
+use worlds::{everywhere, in_lab, until};
 
 /// What is shared, and who is inside: panics if a writer is not alone.
 #[derive(Default)]

@@ -8,15 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 mod worlds;
-use worlds::{everywhere, in_lab};
+use worlds::{everywhere, in_lab, until};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-async fn until(cx: &Cx, condition: impl Fn() -> bool) {
-    while !condition() {
-        cx.yield_now().await.unwrap();
-    }
-}
 
 #[test]
 fn a_thing_is_lent_to_one_at_a_time() {

@@ -1,6 +1,6 @@
 //! Telling everyone who waits, without allocating and without a lock held.
 
-use crate::wait::{Left, Ticket, Turn, WaitQueue};
+use crate::wait::{Left, Look, Ticket, WaitQueue};
 use std::task::Waker;
 
 /// How many are woken between two visits to the lock: what fits on the stack.
@@ -75,26 +75,26 @@ impl Crowd {
         waker: &Waker,
         fresh: &mut Option<Waker>,
     ) -> Waits {
-        let Some(place) = ticket.take() else {
-            let Some(waker) = fresh.take() else {
-                return Waits::NeedsWaker;
-            };
-            *ticket = Some(self.0.push(waker, seen));
-            return Waits::Queued;
+        if ticket.is_some() {
+            match self.0.look(ticket, waker, fresh) {
+                Look::Granted => {}
+                Look::Queued => return Waits::Queued,
+                Look::NeedsWaker => return Waits::NeedsWaker,
+            }
+        }
+        let Some(waker) = fresh.take() else {
+            return Waits::NeedsWaker;
         };
-        let (place, waits) = match self.0.poll(place, waker) {
-            Turn::Granted => return self.wait(seen, ticket, waker, fresh),
-            Turn::Queued(place) => (place, Waits::Queued),
-            Turn::Rebind(place) => match fresh.take() {
-                None => (place, Waits::NeedsWaker),
-                Some(waker) => {
-                    *fresh = self.0.update(&place, waker);
-                    (place, Waits::Queued)
-                }
-            },
-        };
-        *ticket = Some(place);
-        waits
+        *ticket = Some(self.0.push(waker, seen));
+        Waits::Queued
+    }
+
+    /// Need not wait, whether it was let go or never did; its waker, if it had
+    /// one here, is left in `fresh`.
+    pub(super) fn done(&mut self, ticket: &mut Option<Ticket>, fresh: &mut Option<Waker>) {
+        if let Some(waker) = self.leave(ticket) {
+            *fresh = Some(waker);
+        }
     }
 
     /// Leaves, if it is there; hands out its waker, to be dropped after unlocking.

@@ -24,8 +24,6 @@
 
 pub mod ack_queue;
 pub mod broadcast;
-#[cfg(test)]
-mod counted;
 mod crowd;
 mod ends;
 mod error;

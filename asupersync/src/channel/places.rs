@@ -20,7 +20,7 @@
 use super::lent::Lent;
 use crate::cx::Cx;
 use crate::exec::task::TaskRef;
-use crate::wait::{After, Left, Ticket, Turn, WaitQueue};
+use crate::wait::{After, Left, Look, Ticket, WaitQueue};
 use std::task::{Context, Poll, Waker};
 
 pub(super) struct Places {
@@ -163,17 +163,17 @@ impl Places {
         waker: &Waker,
         fresh: &mut Option<Waker>,
     ) -> Waited {
-        let Some(place) = ticket.take() else {
+        if ticket.is_none() {
             return match self.reserve() {
                 Ok(()) => Waited::Granted,
                 Err(Refusal::Closed) => Waited::Closed(Gone::Left(After::Nothing)),
                 Err(Refusal::Full) => line_up(&mut self.line, ticket, fresh),
             };
-        };
-        if self.closed {
-            return Waited::Closed(self.withdraw(place));
         }
-        look(&mut self.line, place, ticket, waker, fresh)
+        match ticket.take_if(|_| self.closed) {
+            Some(place) => Waited::Closed(self.withdraw(place)),
+            None => self.line.look(ticket, waker, fresh).into(),
+        }
     }
 
     /// Leaves the line.
@@ -191,11 +191,13 @@ impl Places {
         waker: &Waker,
         fresh: &mut Option<Waker>,
     ) -> Waited {
-        match ticket.take() {
-            None if self.closed => Waited::Closed(Gone::Left(After::Nothing)),
+        if self.closed {
+            let left = ticket.take().map(|place| self.unwatch(place));
+            return Waited::Closed(Gone::Left(left.unwrap_or(After::Nothing)));
+        }
+        match ticket {
             None => line_up(&mut self.watchers, ticket, fresh),
-            Some(place) if self.closed => Waited::Closed(Gone::Left(self.unwatch(place))),
-            Some(place) => look(&mut self.watchers, place, ticket, waker, fresh),
+            Some(_) => self.watchers.look(ticket, waker, fresh).into(),
         }
     }
 
@@ -246,27 +248,14 @@ fn line_up(
     Waited::Queued
 }
 
-/// Looks after a place in line, and swaps its waker for the one brought along if need be.
-fn look(
-    line: &mut WaitQueue<()>,
-    place: Ticket,
-    ticket: &mut Option<Ticket>,
-    waker: &Waker,
-    fresh: &mut Option<Waker>,
-) -> Waited {
-    let (place, waited) = match line.poll(place, waker) {
-        Turn::Granted => return Waited::Granted,
-        Turn::Queued(place) => (place, Waited::Queued),
-        Turn::Rebind(place) => match fresh.take() {
-            None => (place, Waited::NeedsWaker),
-            Some(waker) => {
-                *fresh = line.update(&place, waker);
-                (place, Waited::Queued)
-            }
-        },
-    };
-    *ticket = Some(place);
-    waited
+impl From<Look> for Waited {
+    fn from(look: Look) -> Self {
+        match look {
+            Look::Granted => Waited::Granted,
+            Look::Queued => Waited::Queued,
+            Look::NeedsWaker => Waited::NeedsWaker,
+        }
+    }
 }
 
 /// A channel with places, behind its lock.

@@ -3,9 +3,8 @@
 //! Source: Nygard, "Release It!", 2007, "Bulkheads": what one dependency takes
 //! away cannot sink the rest.
 
-use crate::cx::scope::Opened;
+use super::call;
 use crate::cx::{Cx, RegionError, Scope};
-use crate::exec::region::RegionOptions;
 use crate::sync::{AcquireError, Semaphore, SemaphorePermit};
 use crate::types::cancel::Cancelled;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -78,10 +77,7 @@ impl Bulkhead {
     {
         cx.checkpoint()?;
         let _place = self.enter(cx).await?;
-        let opened = Opened::new(cx, RegionOptions::named("bulkhead")).map_err(|e| match e {
-            RegionError::Cancelled(c) => BulkheadError::Cancelled(c),
-            other => BulkheadError::Region(other),
-        })?;
+        let opened = call::open(cx, "bulkhead", BulkheadError::Region)?;
         let reported = opened.run(body, |_| None).await;
         reported.into_result().map_err(BulkheadError::Region)
     }

@@ -14,14 +14,13 @@
 //! 2. a call that was begun in an earlier period than the present one decides nothing;
 //! 3. a call that is cancelled, or dropped, says nothing about what it called.
 
-use crate::cx::scope::Opened;
+use super::call;
 use crate::cx::{Cx, RegionError, Scope};
 use crate::exec::lock;
 use crate::exec::probe::CancelProbe;
-use crate::exec::region::RegionOptions;
 use crate::types::cancel::Cancelled;
 use crate::types::time::Time;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// When a circuit opens and closes.
@@ -150,21 +149,13 @@ impl CircuitBreaker {
             period,
             end: End::Undecided,
         };
-        let opened = Opened::new(cx, RegionOptions::named("call")).map_err(|e| match e {
-            RegionError::Cancelled(c) => CircuitError::Cancelled(c),
-            other => CircuitError::Region(other),
-        })?;
+        let opened = call::open(cx, "call", CircuitError::Region)?;
         let failed = |r: &Result<T, E>| r.is_err().then(|| "the call failed".to_owned());
         let mut reported = opened.run(body, failed).await;
         let now = cx.now();
         match reported.value.take() {
             Some(Err(error)) => {
-                if let Err(cancelled) = cx.checkpoint() {
-                    return Err(cancelled.into());
-                }
-                if let Some(reason) = error.cancel_reason() {
-                    return Err(Cancelled::new(Arc::new(reason.clone())).into());
-                }
+                call::cancelled(cx, &error)?;
                 trial.end = End::Failed(now);
                 Err(CircuitError::Failed(error))
             }

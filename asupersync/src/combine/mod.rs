@@ -22,6 +22,7 @@
 //! they started has ended, which a lab run checks by its oracle `race drain`.
 
 pub mod bulkhead;
+mod call;
 pub mod circuit_breaker;
 pub mod heat;
 pub mod hedge;

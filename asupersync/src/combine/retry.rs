@@ -1,9 +1,8 @@
 //! Trying again what failed, each time in a region of its own, with growing pauses.
 
-use crate::cx::scope::Opened;
+use super::call;
 use crate::cx::{Cx, RegionError, Scope};
 use crate::exec::probe::CancelProbe;
-use crate::exec::region::RegionOptions;
 use crate::types::cancel::Cancelled;
 use std::time::Duration;
 
@@ -193,11 +192,7 @@ where
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
-        // Its own request first: that says why the task stops, whatever the attempt made of it.
-        cx.checkpoint()?;
-        if let Some(reason) = error.cancel_reason() {
-            return Err(Cancelled::new(std::sync::Arc::new(reason.clone())).into());
-        }
+        call::cancelled(cx, &error)?;
         if !passes(&error) {
             return Err(RetryError::Permanent { attempts, error });
         }
@@ -222,10 +217,7 @@ async fn once<T, E, Fut>(
 where
     Fut: Future<Output = Result<T, E>>,
 {
-    let opened = Opened::new(cx, RegionOptions::named("attempt")).map_err(|e| match e {
-        RegionError::Cancelled(c) => RetryError::Cancelled(c),
-        other => RetryError::Region(other),
-    })?;
+    let opened = call::open(cx, "attempt", RetryError::Region)?;
     let failed = |r: &Result<T, E>| r.is_err().then(|| "the attempt failed".to_owned());
     let mut reported = opened.run(attempt, failed).await;
     match reported.value.take() {

@@ -7,7 +7,7 @@
 
 use crate::cx::{Cx, DropSafe, Interrupt};
 use crate::types::cancel::Cancelled;
-use crate::wait::{Left, Ticket, Turn, WaitQueue};
+use crate::wait::{Left, Look, Ticket, WaitQueue};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -178,35 +178,17 @@ impl BarrierWait<'_> {
     }
 
     /// Looks how its generation stands; `None`: it must bring a waker of its own.
-    fn look(
-        &mut self,
-        place: Ticket,
-        waker: &Waker,
-        fresh: &mut Option<Waker>,
-    ) -> Option<Poll<Passed>> {
+    fn look(&mut self, waker: &Waker, fresh: &mut Option<Waker>) -> Option<Poll<Passed>> {
         let mut state = self.barrier.lock();
-        let ended = *state.line.want(&place);
-        let place = match state.line.poll(place, waker) {
-            Turn::Granted => {
-                return Some(Poll::Ready(match ended {
-                    Ended::Whole => Ok(BarrierWaitResult { leader: false }),
-                    Ended::Broken => Err(BarrierError::Broken),
-                }));
-            }
-            Turn::Queued(place) => place,
-            Turn::Rebind(place) => match fresh.take() {
-                Some(waker) => {
-                    *fresh = state.line.update(&place, waker);
-                    place
-                }
-                None => {
-                    self.ticket = Some(place);
-                    return None;
-                }
-            },
-        };
-        self.ticket = Some(place);
-        Some(Poll::Pending)
+        let ended = self.ticket.as_ref().map(|place| *state.line.want(place));
+        match state.line.look(&mut self.ticket, waker, fresh) {
+            Look::Granted => Some(Poll::Ready(match ended {
+                Some(Ended::Broken) => Err(BarrierError::Broken),
+                _ => Ok(BarrierWaitResult { leader: false }),
+            })),
+            Look::Queued => Some(Poll::Pending),
+            Look::NeedsWaker => None,
+        }
     }
 
     fn withdraw(&mut self) {
@@ -243,8 +225,8 @@ impl Future for BarrierWait<'_> {
         // Cloning is a callback: before the lock, and dropped after it.
         let mut fresh = None;
         loop {
-            let looked = match this.ticket.take() {
-                Some(place) => this.look(place, task.waker(), &mut fresh),
+            let looked = match this.ticket {
+                Some(_) => this.look(task.waker(), &mut fresh),
                 None => this.arrive(&mut fresh),
             };
             match looked {

@@ -2,7 +2,7 @@
 
 use crate::cx::{Cx, DropSafe, Interrupt};
 use crate::types::cancel::Cancelled;
-use crate::wait::{After, Left, Ticket, Turn, WaitQueue};
+use crate::wait::{After, Left, Look, Ticket, WaitQueue};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -160,30 +160,19 @@ impl Notified<'_> {
     /// `None`: it must bring a waker of its own.
     fn step(&mut self, waker: &Waker, fresh: &mut Option<Waker>) -> Option<Poll<()>> {
         let mut state = self.notify.lock();
-        let Some(place) = self.ticket.take() else {
+        if self.ticket.is_none() {
             let everyone = self.notify.rounds.load(Ordering::SeqCst) != self.round;
             if everyone || std::mem::take(&mut state.permit) {
                 return Some(Poll::Ready(()));
             }
             self.ticket = Some(state.line.push(fresh.take()?, Why::Chosen));
             return Some(Poll::Pending);
-        };
-        let place = match state.line.poll(place, waker) {
-            Turn::Granted => return Some(Poll::Ready(())),
-            Turn::Queued(place) => place,
-            Turn::Rebind(place) => match fresh.take() {
-                Some(waker) => {
-                    *fresh = state.line.update(&place, waker);
-                    place
-                }
-                None => {
-                    self.ticket = Some(place);
-                    return None;
-                }
-            },
-        };
-        self.ticket = Some(place);
-        Some(Poll::Pending)
+        }
+        match state.line.look(&mut self.ticket, waker, fresh) {
+            Look::Granted => Some(Poll::Ready(())),
+            Look::Queued => Some(Poll::Pending),
+            Look::NeedsWaker => None,
+        }
     }
 
     fn withdraw(&mut self) {

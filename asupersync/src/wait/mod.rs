@@ -12,13 +12,15 @@
 //! [`permits`] adds an atomic number to a queue, for primitives whose uncontended
 //! use is one atomic step.
 
+#[cfg(test)]
+pub(crate) mod counted;
 mod permits;
 #[cfg(test)]
 mod permits_model;
 mod queue;
 
 pub(crate) use permits::{Permits, Refusal};
-pub use queue::{Left, Statistics, Ticket, Turn, WaitQueue};
+pub use queue::{Left, Look, Statistics, Ticket, Turn, WaitQueue};
 
 use std::task::Waker;
 

@@ -1,20 +1,10 @@
 //! Permits against a model: a number and a list of who waits for how many.
 
+use super::counted::Counted;
 use super::{Permits, Refusal, Ticket};
 use proptest::prelude::*;
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Poll, Wake, Waker};
-
-#[derive(Default)]
-struct Count(AtomicUsize);
-
-impl Wake for Count {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-}
+use std::task::{Poll, Waker};
 
 /// One step; numbers choose among the waiters alive, modulo their count.
 #[derive(Clone, Debug)]
@@ -57,8 +47,7 @@ struct Waiter {
     name: usize,
     want: usize,
     ticket: Option<Ticket>,
-    count: Arc<Count>,
-    waker: Waker,
+    waker: Counted,
     granted: bool,
 }
 
@@ -100,7 +89,7 @@ impl Model {
 }
 
 fn woken(waiter: &Waiter) -> bool {
-    waiter.count.0.load(Ordering::Relaxed) > 0
+    waiter.waker.woken() > 0
 }
 
 proptest! {
@@ -116,17 +105,16 @@ proptest! {
             match step {
                 Step::Try(n) => prop_assert_eq!(permits.try_acquire(n), model.admit(n)),
                 Step::Wait(want) => {
-                    let count = Arc::<Count>::default();
-                    let waker = Waker::from(count.clone());
+                    let waker = Counted::new();
                     let mut ticket = None;
-                    let found = permits.poll_acquire(want, &mut ticket, &waker);
+                    let found = permits.poll_acquire(want, &mut ticket, &waker.waker);
                     match model.admit(want) {
                         Ok(()) => prop_assert_eq!(found, Poll::Ready(Ok(()))),
                         Err(Refusal::Closed) => prop_assert_eq!(found, Poll::Ready(Err(Refusal::Closed))),
                         Err(Refusal::Taken) => {
                             prop_assert_eq!(found, Poll::Pending);
                             model.line.push_back((name, want));
-                            waiters.push(Waiter { name, want, ticket, count, waker, granted: false });
+                            waiters.push(Waiter { name, want, ticket, waker, granted: false });
                         }
                     }
                 }
@@ -134,7 +122,7 @@ proptest! {
                 Step::Poll(who) => {
                     let at = who % waiters.len();
                     let waiter = &mut waiters[at];
-                    let found = permits.poll_acquire(waiter.want, &mut waiter.ticket, &waiter.waker);
+                    let found = permits.poll_acquire(waiter.want, &mut waiter.ticket, &waiter.waker.waker);
                     let expected = match (waiter.granted, model.closed) {
                         (true, _) => Poll::Ready(Ok(())),
                         (false, true) => Poll::Ready(Err(Refusal::Closed)),
@@ -202,15 +190,14 @@ proptest! {
 #[test]
 fn a_release_wakes_more_than_one_batch() {
     let permits = Permits::new(0);
-    let count = Arc::<Count>::default();
-    let waker = Waker::from(count.clone());
+    let waker = Counted::new();
     let mut tickets: Vec<Option<Ticket>> = (0..50).map(|_| None).collect();
     for ticket in &mut tickets {
-        assert!(permits.poll_acquire(1, ticket, &waker).is_pending());
+        assert!(permits.poll_acquire(1, ticket, &waker.waker).is_pending());
     }
     permits.release(49, Waker::wake);
-    assert_eq!(count.0.load(Ordering::Relaxed), 49);
-    let granted = |t: &mut Option<Ticket>| permits.poll_acquire(1, t, &waker).is_ready();
+    assert_eq!(waker.woken(), 49);
+    let granted = |t: &mut Option<Ticket>| permits.poll_acquire(1, t, &waker.waker).is_ready();
     assert_eq!(
         tickets
             .iter_mut()

@@ -41,6 +41,18 @@ pub enum Turn {
     Rebind(Ticket),
 }
 
+/// What a waiter finds that keeps its ticket at hand: see [`WaitQueue::look`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Look {
+    /// It was granted, and has left the queue: the ticket is used up.
+    Granted,
+    /// It is in line, with its current waker.
+    Queued,
+    /// It is in line, and must bring a waker of its own: unlock, clone it, and look again.
+    NeedsWaker,
+}
+
 /// What a waiter that left before its turn gave up.
 #[derive(Debug)]
 #[must_use = "a grant must be passed on, and a waker dropped after unlocking"]
@@ -186,6 +198,36 @@ impl<W> WaitQueue<W> {
         }
     }
 
+    /// Asks how it stands with the waiter of `ticket`, and gives it its current
+    /// waker. One that is to be kept is taken from `fresh`, and one that is
+    /// replaced is left there, to be dropped after unlocking.
+    ///
+    /// # Panics
+    /// When there is no ticket.
+    pub fn look(
+        &mut self,
+        ticket: &mut Option<Ticket>,
+        waker: &Waker,
+        fresh: &mut Option<Waker>,
+    ) -> Look {
+        let place = ticket
+            .take()
+            .expect("only who is in line looks after its place");
+        let (place, look) = match self.poll(place, waker) {
+            Turn::Granted => return Look::Granted,
+            Turn::Queued(place) => (place, Look::Queued),
+            Turn::Rebind(place) => match fresh.take() {
+                None => (place, Look::NeedsWaker),
+                Some(waker) => {
+                    *fresh = self.update(&place, waker);
+                    (place, Look::Queued)
+                }
+            },
+        };
+        *ticket = Some(place);
+        look
+    }
+
     /// Replaces the waker of a waiter in line. Returns the one to drop after
     /// unlocking: the old one, or the new one if the waiter was granted in the
     /// meantime, in which case the caller polls again instead of waiting.
@@ -280,28 +322,17 @@ impl<W> fmt::Debug for WaitQueue<W> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::counted::Counted;
     use super::*;
     use proptest::prelude::*;
     use std::collections::VecDeque;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::Wake;
-
-    #[derive(Default)]
-    struct Count(AtomicUsize);
-
-    impl Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
 
     /// One step; numbers choose among the waiters alive, modulo their count.
     #[derive(Clone, Debug)]
     enum Step {
         Push(u8),
         Grant,
-        Poll { who: usize, other_waker: bool },
+        Look { who: usize, other_waker: bool },
         Leave(usize),
         TakeWakers,
         GrantAll,
@@ -312,7 +343,7 @@ mod tests {
             4 => any::<u8>().prop_map(Step::Push),
             3 => Just(Step::Grant),
             3 => (any::<usize>(), any::<bool>())
-                .prop_map(|(who, other_waker)| Step::Poll { who, other_waker }),
+                .prop_map(|(who, other_waker)| Step::Look { who, other_waker }),
             2 => any::<usize>().prop_map(Step::Leave),
             1 => Just(Step::TakeWakers),
             1 => Just(Step::GrantAll),
@@ -323,8 +354,7 @@ mod tests {
     struct Alive {
         name: u64,
         ticket: Option<Ticket>,
-        count: Arc<Count>,
-        waker: Waker,
+        waker: Counted,
         has_waker: bool,
         granted: bool,
     }
@@ -360,11 +390,10 @@ mod tests {
             for (name, step) in (0..).zip(steps) {
                 match step {
                     Step::Push(want) => {
-                        let count = Arc::new(Count::default());
-                        let waker = Waker::from(count.clone());
-                        let ticket = Some(queue.push(waker.clone(), (name, want)));
+                        let waker = Counted::new();
+                        let ticket = Some(queue.push(waker.waker.clone(), (name, want)));
                         line.push_back((name, want));
-                        alive.push(Alive { name, ticket, count, waker, has_waker: true, granted: false });
+                        alive.push(Alive { name, ticket, waker, has_waker: true, granted: false });
                     }
                     Step::Grant => {
                         prop_assert_eq!(queue.front(), line.front());
@@ -377,35 +406,34 @@ mod tests {
                                 prop_assert_eq!(waker.is_some(), who.has_waker);
                                 let woken = usize::from(waker.is_some());
                                 waker.into_iter().for_each(Waker::wake);
-                                prop_assert_eq!(who.count.0.load(Ordering::Relaxed), woken);
+                                prop_assert_eq!(who.waker.woken(), woken);
                             }
                         }
                     }
-                    Step::Poll { .. } | Step::Leave(_) if alive.is_empty() => {}
-                    Step::Poll { who, other_waker } => {
+                    Step::Look { .. } | Step::Leave(_) if alive.is_empty() => {}
+                    Step::Look { who, other_waker } => {
                         let at = who % alive.len();
                         let who = &mut alive[at];
                         if other_waker {
-                            who.count = Arc::default();
-                            who.waker = Waker::from(who.count.clone());
+                            who.waker = Counted::new();
                         }
                         let same = !other_waker && who.has_waker;
-                        match queue.poll(who.ticket.take().unwrap(), &who.waker) {
-                            Turn::Granted => {
-                                prop_assert!(who.granted);
+                        let waker = &who.waker.waker;
+                        let mut fresh = None;
+                        match queue.look(&mut who.ticket, waker, &mut fresh) {
+                            Look::Granted => {
+                                prop_assert!(who.granted && who.ticket.is_none());
                                 alive.swap_remove(at);
                             }
-                            Turn::Rebind(ticket) => {
+                            Look::NeedsWaker => {
                                 prop_assert!(!who.granted && !same);
-                                let old = queue.update(&ticket, who.waker.clone());
-                                prop_assert_eq!(old.is_some(), who.has_waker);
+                                fresh = Some(waker.clone());
+                                let look = queue.look(&mut who.ticket, waker, &mut fresh);
+                                prop_assert_eq!(look, Look::Queued);
+                                prop_assert_eq!(fresh.is_some(), who.has_waker, "the old one");
                                 who.has_waker = true;
-                                who.ticket = Some(ticket);
                             }
-                            Turn::Queued(ticket) => {
-                                prop_assert!(!who.granted && same);
-                                who.ticket = Some(ticket);
-                            }
+                            Look::Queued => prop_assert!(!who.granted && same),
                         }
                     }
                     Step::Leave(who) => {

@@ -1,7 +1,7 @@
 //! Runs one test body in every world: both flavours of the runtime, and the lab under many seeds.
 #![allow(dead_code, reason = "each test crate uses some of these")]
 
-use asupersync::{LabConfig, LabRuntime, Runtime, Scope};
+use asupersync::{Cx, LabConfig, LabRuntime, Runtime, Scope};
 
 /// Seeds per test: each is another interleaving.
 const SEEDS: u64 = 50;
@@ -28,4 +28,11 @@ pub(crate) fn in_lab(body: impl AsyncFn(Scope)) {
 pub(crate) fn current_thread(body: impl AsyncFnOnce(Scope)) {
     let runtime = Runtime::builder().current_thread().build().unwrap();
     runtime.block_on(async |scope| body(scope).await).unwrap();
+}
+
+/// Waits until `condition` holds, letting others run.
+pub(crate) async fn until(cx: &Cx, condition: impl Fn() -> bool) {
+    while !condition() {
+        cx.yield_now().await.unwrap();
+    }
 }

@@ -1,12 +1,12 @@
 //! The rules of `state` against a naive model: lists of messages, and wakes
 //! counted exactly.
 
-use super::super::counted::Counted;
 use super::super::places::Refusal;
 use super::Redelivery;
 use super::state::{Effects, Message, State, Taken};
 use crate::types::time::Time;
 use crate::wait::Ticket;
+use crate::wait::counted::Counted;
 use proptest::prelude::*;
 use std::collections::{HashMap, VecDeque};
 use std::task::Waker;

@@ -23,7 +23,7 @@
 use super::super::places::{Places, Refusal};
 use super::{DeadLetter, Redelivery};
 use crate::types::time::Time;
-use crate::wait::{After, Left, Ticket, Turn, WaitQueue};
+use crate::wait::{After, Left, Look, Ticket, WaitQueue};
 use std::collections::VecDeque;
 use std::task::Waker;
 
@@ -206,7 +206,7 @@ impl<T> State<T> {
         waker: &Waker,
         fresh: &mut Option<Waker>,
     ) -> Taken<T> {
-        let Some(place) = ticket.take() else {
+        if ticket.is_none() {
             let taken = self.take();
             let Taken::Empty(due) = taken else {
                 return taken;
@@ -216,27 +216,18 @@ impl<T> State<T> {
             };
             *ticket = Some(self.waiting.push(waker, ()));
             return Taken::Empty(due);
-        };
-        if self.is_finished() {
+        }
+        if let Some(place) = ticket.take_if(|_| self.is_finished()) {
             if let Left::Queued(Some(waker)) = self.waiting.leave(place) {
                 *fresh = Some(waker);
             }
             return Taken::Closed;
         }
-        let due = self.delayed.front().map(|(due, _)| *due);
-        let (place, taken) = match self.waiting.poll(place, waker) {
-            Turn::Granted => return self.deliver(),
-            Turn::Queued(place) => (place, Taken::Empty(due)),
-            Turn::Rebind(place) => match fresh.take() {
-                None => (place, Taken::NeedsWaker),
-                Some(waker) => {
-                    *fresh = self.waiting.update(&place, waker);
-                    (place, Taken::Empty(due))
-                }
-            },
-        };
-        *ticket = Some(place);
-        taken
+        match self.waiting.look(ticket, waker, fresh) {
+            Look::Granted => self.deliver(),
+            Look::Queued => Taken::Empty(self.delayed.front().map(|(due, _)| *due)),
+            Look::NeedsWaker => Taken::NeedsWaker,
+        }
     }
 
     /// The next message goes out; the caller has made sure that there is one.

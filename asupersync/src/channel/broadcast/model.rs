@@ -2,10 +2,10 @@
 //! one cursor per receiver. Every waker must have been woken exactly as often as
 //! the model says.
 
-use super::super::counted::Counted;
 use super::super::crowd::wake_all;
 use super::state::{Read, State};
 use crate::wait::Ticket;
+use crate::wait::counted::Counted;
 use proptest::prelude::*;
 
 /// One step; numbers choose among the receivers alive, modulo their count.

@@ -163,10 +163,7 @@ impl<T> State<T> {
     ) -> Read<T> {
         let read = self.read(cursor);
         if !matches!(read, Read::Empty) {
-            // It may have been let go, and has not noticed yet.
-            if let Some(waker) = self.waiting.leave(ticket) {
-                *fresh = Some(waker);
-            }
+            self.waiting.done(ticket, fresh);
             return read;
         }
         match self.waiting.wait(*cursor, ticket, waker, fresh) {

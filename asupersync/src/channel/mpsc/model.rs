@@ -4,9 +4,9 @@
 //! waker must have been woken exactly as often as the model says: one wake too
 //! few is a lost wake, one too many wakes somebody who cannot go on.
 
-use super::super::counted::Counted;
 use super::super::places::{Gone, Places, Refusal, Waited};
 use super::state::{Popped, State};
+use crate::wait::counted::Counted;
 use crate::wait::{After, Ticket};
 use proptest::prelude::*;
 use std::collections::VecDeque;

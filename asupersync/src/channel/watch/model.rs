@@ -2,10 +2,10 @@
 //! what each receiver has seen of it. Every waker must have been woken exactly
 //! as often as the model says.
 
-use super::super::counted::Counted;
 use super::super::crowd::wake_all;
 use super::state::{Look, State};
 use crate::wait::Ticket;
+use crate::wait::counted::Counted;
 use proptest::prelude::*;
 
 /// One step; numbers choose among those alive, modulo their count.

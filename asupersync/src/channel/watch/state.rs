@@ -135,10 +135,7 @@ impl<T> State<T> {
     ) -> Look {
         let look = self.look(seen);
         if look != Look::Same {
-            // It may have been let go, and has not noticed yet.
-            if let Some(waker) = self.waiting.leave(ticket) {
-                *fresh = Some(waker);
-            }
+            self.waiting.done(ticket, fresh);
             return look;
         }
         match self.waiting.wait(*seen, ticket, waker, fresh) {
@@ -180,9 +177,7 @@ impl<T> State<T> {
         fresh: &mut Option<Waker>,
     ) -> Option<bool> {
         if self.receivers == 0 {
-            if let Some(waker) = self.watchers.leave(ticket) {
-                *fresh = Some(waker);
-            }
+            self.watchers.done(ticket, fresh);
             return Some(true);
         }
         match self.watchers.wait(self.desertions, ticket, waker, fresh) {

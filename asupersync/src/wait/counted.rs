@@ -15,14 +15,14 @@ impl Wake for Count {
 
 /// A waker and how often it should have been woken: one wake too few is a lost
 /// wake, one too many wakes somebody who cannot go on.
-pub(super) struct Counted {
+pub(crate) struct Counted {
     count: Arc<Count>,
-    pub(super) waker: Waker,
-    pub(super) expected: usize,
+    pub(crate) waker: Waker,
+    pub(crate) expected: usize,
 }
 
 impl Counted {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let count = Arc::<Count>::default();
         Counted {
             waker: count.clone().into(),
@@ -31,8 +31,11 @@ impl Counted {
         }
     }
 
-    pub(super) fn check(&self) {
-        let woken = self.count.0.load(Ordering::Relaxed);
-        assert_eq!(woken, self.expected, "woken, expected");
+    pub(crate) fn woken(&self) -> usize {
+        self.count.0.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn check(&self) {
+        assert_eq!(self.woken(), self.expected, "woken, expected");
     }
 }
