@@ -1,21 +1,31 @@
-//! The cascade of a request: from a task to the regions it opened, from a
-//! region to its children, parents before children, one lock at a time.
+//! The cascade of a request: from a region to its children, parents before
+//! children, one lock at a time.
 //!
 //! A spawn or an open that races with the cascade is either refused, because
 //! the region's record left Open under the same lock, or already seated, and
 //! then swept.
+//!
+//! Every node is reached once. A region can be asked from above and through
+//! its opener, but whatever a task opened lies in the task's own region, at some
+//! depth: its parent is that region, or one that the same task has opened. So a
+//! cascade goes down the tree of regions alone, and only a task that is asked by
+//! itself, whose region is not, passes the request on: to the outermost of the
+//! regions that it opened. That each node is reached once, and nobody below is
+//! left out, is [checked](crate::kernel::fuel) where it costs nothing that counts.
 
 use super::account::stuck_task;
 use super::lock;
 use super::region::{Child, Ledger, RegionCell, signal};
 use super::state::{self, Asked, Wake};
 use super::task::TaskRef;
+use crate::kernel::fuel::{Fuel, Node};
 use crate::kernel::region::{RegionState, Sweep};
 use crate::kernel::task::{CleanupLimits, Requested};
 use crate::types::cancel::{CancelKind, CancelReason};
+use crate::types::error::{Error, ErrorKind};
 use crate::types::event::Event;
 use crate::types::time::Time;
-use crate::world::{Chain, Hint, World};
+use crate::world::{Chain, Hint};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -56,25 +66,29 @@ pub(crate) fn cancel_task(task: &TaskRef, reason: CancelReason) {
     let now = region.tree.world.now();
     let reason = Arc::new(stamp(reason, now, region));
     let limits = CleanupLimits::starting(now, region.cleanup.limits(reason.kind.rank()));
-    let mut queue = VecDeque::new();
+    let mut cascade = Cascade::from(region, Node::Task(task.id()));
     let mut ready = Chain::new();
-    let own = task.clone();
-    ask_task(own, &reason, now, limits, true, &mut queue, &mut ready);
-    let world = &region.tree.world;
-    world.enqueue_all(ready, Hint::Woken);
-    cascade(world, queue);
+    cascade.ask_task(task.clone(), &reason, now, limits, true, &mut ready);
+    region.tree.world.enqueue_all(ready, Hint::Woken);
+    cascade.run();
 }
 
 /// Cancels a region: everything alive and unshielded in it is asked.
 pub(crate) fn cancel_region(region: &Arc<RegionCell>, reason: CancelReason) {
+    cancel_within(region, reason, CleanupLimits::NONE);
+}
+
+/// As [`cancel_region`], with what is left of the cleanup of whoever asks.
+pub(crate) fn cancel_within(
+    region: &Arc<RegionCell>,
+    reason: CancelReason,
+    inherited: CleanupLimits,
+) {
     let now = region.tree.world.now();
     let reason = Arc::new(stamp(reason, now, region));
-    let order = Order {
-        target: Target::Region(region.clone()),
-        reason,
-        inherited: CleanupLimits::NONE,
-    };
-    cascade(&region.tree.world, VecDeque::from([order]));
+    let mut cascade = Cascade::from(region, Node::Region(region.id));
+    cascade.ask_region(region, reason, inherited);
+    cascade.run();
 }
 
 /// The last foreground child ended: daemons are asked to end too.
@@ -82,12 +96,12 @@ pub(crate) fn end_region(region: &Arc<RegionCell>) {
     let now = region.tree.world.now();
     let reason = Arc::new(stamp(CancelReason::new(CancelKind::RegionEnd), now, region));
     let limits = CleanupLimits::starting(now, region.cleanup.limits(reason.kind.rank()));
-    let mut queue = VecDeque::new();
+    let mut cascade = Cascade::from(region, Node::Region(region.id));
     let mut ledger = lock(&region.ledger);
-    sweep(region, &mut ledger, &reason, now, limits, &mut queue);
+    cascade.sweep(region, &mut ledger, &reason, now, limits);
     drop(ledger);
     arm_region(region);
-    cascade(&region.tree.world, queue);
+    cascade.run();
 }
 
 fn stamp(mut reason: CancelReason, now: Time, region: &RegionCell) -> CancelReason {
@@ -98,32 +112,209 @@ fn stamp(mut reason: CancelReason, now: Time, region: &RegionCell) -> CancelReas
     reason
 }
 
-fn cascade(world: &Arc<dyn World>, mut queue: VecDeque<Order>) {
-    while let Some(Order {
-        target,
-        reason,
-        inherited,
-    }) = queue.pop_front()
-    {
-        match target {
-            Target::Tasks { tasks, anew } => {
-                let mut tasks = tasks.into_iter();
-                while tasks.len() > 0 {
-                    let (now, mut ready) = (world.now(), Chain::new());
-                    for task in tasks.by_ref().take(ASKED_AT_ONCE) {
-                        match state::ask(&task.head().header.state, anew) {
-                            Asked::Noted(wake) => note(task, &reason, wake, &mut ready),
-                            Asked::Nothing => {}
-                            Asked::Recorded => {
-                                let (queue, ready) = (&mut queue, &mut ready);
-                                ask_task(task, &reason, now, inherited, false, queue, ready);
+/// A request on its way down.
+struct Cascade<'a> {
+    /// Where it began, or the region of the task where it did.
+    from: &'a RegionCell,
+    queue: VecDeque<Order>,
+    /// Where there is an account of who is reached.
+    fuel: Option<Box<Fuel>>,
+}
+
+impl<'a> Cascade<'a> {
+    fn from(region: &'a RegionCell, target: Node) -> Self {
+        let kept = cfg!(debug_assertions) || region.tree.records;
+        Cascade {
+            from: region,
+            queue: VecDeque::new(),
+            fuel: kept.then(|| Box::new(Fuel::new(target))),
+        }
+    }
+
+    /// Carries out what is owed, and what comes of it.
+    fn run(mut self) {
+        let world = &self.from.tree.world;
+        while let Some(Order {
+            target,
+            reason,
+            inherited,
+        }) = self.queue.pop_front()
+        {
+            match target {
+                Target::Tasks { tasks, anew } => {
+                    self.reached(|| tasks.iter().map(|task| Node::Task(task.id())));
+                    let mut tasks = tasks.into_iter();
+                    while tasks.len() > 0 {
+                        let (now, mut ready) = (world.now(), Chain::new());
+                        for task in tasks.by_ref().take(ASKED_AT_ONCE) {
+                            match state::ask(&task.head().header.state, anew) {
+                                Asked::Noted(wake) => note(task, &reason, wake, &mut ready),
+                                Asked::Nothing => {}
+                                Asked::Recorded => {
+                                    let ready = &mut ready;
+                                    self.ask_task(task, &reason, now, inherited, false, ready);
+                                }
                             }
                         }
+                        world.enqueue_all(ready, Hint::Woken);
                     }
-                    world.enqueue_all(ready, Hint::Woken);
+                }
+                Target::Region(region) => {
+                    self.reached(|| [Node::Region(region.id)]);
+                    self.ask_region(&region, reason, inherited);
                 }
             }
-            Target::Region(region) => ask_region(&region, reason, inherited, &mut queue),
+        }
+        if let Some(fuel) = self.fuel {
+            account(self.from, &fuel);
+        }
+    }
+
+    fn reached<I: IntoIterator<Item = Node>>(&mut self, nodes: impl FnOnce() -> I) {
+        if let Some(fuel) = &mut self.fuel {
+            nodes().into_iter().for_each(|node| fuel.reach(node));
+        }
+    }
+
+    /// `alone`: no region's alarm covers the task's cleanup budget, so it arms its
+    /// own, and no region above passes the request on to those that it opened.
+    /// The task joins `ready` if it is to be enqueued.
+    fn ask_task(
+        &mut self,
+        task: TaskRef,
+        reason: &Arc<CancelReason>,
+        now: Time,
+        limits: CleanupLimits,
+        alone: bool,
+        ready: &mut Chain,
+    ) {
+        if task.is_complete() {
+            return;
+        }
+        let (mut opened, mut wakers) = (Vec::new(), Vec::new());
+        let head = task.head();
+        let (requested, limits) = task.with_control(|c| {
+            let requested = c.record.request(reason.clone(), now, limits);
+            if matches!(requested, Requested::Fresh | Requested::Strengthened) {
+                opened.extend(c.opened.iter().cloned());
+                // Under the lock, so that a waker left later belongs to a wait that
+                // looks at the bit later still.
+                head.rank.fetch_max(reason.kind.rank(), Ordering::Relaxed);
+                state::set(&head.header.state, state::CANCEL);
+                // Taken out, not cloned: cloning is a callback. Who still waits registers again.
+                wakers = c.cancel_wakers.drain();
+            }
+            (requested, c.record.asked.limits)
+        });
+        if matches!(requested, Requested::Absorbed | Requested::TooLate) {
+            return;
+        }
+        task.emit(|| Event::CancelRequested {
+            task: task.id(),
+            kind: reason.kind,
+        });
+        for region in opened {
+            if region.screened {
+                bind_shielded(&region, limits);
+            } else if alone && region.is_child_of(task.region()) {
+                if let Some(fuel) = &mut self.fuel {
+                    fuel.owe(1);
+                }
+                let reason = follow(reason, now, &region, Some(&task));
+                self.queue.push_back(Order {
+                    target: Target::Region(region),
+                    reason,
+                    inherited: limits,
+                });
+            }
+        }
+        if alone {
+            arm_task(&task, limits.deadline);
+        }
+        task.wake_into(ready);
+        wakers.into_iter().for_each(super::wake);
+    }
+
+    fn ask_region(
+        &mut self,
+        region: &Arc<RegionCell>,
+        reason: Arc<CancelReason>,
+        inherited: CleanupLimits,
+    ) {
+        let now = region.tree.world.now();
+        let own =
+            CleanupLimits::starting(now, region.cleanup.limits(reason.kind.rank())).meet(inherited);
+        let follows = follow(&reason, now, region, None);
+        let children =
+            CleanupLimits::starting(now, region.cleanup.limits(follows.kind.rank())).meet(own);
+        let next = {
+            let mut ledger = lock(&region.ledger);
+            let next = ledger.record.cancel(reason.clone(), now);
+            if next.sweep == Sweep::Cancel {
+                ledger.body_limits = ledger.body_limits.meet(own);
+                region.signals.fetch_or(signal::CANCEL, Ordering::AcqRel);
+                self.sweep(region, &mut ledger, &follows, now, children);
+            }
+            next
+        };
+        if next.sweep == Sweep::Nobody {
+            return;
+        }
+        region.emit(|| Event::RegionCancelled {
+            region: region.id,
+            kind: reason.kind,
+            swept: reason.kind == CancelKind::ParentCancelled && reason.cause.is_some(),
+        });
+        arm_region(region);
+        region.wake_body();
+        region.notify(next.notify_driver);
+    }
+
+    /// Notes what all children are asked, for those that keep no record of their
+    /// own, and lists them; the ledger is locked by the caller.
+    fn sweep(
+        &mut self,
+        region: &RegionCell,
+        ledger: &mut Ledger,
+        reason: &Arc<CancelReason>,
+        now: Time,
+        limits: CleanupLimits,
+    ) {
+        debug_assert_eq!(
+            ledger.record.alive(),
+            ledger.children.len() as u64,
+            "the counts of {} are those of its seats",
+            region.id
+        );
+        let anew = ledger.asked.ask(reason.clone(), now, limits) != Requested::Absorbed;
+        region
+            .asked_rank
+            .fetch_max(reason.kind.rank(), Ordering::Relaxed);
+        region
+            .asked_polls
+            .store(ledger.asked.limits.polls, Ordering::Relaxed);
+        // What bound it before binds what is below it too.
+        let inherited = ledger.asked.limits;
+        let order = |target| Order {
+            target,
+            reason: reason.clone(),
+            inherited,
+        };
+        let tasks = ledger.children.iter().filter_map(Child::task).collect();
+        self.queue.push_back(order(Target::Tasks { tasks, anew }));
+        let mut shielded = 0;
+        for child in ledger.children.iter() {
+            match child {
+                Child::Region(region) if region.shielded => shielded += 1,
+                Child::Region(region) => {
+                    self.queue.push_back(order(Target::Region(region.clone())));
+                }
+                Child::Task(_) => {}
+            }
+        }
+        if let Some(fuel) = &mut self.fuel {
+            // By the counts and not by the list just made: the one checks the other.
+            fuel.owe((ledger.record.alive() - shielded) as u32);
         }
     }
 }
@@ -139,128 +330,22 @@ fn note(task: TaskRef, reason: &CancelReason, wake: Wake, ready: &mut Chain) {
     }
 }
 
-/// `alone`: no region's alarm covers the task's cleanup budget, so it arms its
-/// own. The task joins `ready` if it is to be enqueued.
-fn ask_task(
-    task: TaskRef,
-    reason: &Arc<CancelReason>,
-    now: Time,
-    limits: CleanupLimits,
-    alone: bool,
-    queue: &mut VecDeque<Order>,
-    ready: &mut Chain,
-) {
-    if task.is_complete() {
-        return;
-    }
-    let (mut opened, mut wakers) = (Vec::new(), Vec::new());
-    let head = task.head();
-    let (requested, limits) = task.with_control(|c| {
-        let requested = c.record.request(reason.clone(), now, limits);
-        if matches!(requested, Requested::Fresh | Requested::Strengthened) {
-            opened.extend(c.opened.iter().cloned());
-            // Under the lock, so that a waker left later belongs to a wait that
-            // looks at the bit later still.
-            head.rank.fetch_max(reason.kind.rank(), Ordering::Relaxed);
-            state::set(&head.header.state, state::CANCEL);
-            // Taken out, not cloned: cloning is a callback. Who still waits registers again.
-            wakers = c.cancel_wakers.drain();
-        }
-        (requested, c.record.asked.limits)
-    });
-    if matches!(requested, Requested::Absorbed | Requested::TooLate) {
-        return;
-    }
-    task.emit(|| Event::CancelRequested {
-        task: task.id(),
-        kind: reason.kind,
-    });
-    for region in opened {
-        if region.screened {
-            bind_shielded(&region, limits);
-            continue;
-        }
-        let follows = follow(reason, now, &region, Some(&task));
-        queue.push_back(Order {
-            target: Target::Region(region),
-            reason: follows,
-            inherited: limits,
-        });
-    }
-    if alone {
-        arm_task(&task, limits.deadline);
-    }
-    task.wake_into(ready);
-    wakers.into_iter().for_each(super::wake);
-}
-
-fn ask_region(
-    region: &Arc<RegionCell>,
-    reason: Arc<CancelReason>,
-    inherited: CleanupLimits,
-    queue: &mut VecDeque<Order>,
-) {
-    let now = region.tree.world.now();
-    let own =
-        CleanupLimits::starting(now, region.cleanup.limits(reason.kind.rank())).meet(inherited);
-    let follows = follow(&reason, now, region, None);
-    let children =
-        CleanupLimits::starting(now, region.cleanup.limits(follows.kind.rank())).meet(own);
-    let next = {
-        let mut ledger = lock(&region.ledger);
-        let next = ledger.record.cancel(reason.clone(), now);
-        if next.sweep == Sweep::Cancel {
-            ledger.body_limits = ledger.body_limits.meet(own);
-            region.signals.fetch_or(signal::CANCEL, Ordering::AcqRel);
-            sweep(region, &mut ledger, &follows, now, children, queue);
-        }
-        next
-    };
-    if next.sweep == Sweep::Nobody {
-        return;
-    }
-    region.emit(|| Event::RegionCancelled {
+/// A cascade is over: whoever was not reached exactly once is this library's
+/// fault, and told; the cascade has not been stopped by it.
+fn account(region: &RegionCell, fuel: &Fuel) {
+    region.emit(|| Event::CascadeEnded {
         region: region.id,
-        kind: reason.kind,
-        swept: reason.kind == CancelKind::ParentCancelled && reason.cause.is_some(),
+        task: match fuel.target() {
+            Node::Task(task) => Some(task),
+            Node::Region(_) => None,
+        },
+        fuel: fuel.owed(),
+        reached: fuel.spent(),
+        again: fuel.repeated(),
     });
-    arm_region(region);
-    region.wake_body();
-    region.notify(next.notify_driver);
-}
-
-/// Notes what all children are asked, for those that keep no record of their
-/// own, and lists them; the ledger is locked by the caller.
-fn sweep(
-    region: &RegionCell,
-    ledger: &mut Ledger,
-    reason: &Arc<CancelReason>,
-    now: Time,
-    limits: CleanupLimits,
-    queue: &mut VecDeque<Order>,
-) {
-    let anew = ledger.asked.ask(reason.clone(), now, limits) != Requested::Absorbed;
-    region
-        .asked_rank
-        .fetch_max(reason.kind.rank(), Ordering::Relaxed);
-    region
-        .asked_polls
-        .store(ledger.asked.limits.polls, Ordering::Relaxed);
-    // What bound it before binds what is below it too.
-    let inherited = ledger.asked.limits;
-    let order = |target| Order {
-        target,
-        reason: reason.clone(),
-        inherited,
-    };
-    let tasks = ledger.children.iter().filter_map(Child::task).collect();
-    queue.push_back(order(Target::Tasks { tasks, anew }));
-    for child in ledger.children.iter() {
-        if let Child::Region(region) = child
-            && !region.shielded
-        {
-            queue.push_back(order(Target::Region(region.clone())));
-        }
+    if let Err(uneven) = fuel.check() {
+        let fault = Error::of(ErrorKind::Internal, uneven);
+        region.tree.world.warn(&fault);
     }
 }
 

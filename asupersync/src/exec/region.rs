@@ -314,7 +314,7 @@ impl RegionCell {
             _ if screened => cancel::bind_shielded(&cell, limits.meet(left)),
             Some(reason) => {
                 let below = CancelReason::new(CancelKind::ParentCancelled).caused_by(reason);
-                cancel::cancel_region(&cell, below);
+                cancel::cancel_within(&cell, below, limits);
             }
             None if budget.deadline.is_some() => cancel::arm_region(&cell),
             None => {}
@@ -349,6 +349,11 @@ impl RegionCell {
     /// The task whose code the body is.
     pub(crate) fn opener(&self) -> Option<TaskRef> {
         lock(&self.opener).clone()
+    }
+
+    /// Whether `parent` is the region above.
+    pub(crate) fn is_child_of(&self, parent: &RegionCell) -> bool {
+        self.parent.as_ref().is_some_and(|p| p.id == parent.id)
     }
 
     /// Wakes the body: it was cancelled, or is to be dropped.

@@ -2,8 +2,10 @@
 
 use crate::cx::{Cx, RegionError, Scope, run_root};
 use crate::exec::drive::Reported;
-use crate::exec::region::RegionOptions;
+use crate::exec::region::{Child, RegionOptions};
 use crate::exec::state::{self, AfterPoll, Wake};
+use crate::exec::{cancel, lock};
+use crate::kernel::region::Role;
 use crate::types::cancel::{CancelKind, CancelReason};
 use crate::types::event::Event;
 use crate::types::id::TaskId;
@@ -25,6 +27,7 @@ struct Bare {
     timers: Mutex<Timers>,
     now: Mutex<Time>,
     shutdown: Shutdown,
+    told: Mutex<Vec<String>>,
 }
 
 impl World for Bare {
@@ -72,6 +75,9 @@ impl World for Bare {
     fn leak_response(&self) -> LeakResponse {
         LeakResponse::Panic
     }
+    fn warn(&self, what: &dyn std::fmt::Display) {
+        self.told.lock().unwrap().push(what.to_string());
+    }
 }
 
 fn unimplemented_net() -> ! {
@@ -80,6 +86,13 @@ fn unimplemented_net() -> ! {
 
 /// Runs a body to quiescence and checks that nothing is left.
 fn run<T, Fut: Future<Output = T>>(body: impl FnOnce(Scope) -> Fut) -> Reported<T> {
+    run_told(body).0
+}
+
+/// As [`run`], with what the world was told.
+fn run_told<T, Fut: Future<Output = T>>(
+    body: impl FnOnce(Scope) -> Fut,
+) -> (Reported<T>, Vec<String>) {
     let bare = Arc::new(Bare::default());
     let world: Arc<dyn World> = bare.clone();
     let reported = run_root(&world, RegionOptions::default(), body, |root| {
@@ -108,6 +121,7 @@ fn run<T, Fut: Future<Output = T>>(body: impl FnOnce(Scope) -> Fut) -> Reported<
         0,
         "no timer outlives the run"
     );
+    let told = std::mem::take(&mut *bare.told.lock().unwrap());
     assert_eq!(
         bare.queue.lock().unwrap().len(),
         0,
@@ -115,7 +129,7 @@ fn run<T, Fut: Future<Output = T>>(body: impl FnOnce(Scope) -> Fut) -> Reported<
     );
     drop(world);
     assert_eq!(Arc::strong_count(&bare), 1, "no region or task is leaked");
-    reported
+    (reported, told)
 }
 
 fn secs(n: u64) -> Duration {
@@ -489,4 +503,79 @@ fn children_asked_together_keep_no_record_of_it() {
         }
     });
     assert!(reported.panic.is_none(), "{:?}", reported.panic);
+}
+
+/// A region that stands among the children of one of its own: no program makes one.
+#[cfg(debug_assertions)]
+#[test]
+fn a_cycle_in_the_tree_is_told_and_the_request_arrives_all_the_same() {
+    let (_, told) = run_told(|cx| async move {
+        let reported = cx
+            .region_report(RegionOptions::named("outer"), async |outer| {
+                let child = outer.spawn(async |cx: Cx| cx.cancelled().await.reason().kind);
+                outer.yield_now().await.unwrap();
+                let inner = outer.region_report(RegionOptions::named("inner"), async |inner| {
+                    let (above, below) = (outer.region_cell(), inner.region_cell());
+                    let seat = {
+                        let mut ledger = lock(&below.ledger);
+                        let admitted = ledger.record.admit_region(Role::Foreground, false);
+                        admitted.unwrap();
+                        ledger.children.insert(Child::Region(above.clone()))
+                    };
+                    cancel::cancel_region(above, CancelReason::new(CancelKind::User));
+                    let mut ledger = lock(&below.ledger);
+                    let gone = ledger.children.remove(seat);
+                    let next = ledger.record.region_ended(Role::Foreground);
+                    drop(ledger);
+                    drop((gone, next));
+                    assert!(inner.checkpoint().is_err(), "the request has reached it");
+                });
+                inner.await.unwrap();
+                child.await.into_result().unwrap()
+            })
+            .await;
+        assert_eq!(reported.unwrap().value, Some(CancelKind::ParentCancelled));
+    });
+    let outer = "Region(R1)";
+    assert!(
+        told.len() == 1 && told[0].contains(outer) && told[0].contains("its tree is none"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn what_a_task_opened_is_asked_once_from_wherever_a_request_comes() {
+    /// Whom to ask.
+    #[derive(Clone, Copy, Debug)]
+    enum Ask {
+        Task,
+        Region,
+    }
+    for ask in [Ask::Task, Ask::Region] {
+        let (reported, told) = run_told(|cx| async move {
+            let opened = cx.region_report(RegionOptions::named("home"), async |home| {
+                let task = home.spawn(async |cx: Cx| {
+                    let nested = cx.region(async |a| {
+                        let b = a.region(async |b| {
+                            let c = b.spawn(async |cx: Cx| cx.cancelled().await.reason().kind);
+                            c.await.into_result().unwrap()
+                        });
+                        b.await
+                    });
+                    nested.await
+                });
+                for _ in 0..3 {
+                    home.yield_now().await.unwrap();
+                }
+                match ask {
+                    Ask::Task => task.cancel("enough"),
+                    Ask::Region => home.cancel("enough"),
+                }
+                task.await.is_ok()
+            });
+            opened.await.unwrap()
+        });
+        assert_eq!(reported.value.and_then(|r| r.value), Some(true), "{ask:?}");
+        assert!(told.is_empty(), "{ask:?}: {told:?}");
+    }
 }

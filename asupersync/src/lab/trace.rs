@@ -145,6 +145,16 @@ fn canonical(event: &Event) -> ([u64; WORDS], usize) {
             kind,
             swept,
         } => form(&[if swept { 32 } else { 2 }, of_region(region), of_kind(kind)]),
+        Event::CascadeEnded {
+            region,
+            task,
+            fuel,
+            reached,
+            again,
+        } => {
+            let [fuel, reached, again] = [fuel, reached, again].map(u64::from);
+            form(&[48, of_region(region), of_owner(task), fuel, reached, again])
+        }
         Event::RegionHandedOver { region } => form(&[3, of_region(region)]),
         Event::RegionFinalizing { region } => form(&[4, of_region(region)]),
         Event::RegionClosed { region } => form(&[5, of_region(region)]),

@@ -34,6 +34,19 @@ pub enum Event {
         /// Whether it follows from a request to the region above or to the opener.
         swept: bool,
     },
+    /// A request has reached everybody that it has to.
+    CascadeEnded {
+        /// Where it began, or the region of the task where it did.
+        region: RegionId,
+        /// The task where it began.
+        task: Option<TaskId>,
+        /// Live, unshielded tasks and regions below those that passed it on.
+        fuel: u32,
+        /// How often somebody was reached.
+        reached: u32,
+        /// How often somebody who had been reached before.
+        again: u32,
+    },
     /// A region's awaiting future was dropped; the parent drains it.
     RegionHandedOver {
         /// Which region.

@@ -3,6 +3,7 @@
 //! An oracle reads events and nothing else, so it judges a recorded trace as
 //! well as a live run. One violation is proof: the checks are exact.
 
+mod cancel_fuel;
 mod cancel_order;
 mod cancel_propagation;
 mod capability_use;
@@ -15,6 +16,7 @@ mod race_drain;
 mod region_tree;
 mod task_leak;
 
+pub use cancel_fuel::CancelFuel;
 pub use cancel_order::CancelOrder;
 pub use cancel_propagation::CancelPropagation;
 pub use capability_use::CapabilityUse;
@@ -113,6 +115,7 @@ oracles! { strict, idle_steps;
     quiescence: Quiescence = Quiescence::new(),
     region_tree: RegionTree = RegionTree::new(),
     cancel_propagation: CancelPropagation = CancelPropagation::new(),
+    cancel_fuel: CancelFuel = CancelFuel::new(),
     cancel_order: CancelOrder = CancelOrder::new(),
     finalizer: Finalizer = Finalizer::new(),
     race_drain: RaceDrain = RaceDrain::new(),

@@ -131,8 +131,22 @@ fn a_planted_fault_fires_the_oracles_of_the_laws_it_breaks() {
     const TREE: &str = "region tree";
     const DOWN: &str = "cancel propagation";
     const LAST: &str = "finalizer";
+    const FUEL: &str = "cancel fuel";
     const TASK: &str = "task leak";
     const QUIET: &str = "quiescence";
+    // `A`, `R1` and `B` are below `R0`; what is shielded is not reached.
+    let ended = |fuel, reached, again| {
+        fired(
+            12..12,
+            &[Event::CascadeEnded {
+                region: R0,
+                task: None,
+                fuel,
+                reached,
+                again,
+            }],
+        )
+    };
     let other = RegionId::new(9, 0);
     let handed_over = [
         Event::RegionHandedOver { region: R1 },
@@ -205,6 +219,11 @@ fn a_planted_fault_fires_the_oracles_of_the_laws_it_breaks() {
             fired(12..12, &[cancelled(SHIELDED, false)]),
             &[],
         ),
+        ("a request that reaches all", ended(3, 3, 0), &[]),
+        ("a request that misses one", ended(3, 2, 0), &[FUEL]),
+        ("a request that overlooks one", ended(2, 2, 0), &[FUEL]),
+        ("a request that goes too far", ended(4, 4, 0), &[FUEL]),
+        ("a request that comes by twice", ended(3, 3, 1), &[FUEL]),
         (
             "first in, first out",
             fired(16..18, &[began(None, 0), began(None, 1)]),
