@@ -16,8 +16,8 @@ use crate::types::id::{RegionId, TaskId};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
-/// Ids a region takes at once: so many spawns share a visit to the pool, and so
-/// many ids lie idle in a region that needed one.
+/// Ids a region takes at once, or as many as it has tasks: so many spawns share
+/// a visit to the pool, and so many ids lie idle in a region that needed one.
 const BATCH: usize = 32;
 
 /// Ids of one sort that no region holds.
@@ -39,17 +39,26 @@ impl<I> Pool<I> {
         }
     }
 
-    /// Adds ids to `to`, at least one; the last is the first to be used.
-    fn take(&self, to: &mut Vec<I>, new: impl FnOnce(u32) -> I) {
+    /// An id that was never used, unless there are freed ones. Takes no lock, so
+    /// a region may ask under its own.
+    fn fresh(&self, new: fn(u32, u32) -> I) -> Option<I> {
         if self.count.load(Ordering::Relaxed) > 0 {
-            let mut freed = lock(&self.freed);
-            let rest = freed.len().saturating_sub(BATCH);
-            to.extend(freed.drain(rest..));
-            self.count.store(freed.len(), Ordering::Relaxed);
+            return None;
         }
-        if to.is_empty() {
-            to.push(new(self.fresh.fetch_add(1, Ordering::Relaxed)));
+        Some(new(self.fresh.fetch_add(1, Ordering::Relaxed), 0))
+    }
+
+    /// At least one id, and at most `batch` freed ones; the last is the first to be used.
+    fn take(&self, batch: usize, new: fn(u32, u32) -> I) -> Vec<I> {
+        let mut freed = lock(&self.freed);
+        let rest = freed.len().saturating_sub(batch);
+        let mut taken = freed.split_off(rest);
+        self.count.store(freed.len(), Ordering::Relaxed);
+        drop(freed);
+        if taken.is_empty() {
+            taken.push(new(self.fresh.fetch_add(1, Ordering::Relaxed), 0));
         }
+        taken
     }
 
     fn give(&self, ids: &mut Vec<I>) {
@@ -74,6 +83,16 @@ impl Ids {
             tasks: Pool::new(),
             regions: Pool::new(),
         }
+    }
+
+    /// The id of a task that nobody has had, unless there are freed ones.
+    pub(crate) fn fresh_task(&self) -> Option<TaskId> {
+        self.tasks.fresh(TaskId::new)
+    }
+
+    /// The id of a region that nobody has had, unless there are freed ones.
+    pub(crate) fn fresh_region(&self) -> Option<RegionId> {
+        self.regions.fresh(RegionId::new)
     }
 }
 
@@ -115,20 +134,21 @@ impl Spare {
         self.regions.extend(id.successor());
     }
 
-    /// Has ids for tasks, taken from the run where it had none.
-    pub(crate) fn for_tasks(ids: &Ids) -> Self {
-        let mut spare = Spare::default();
-        ids.tasks
-            .take(&mut spare.tasks, |slot| TaskId::new(slot, 0));
-        spare
+    /// Ids for a region that has run out of them and has so many tasks, from the run.
+    pub(crate) fn for_tasks(ids: &Ids, alive: u64) -> Self {
+        let batch = usize::try_from(alive).map_or(BATCH, |alive| alive.max(BATCH));
+        Spare {
+            tasks: ids.tasks.take(batch, TaskId::new),
+            regions: Vec::new(),
+        }
     }
 
-    /// Has ids for regions, taken from the run where it had none.
+    /// Ids for a region that has run out of them for those below, from the run.
     pub(crate) fn for_regions(ids: &Ids) -> Self {
-        let mut spare = Spare::default();
-        ids.regions
-            .take(&mut spare.regions, |slot| RegionId::new(slot, 0));
-        spare
+        Spare {
+            tasks: Vec::new(),
+            regions: ids.regions.take(BATCH, RegionId::new),
+        }
     }
 
     /// Adds what another value holds, to be used first.
@@ -154,17 +174,28 @@ mod tests {
         let mut spare = Spare::default();
         let first: Vec<TaskId> = (0..4)
             .map(|_| {
-                spare.add(Spare::for_tasks(&ids));
-                spare.task().expect("just added")
+                let id = spare.task().or_else(|| ids.fresh_task());
+                id.expect("none was freed")
             })
             .collect();
         assert_eq!(first, (0..4).map(|s| TaskId::new(s, 0)).collect::<Vec<_>>());
         first.iter().for_each(|id| spare.task_left(*id));
         spare.give_back(&ids);
-        let mut other = Spare::for_tasks(&ids);
+        assert_eq!(ids.fresh_task(), None, "freed ones come first");
+        let mut other = Spare::for_tasks(&ids, 0);
         let again: Vec<TaskId> = std::iter::from_fn(|| other.task()).collect();
         let expected: Vec<TaskId> = (0..4).rev().map(|s| TaskId::new(s, 1)).collect();
         assert_eq!(again, expected);
+    }
+
+    #[test]
+    fn a_crowd_takes_as_many_as_it_has_tasks() {
+        let ids = Ids::new();
+        let mut spare = Spare::default();
+        (0..1_000).for_each(|slot| spare.task_left(TaskId::new(slot, 0)));
+        spare.give_back(&ids);
+        let taken = |alive| Spare::for_tasks(&ids, alive).tasks.len();
+        assert_eq!([taken(0), taken(100), taken(10_000)], [32, 100, 868]);
     }
 
     #[test]
@@ -175,7 +206,7 @@ mod tests {
         spare.region_left(RegionId::new(7, u32::MAX));
         assert_eq!((spare.task(), spare.region()), (None, None));
         spare.give_back(&ids);
-        assert_eq!(Spare::for_tasks(&ids).task(), Some(TaskId::new(0, 0)));
+        assert_eq!(Spare::for_tasks(&ids, 0).task(), Some(TaskId::new(0, 0)));
     }
 
     #[test]
@@ -188,10 +219,10 @@ mod tests {
                 root.add(Spare::for_regions(&ids));
             }
             let id = root.region().expect("just added");
-            let mut region = Spare::for_tasks(&ids);
+            let mut region = Spare::for_tasks(&ids, 0);
             let a = region.task().expect("it has one");
             if region.tasks.is_empty() {
-                region.add(Spare::for_tasks(&ids));
+                region.add(Spare::for_tasks(&ids, 1));
             }
             let b = region.task().expect("just added");
             region.task_left(a);

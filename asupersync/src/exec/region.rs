@@ -263,7 +263,7 @@ impl RegionCell {
             Role::Foreground
         };
         let cell = {
-            let (mut ledger, id) = parent.with_id(Spare::region, Spare::for_regions);
+            let (mut ledger, id) = parent.with_region_id();
             if let Err(refused) = ledger.record.admit_region(role, shielded) {
                 ledger.spare.region_unused(id);
                 return Err(refused);
@@ -392,29 +392,44 @@ impl RegionCell {
         }
     }
 
-    /// The ledger, locked, and an id for a new child. It is taken before the
-    /// child is admitted; one that is refused gives it back.
-    fn with_id<I>(
-        &self,
-        next: impl Fn(&mut Spare) -> Option<I>,
-        more: impl FnOnce(&Ids) -> Spare,
-    ) -> (MutexGuard<'_, Ledger>, I) {
+    /// The ledger, locked, and an id for a new task. It is taken before the
+    /// task is admitted; one that is refused gives it back.
+    pub(crate) fn with_task_id(&self) -> (MutexGuard<'_, Ledger>, TaskId) {
+        let ids = &self.tree.ids;
+        let next = |ledger: &mut Ledger| ledger.spare.task().or_else(|| ids.fresh_task());
         let mut ledger = lock(&self.ledger);
-        if let Some(id) = next(&mut ledger.spare) {
+        if let Some(id) = next(&mut ledger) {
             return (ledger, id);
         }
-        // One lock at a time.
-        drop(ledger);
-        let mut more = more(&self.tree.ids);
+        let alive = ledger.record.alive();
+        self.refill(ledger, || Spare::for_tasks(ids, alive), Spare::task)
+    }
+
+    /// As [`RegionCell::with_task_id`], for a region.
+    fn with_region_id(&self) -> (MutexGuard<'_, Ledger>, RegionId) {
+        let ids = &self.tree.ids;
+        let next = |ledger: &mut Ledger| ledger.spare.region().or_else(|| ids.fresh_region());
+        let mut ledger = lock(&self.ledger);
+        if let Some(id) = next(&mut ledger) {
+            return (ledger, id);
+        }
+        self.refill(ledger, || Spare::for_regions(ids), Spare::region)
+    }
+
+    /// Takes ids from the run, with the ledger unlocked meanwhile: one lock at a time.
+    #[cold]
+    fn refill<'a, I>(
+        &'a self,
+        locked: MutexGuard<'a, Ledger>,
+        more: impl FnOnce() -> Spare,
+        next: impl FnOnce(&mut Spare) -> Option<I>,
+    ) -> (MutexGuard<'a, Ledger>, I) {
+        drop(locked);
+        let mut more = more();
         let id = next(&mut more).expect("the run has an id for everybody");
         let mut ledger = lock(&self.ledger);
         ledger.spare.add(more);
         (ledger, id)
-    }
-
-    /// As [`RegionCell::with_id`], for a task.
-    pub(crate) fn with_task_id(&self) -> (MutexGuard<'_, Ledger>, TaskId) {
-        self.with_id(Spare::task, Spare::for_tasks)
     }
 
     /// A child task has its outcome.

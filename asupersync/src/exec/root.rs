@@ -6,7 +6,6 @@
 
 use super::cell::Typed;
 use super::drive::{Drive, Reported};
-use super::ids::Spare;
 use super::join::JoinSlot;
 use super::lending::Borrowed;
 use super::probe::Plain;
@@ -181,10 +180,9 @@ where
     B: Future<Output = T>,
 {
     let tree = Tree::new(world.clone());
-    let none = "the run has an id for everybody";
-    let mut first = Spare::for_tasks(&tree.ids);
-    first.add(Spare::for_regions(&tree.ids));
-    let ids = (first.task().expect(none), first.region().expect(none));
+    let none = "a run that begins has freed nothing";
+    let task = tree.ids.fresh_task().expect(none);
+    let ids = (task, tree.ids.fresh_region().expect(none));
     let stack = Arc::new(Mutex::new(None));
     let task = root_task(tree, ids, options, StackFuture(stack.clone()));
     let region = task.region().clone();
