@@ -2,7 +2,9 @@
 
 use asupersync::channel::oneshot;
 use asupersync::cx::OnExit;
-use asupersync::{CancelKind, Cx, Outcome, Policy, RegionOptions, Scope, TaskHandle};
+use asupersync::{
+    CancelKind, Cx, Outcome, Policy, RegionOptions, Scope, Severity, TaskHandle, select,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -161,6 +163,102 @@ fn the_other_side_is_asked_too() {
                 Outcome::Cancelled(reason) => assert_eq!(reason.kind, CancelKind::LinkBroken),
                 ended => panic!("{ended:?}"),
             }
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_task_that_wants_to_be_told_is_told_of_bad_ends_and_of_no_others() {
+    everywhere(async |scope: Scope| {
+        collected(&scope, async |scope| {
+            let watcher = scope.spawn(async |cx: Cx| {
+                let notify = |task: &Handle| {
+                    cx.link_with(task, OnExit::Notify, OnExit::Ignore);
+                };
+                let waits = async |cx: Cx| Err::<(), _>(cx.cancelled().await).map_err(|_| "asked");
+                let fails = cx.try_spawn(async |_cx| Err::<(), _>("as planned"));
+                let panics = cx.try_spawn(async |_cx| -> Result<(), &str> { panic!("as planned") });
+                let ends_well = cx.try_spawn(async |_cx| Ok::<_, &str>(()));
+                let stopped = cx.try_spawn(waits);
+                let unlinked = cx.try_spawn(async |_cx| Err::<(), _>("nobody's concern"));
+                [&fails, &panics, &ends_well, &stopped]
+                    .into_iter()
+                    .for_each(notify);
+                cx.link_with(&unlinked, OnExit::Notify, OnExit::Ignore)
+                    .unlink();
+                stopped.cancel(CancelKind::RegionEnd);
+                let ids = [fails.id(), panics.id()];
+                drop((ends_well.await, stopped.await, unlinked.await));
+
+                let mut told = Vec::new();
+                for _ in ids {
+                    let exit = cx.linked_exit().await.unwrap();
+                    told.push((exit.task, exit.severity));
+                }
+                told.sort();
+                let [failed, panicked] = ids;
+                let expected = [(failed, Severity::Err), (panicked, Severity::Panicked)];
+                assert_eq!(told, expected);
+                // Nothing else is there, and nobody has asked it to cancel.
+                let more = select! {
+                    biased;
+                    exit = cx.linked_exit() => Some(exit),
+                    _ = cx.yield_now() => None,
+                };
+                assert!(more.is_none(), "{more:?}");
+                drop((fails, panics));
+                cx.checkpoint().is_ok()
+            });
+            assert_eq!(watcher.await.into_result(), Ok(true));
+        })
+        .await;
+    });
+}
+
+#[test]
+fn an_exit_says_why_and_comes_at_once_if_the_task_has_ended() {
+    everywhere(async |scope: Scope| {
+        collected(&scope, async |scope| {
+            let mut gone = scope.try_spawn(async |cx: Cx| {
+                cx.cancelled().await;
+                cx.checkpoint()
+            });
+            gone.cancel("not wanted any more");
+            assert!((&mut gone).await.is_cancelled());
+            let watcher = scope.spawn(async move |cx: Cx| {
+                cx.link_with(&gone, OnExit::Notify, OnExit::Follow);
+                let exit = cx.linked_exit().await.unwrap();
+                assert_eq!((exit.task, exit.severity), (gone.id(), Severity::Cancelled));
+                exit.reason.unwrap().message.unwrap().to_string()
+            });
+            let said = watcher.await.into_result();
+            assert_eq!(said.as_deref(), Ok("not wanted any more"));
+        })
+        .await;
+    });
+}
+
+#[test]
+fn the_other_side_is_told_if_it_wants_to_be_and_so_is_who_links_to_a_refused_task() {
+    everywhere(async |scope: Scope| {
+        collected(&scope, async |scope| {
+            let told = scope.spawn(async |cx: Cx| cx.linked_exit().await.unwrap().severity);
+            let (tx, mut rx) = oneshot::channel();
+            let fails = scope.try_spawn(async move |cx: Cx| {
+                cx.link_with(&told, OnExit::Ignore, OnExit::Notify);
+                tx.send(told).ok();
+                Err::<(), _>("and says so")
+            });
+            let told = rx.recv(&scope).await.unwrap();
+            assert!(fails.await.is_err());
+            assert_eq!(told.await.into_result(), Ok(Severity::Err));
+
+            let closed = scope.region(async |closed| closed).await.unwrap();
+            let refused = closed.spawn(async |_cx| ());
+            scope.link_with(&refused, OnExit::Notify, OnExit::Ignore);
+            let exit = scope.linked_exit().await.unwrap();
+            assert_eq!((exit.task, exit.severity), (None, Severity::Cancelled));
         })
         .await;
     });

@@ -25,6 +25,7 @@ async fn wait(cx: &Cx, primitive: Primitive) -> bool {
             cx.cancelled().await;
             true
         }
+        Primitive::LinkedExit => cx.linked_exit().await.is_err(),
         Primitive::Cancellable => cx.cancellable(pending::<()>()).await.is_err(),
         Primitive::Sleep => cx.sleep(LONG).await.is_err(),
         Primitive::Tick => {

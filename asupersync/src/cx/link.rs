@@ -1,19 +1,25 @@
 //! Linking tasks that are not to outlive each other's failure.
 
 use super::Cx;
+use super::interrupt::{DropSafe, Interrupt};
 use crate::exec::cancel;
 use crate::exec::handle::TaskHandle;
 use crate::exec::link;
 use crate::exec::task::TaskRef;
-use crate::types::cancel::{CancelKind, CancelReason};
+use crate::types::cancel::{CancelKind, CancelReason, Cancelled};
+use crate::types::outcome::Severity;
+use crate::types::policy::Name;
 use crate::types::slots::Key;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-pub use crate::exec::link::OnExit;
+pub use crate::exec::link::{Exit, OnExit};
 
 impl Cx {
     /// Links this task and `handle`'s, which may live in different regions: when
     /// one of them fails, panics or is cancelled, the other is asked to cancel
-    /// with `LinkBroken`. An end by value, or because its region was ended on
+    /// with `LinkBroken`; [`Cx::link_with`] knows other ways. An end by value, or because its region was ended on
     /// purpose, breaks nothing.
     ///
     /// A link to a task that has ended badly acts at once. It stands until one of
@@ -47,9 +53,21 @@ impl Cx {
         let at = match handle.task() {
             Some(peer) => Some(link::link(task, peer, here, there)),
             None => {
-                if here == OnExit::Follow {
-                    let reason = CancelReason::new(CancelKind::LinkBroken);
-                    cancel::cancel_task(task, reason.with_message("the linked task was refused"));
+                let reason = CancelReason::new(CancelKind::LinkBroken)
+                    .with_message("the linked task was refused");
+                match here {
+                    OnExit::Follow => cancel::cancel_task(task, reason),
+                    OnExit::Notify => {
+                        let exit = Exit {
+                            task: None,
+                            name: Name::NONE,
+                            severity: Severity::Cancelled,
+                            reason: Some(reason),
+                            at: self.now(),
+                        };
+                        link::tell(task, exit);
+                    }
+                    OnExit::Ignore => {}
                 }
                 None
             }
@@ -59,7 +77,65 @@ impl Cx {
             at,
         }
     }
+
+    /// Waits for the bad end of a task that this one is linked to with
+    /// [`OnExit::Notify`]; of several that are there already, the earliest.
+    ///
+    /// An end that breaks no link is not told, so it may wait for ever: `select!`
+    /// it with what else this task waits for.
+    ///
+    /// # Cancellation
+    /// Nothing is lost: an end that was not taken is there for the next call.
+    ///
+    /// # Errors
+    /// [`Cancelled`]: this is a checkpoint.
+    ///
+    /// ```
+    /// use asupersync::cx::OnExit;
+    /// use asupersync::{LabConfig, LabRuntime, Policy, RegionOptions, Severity};
+    ///
+    /// let lab = LabRuntime::new(LabConfig::default());
+    /// lab.run(async |cx| {
+    ///     let options = RegionOptions { policy: Policy::Collect, ..RegionOptions::named("watch") };
+    ///     let watch = cx.region_report(options, async |scope| {
+    ///         let worker = scope.try_spawn(async |_cx| Err::<(), _>("the disk is full"));
+    ///         scope.link_with(&worker, OnExit::Notify, OnExit::Ignore);
+    ///         let exit = scope.linked_exit().await.unwrap();
+    ///         assert_eq!((exit.task, exit.severity), (worker.id(), Severity::Err));
+    ///     });
+    ///     watch.await.unwrap();
+    /// });
+    /// ```
+    pub fn linked_exit(&self) -> LinkedExit<'_> {
+        LinkedExit {
+            cx: self,
+            interrupt: Interrupt::default(),
+        }
+    }
 }
+
+/// Future of [`Cx::linked_exit`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct LinkedExit<'a> {
+    cx: &'a Cx,
+    interrupt: Interrupt,
+}
+
+impl Future for LinkedExit<'_> {
+    type Output = Result<Exit, Cancelled>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        std::task::ready!(this.interrupt.poll(this.cx, task))?;
+        match link::take_exit(this.cx.task_ref()) {
+            Some(exit) => Poll::Ready(Ok(exit)),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl DropSafe for LinkedExit<'_> {}
 
 /// A link between two tasks; see [`Cx::link`].
 #[derive(Debug)]

@@ -38,7 +38,7 @@ pub mod spork;
 pub use effect::{Effect, Reserved, Stage, Staged};
 pub use interrupt::{Cancellable, DropSafe, Interrupt, WaitCancelled, YieldNow};
 pub use join_set::{JoinNext, JoinSet};
-pub use link::{Link, OnExit};
+pub use link::{Exit, Link, LinkedExit, OnExit};
 pub(crate) use scope::run_root;
 pub use scope::{Region, RegionError, Scope, TryRegionError};
 pub use spawn::TaskBuilder;

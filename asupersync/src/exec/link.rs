@@ -1,4 +1,4 @@
-//! Links: when one task ends badly, the other is asked to cancel.
+//! Links: when one task ends badly, the other is asked to cancel, or told.
 //!
 //! A link stands in the control of both tasks, as an entry that names the other
 //! and the place of the twin entry there. A task that ends takes its entries
@@ -9,8 +9,11 @@
 use super::cancel;
 use super::task::TaskRef;
 use crate::types::cancel::{CancelKind, CancelReason};
+use crate::types::id::TaskId;
 use crate::types::outcome::Severity;
+use crate::types::policy::Name;
 use crate::types::slots::Key;
+use crate::types::time::Time;
 use std::sync::atomic::Ordering;
 
 /// What a task does when the one it is linked to ends badly.
@@ -20,8 +23,27 @@ pub enum OnExit {
     /// It is asked to cancel, with `LinkBroken`.
     #[default]
     Follow,
+    /// It is told: the [`Exit`] is kept for its
+    /// [`Cx::linked_exit`](crate::Cx::linked_exit).
+    Notify,
     /// Nothing.
     Ignore,
+}
+
+/// The bad end of a linked task, for a task that wants to be told.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Exit {
+    /// Who ended; `None` for a task that was refused, and never began.
+    pub task: Option<TaskId>,
+    /// Its name.
+    pub name: Name,
+    /// How badly.
+    pub severity: Severity,
+    /// Why it had been asked to cancel, if it was cancelled.
+    pub reason: Option<CancelReason>,
+    /// When this was learned: at its end, or when a link to it was made after that.
+    pub at: Time,
 }
 
 /// One side of a link.
@@ -75,26 +97,68 @@ fn remove_twin(entry: &Entry) -> Option<Entry> {
 pub(crate) fn part(task: &TaskRef, entries: Vec<Entry>) {
     for entry in entries {
         drop(remove_twin(&entry));
-        if let (OnExit::Follow, Some(reason)) = (entry.peer_does, broken(task)) {
-            cancel::cancel_task(&entry.peer, reason);
+        let Some(severity) = ended_badly(task) else {
+            continue;
+        };
+        match entry.peer_does {
+            OnExit::Follow => cancel::cancel_task(&entry.peer, broken(task, severity)),
+            OnExit::Notify => {
+                let reason = task.reason().filter(|_| severity == Severity::Cancelled);
+                let exit = Exit {
+                    task: Some(task.id()),
+                    name: task.name(),
+                    severity,
+                    reason: reason.map(|r| CancelReason::clone(&r)),
+                    at: task.region().tree.world.now(),
+                };
+                tell(&entry.peer, exit);
+            }
+            OnExit::Ignore => {}
         }
     }
 }
 
+/// Keeps an exit for a task, and wakes it if it may wait for one. A task has one
+/// of each link at the most.
+pub(crate) fn tell(task: &TaskRef, exit: Exit) {
+    if task.is_complete() {
+        return;
+    }
+    task.with_control(|c| c.exits.push(exit));
+    // As for a request: a combinator in between may have handed out wakers of its own.
+    task.wake_for_cancel();
+}
+
+/// The exit that comes first of those a task was told of: by time, then by task.
+pub(crate) fn take_exit(task: &TaskRef) -> Option<Exit> {
+    let taken = task.peek_control(|c| {
+        let all = c.exits.iter().enumerate();
+        let (first, _) = all.min_by_key(|(_, exit)| (exit.at, exit.task))?;
+        Some(c.exits.remove(first))
+    });
+    taken.flatten()
+}
+
+/// How badly a complete task ended; `None` for an end that breaks no link.
+fn ended_badly(task: &TaskRef) -> Option<Severity> {
+    let ended = task.head().ended.load(Ordering::Acquire);
+    let bad = [Severity::Err, Severity::Cancelled, Severity::Panicked];
+    bad.into_iter().find(|bad| *bad as u8 == ended)
+}
+
 /// The request that the bad end of a task makes to those linked to it.
-fn broken(task: &TaskRef) -> Option<CancelReason> {
-    let how = match task.head().ended.load(Ordering::Acquire) {
-        bad if bad == Severity::Err as u8 => "failed",
-        bad if bad == Severity::Cancelled as u8 => "was cancelled",
-        bad if bad == Severity::Panicked as u8 => "panicked",
-        _ => return None,
+fn broken(task: &TaskRef, severity: Severity) -> CancelReason {
+    let how = match severity {
+        Severity::Ok | Severity::Err => "failed",
+        Severity::Cancelled => "was cancelled",
+        Severity::Panicked => "panicked",
     };
     let mut reason =
         CancelReason::new(CancelKind::LinkBroken).with_message(format!("the linked task {how}"));
     reason.task = Some(task.id());
     reason.region = Some(task.region().id);
-    Some(match task.reason() {
-        Some(cause) if how == "was cancelled" => reason.caused_by(cause),
+    match task.reason() {
+        Some(cause) if severity == Severity::Cancelled => reason.caused_by(cause),
         _ => reason,
-    })
+    }
 }

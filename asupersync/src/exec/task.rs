@@ -2,7 +2,7 @@
 
 use super::join::JoinSlot;
 use super::lending::Borrowed;
-use super::link::Entry;
+use super::link::{Entry, Exit};
 use super::lock;
 use super::region::RegionCell;
 use super::state::{self, AfterPoll, Wake};
@@ -80,6 +80,8 @@ pub(crate) struct Control {
     pub(crate) more_promises: Slots<ObligationKind>,
     /// The tasks it is linked to.
     pub(crate) links: Slots<Entry>,
+    /// Bad ends of linked tasks that it wants to be told of, and has not been.
+    pub(crate) exits: Vec<Exit>,
 }
 
 /// A counted reference to a task.

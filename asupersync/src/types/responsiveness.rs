@@ -75,6 +75,8 @@ primitives! {
     YieldNow, "cx.yield_now()", Bound::AT_ONCE;
     /// Waiting for the request itself.
     WaitCancelled, "cx.cancelled()", Bound::AT_ONCE;
+    /// Waiting for the end of a linked task.
+    LinkedExit, "cx.linked_exit()", Bound::AT_ONCE;
     /// Any future that is made a wait.
     Cancellable, "cx.cancellable(future)", Bound::AT_ONCE;
     /// Waiting for the clock.
