@@ -14,7 +14,7 @@ use crate::types::outcome::{Outcome, Severity};
 use crate::types::policy::Policy;
 use crate::types::time::Time;
 use crate::world::timers::Timers;
-use crate::world::{Hint, Job, Net, Runnable, Shutdown, TimerKey, World};
+use crate::world::{Hint, Job, Net, Runnable, Shutdown, Signals, TimerKey, World};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -28,6 +28,7 @@ struct Bare {
     now: Mutex<Time>,
     shutdown: Shutdown,
     told: Mutex<Vec<String>>,
+    signals: Signals,
 }
 
 impl World for Bare {
@@ -67,6 +68,9 @@ impl World for Bare {
     }
     fn shutdown(&self) -> &Shutdown {
         &self.shutdown
+    }
+    fn signals(&self) -> &Signals {
+        &self.signals
     }
     fn records(&self) -> bool {
         false

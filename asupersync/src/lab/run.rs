@@ -260,6 +260,20 @@ impl LabRuntime {
         self.world.virtual_net()
     }
 
+    /// Raises a signal of the process for those who listen to it in this lab;
+    /// says whether there were any.
+    ///
+    /// As under `#[asupersync::main]`, SIGTERM and SIGINT are also wishes to stop.
+    #[cfg(unix)]
+    pub fn raise(&self, signal: crate::signal::SignalKind) -> bool {
+        use crate::signal::SignalKind;
+        let heard = self.world.signals().raise(signal.as_raw());
+        if signal == SignalKind::terminate() || signal == SignalKind::interrupt() {
+            self.world.shutdown().signalled(heard);
+        }
+        heard
+    }
+
     /// Lets the clock move `d` further, when it may not advance on its own
     /// ([`LabConfig::auto_advance`]). It moves when nothing can run, from timer to timer.
     pub fn advance(&self, d: Duration) {

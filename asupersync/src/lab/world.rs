@@ -23,7 +23,7 @@ use crate::types::id::TaskId;
 use crate::types::obligation::LeakResponse;
 use crate::types::time::Time;
 use crate::world::timers::Timers;
-use crate::world::{Hint, Home, Job, Lane, Net, Runnable, Shutdown, TimerKey, World};
+use crate::world::{Hint, Home, Job, Lane, Net, Runnable, Shutdown, Signals, TimerKey, World};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,6 +46,7 @@ pub(super) struct LabWorld {
     core: Arc<Core>,
     net: VirtualNet,
     shutdown: Shutdown,
+    signals: Signals,
     leak_response: LeakResponse,
     /// The thread that made the lab, and on which it runs everything.
     thread: ThreadId,
@@ -143,6 +144,7 @@ impl LabWorld {
             net: VirtualNet::new(core.clone()),
             core,
             shutdown: Shutdown::default(),
+            signals: Signals::default(),
             leak_response: config.leak_response,
             thread: thread::current().id(),
         }
@@ -506,6 +508,10 @@ impl World for LabWorld {
 
     fn shutdown(&self) -> &Shutdown {
         &self.shutdown
+    }
+
+    fn signals(&self) -> &Signals {
+        &self.signals
     }
 
     fn records(&self) -> bool {

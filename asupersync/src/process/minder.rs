@@ -2,13 +2,14 @@
 
 use crate::cx::Cx;
 use crate::io::Operation;
-use crate::world::World;
+use crate::world::{Descriptor, Direction, World};
+use std::fs::File;
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 /// A child that nobody has reaped; dropped, it is killed first.
@@ -55,59 +56,161 @@ pub(super) async fn mind(
     life: Arc<Life>,
     grace: Duration,
 ) -> io::Result<ExitStatus> {
-    life.watch(&**cx.world(), child.process().id());
+    let pid = child.process().id();
+    let watch = Watch::by_descriptor(&**cx.world(), pid)
+        .unwrap_or_else(|| Watch::by_thread(&**cx.world(), pid, &life));
+    attend(cx, child, life, watch, grace).await
+}
+
+async fn attend(
+    cx: Cx,
+    mut child: Unreaped,
+    life: Arc<Life>,
+    watch: Watch,
+    grace: Duration,
+) -> io::Result<ExitStatus> {
+    let ended_or = |task: &mut Context<'_>, wish: Wish| {
+        if watch.poll_ended(task).is_ready() {
+            return Poll::Ready(());
+        }
+        life.poll(task, |l| l.ended || l.wish >= wish)
+    };
     let mut operation = Operation::default();
-    let ends = poll_fn(|task| {
-        operation.poll(&cx, task, |task| {
-            life.poll(task, |l| l.ended || l.unwanted).map(Ok)
-        })
-    });
+    let ends =
+        poll_fn(|task| operation.poll(&cx, task, |task| ended_or(task, Wish::Terminate).map(Ok)));
     // However it ends, by a wish, by itself or by a request: the child decides.
     let _ = ends.await;
-    if !life.has_ended() {
+    if !watch.has_ended() && life.wish() < Wish::Kill {
         child.terminate();
-        let ended = poll_fn(|task| life.poll(task, |l| l.ended));
-        if cx.cleanup().timeout_drop(grace, ended).await.is_err() {
-            child.process().kill()?;
-            poll_fn(|task| life.poll(task, |l| l.ended)).await;
-        }
+        let over = poll_fn(|task| ended_or(task, Wish::Kill));
+        // Whether it ended in time is looked at below.
+        let _ = cx.cleanup().timeout_drop(grace, over).await;
+    }
+    if !watch.has_ended() {
+        child.process().kill()?;
+        poll_fn(|task| {
+            ready!(watch.poll_ended(task));
+            Poll::Ready(())
+        })
+        .await;
     }
     child.reap()
 }
 
+/// How the end of a child is noticed.
+struct Watch {
+    pid: u32,
+    by: By,
+}
+
+enum By {
+    /// A descriptor that is readable when the process has ended.
+    Descriptor(Box<dyn Descriptor>),
+    /// A thread of the blocking pool, which tells the [`Life`].
+    Thread(Arc<Life>),
+}
+
+impl Watch {
+    #[cfg(target_os = "linux")]
+    fn by_descriptor(world: &dyn World, pid: u32) -> Option<Self> {
+        use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+        // SAFETY: a plain system call; the child is not reaped, so the number is its.
+        let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+        let fd = RawFd::try_from(fd).ok().filter(|fd| *fd >= 0)?;
+        // SAFETY: the system has just made the descriptor for us, and nobody else knows it.
+        let file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
+        let by = By::Descriptor(world.system().ok()?.watch(file).ok()?);
+        Some(Watch { pid, by })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn by_descriptor(_: &dyn World, _: u32) -> Option<Self> {
+        None
+    }
+
+    /// The thread does not reap, and is no task of the region, since one that is
+    /// cancelled before it starts would tell nothing; it ends with the child,
+    /// and the child with its minder.
+    fn by_thread(world: &dyn World, pid: u32, life: &Arc<Life>) -> Self {
+        let told = Arc::clone(life);
+        world.offload(Box::new(move || {
+            look(pid, libc::WEXITED | libc::WNOWAIT);
+            told.tell(|known| known.ended = true);
+        }));
+        let by = By::Thread(Arc::clone(life));
+        Watch { pid, by }
+    }
+
+    fn has_ended(&self) -> bool {
+        look(self.pid, libc::WEXITED | libc::WNOWAIT | libc::WNOHANG)
+    }
+
+    fn poll_ended(&self, task: &mut Context<'_>) -> Poll<()> {
+        match &self.by {
+            By::Thread(life) => life.poll(task, |l| l.ended),
+            By::Descriptor(descriptor) => {
+                let mut look = |_: &File| match self.has_ended() {
+                    true => Ok(0),
+                    false => Err(io::ErrorKind::WouldBlock.into()),
+                };
+                // The operation has no other error.
+                descriptor
+                    .poll_io(Direction::Read, task, &mut look)
+                    .map(drop)
+            }
+        }
+    }
+}
+
+/// Whether the child has ended or was reaped; waits for it, unless the flags say not to.
+fn look(pid: u32, flags: libc::c_int) -> bool {
+    loop {
+        let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
+        // SAFETY: the pointer is valid for writes.
+        let waited = unsafe { libc::waitid(libc::P_PID, pid, info.as_mut_ptr(), flags) };
+        if waited == 0 {
+            // SAFETY: zeroed, and written by the call as far as it had something to say;
+            // the field is zero if no child has ended.
+            return unsafe { info.assume_init().si_pid() } != 0;
+        }
+        if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            return true;
+        }
+    }
+}
+
 /// What is known of a child, and what is wished.
 ///
-/// The end is told by a thread of the blocking pool, which does not reap. That
-/// is no task of the region, since one that is cancelled before it starts would
-/// tell nothing; it ends with the child, and the child with its minder. A wish
-/// is no request to cancel the minder, since nothing has failed if it is heard
-/// early.
+/// A wish is no request to cancel the minder, since nothing has failed if it is
+/// heard early.
 #[derive(Debug, Default)]
 pub(super) struct Life(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
+    /// Told by a thread, if one watches.
     ended: bool,
-    unwanted: bool,
+    wish: Wish,
     minder: Option<Waker>,
 }
 
+/// What its owner wants of the child; each wish includes those before.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub(super) enum Wish {
+    #[default]
+    Run,
+    Terminate,
+    Kill,
+}
+
 impl Life {
-    /// Lets the minder terminate the child.
-    pub(super) fn end(&self) {
-        self.tell(|known| known.unwanted = true);
+    /// Lets the minder see to it.
+    pub(super) fn wants(&self, wish: Wish) {
+        self.tell(|known| known.wish = known.wish.max(wish));
     }
 
-    fn has_ended(&self) -> bool {
-        self.lock().ended
-    }
-
-    fn watch(self: &Arc<Self>, world: &dyn World, pid: u32) {
-        let life = Arc::clone(self);
-        world.offload(Box::new(move || {
-            await_end(pid);
-            life.tell(|known| known.ended = true);
-        }));
+    fn wish(&self) -> Wish {
+        self.lock().wish
     }
 
     fn tell(&self, change: impl FnOnce(&mut Known)) {
@@ -137,16 +240,41 @@ impl Life {
     }
 }
 
-/// Blocks until the child has ended or was reaped.
-fn await_end(pid: u32) {
-    loop {
-        let mut info = MaybeUninit::<libc::siginfo_t>::zeroed();
-        let flags = libc::WEXITED | libc::WNOWAIT;
-        // SAFETY: the pointer is valid for writes; nothing is read from it.
-        let waited = unsafe { libc::waitid(libc::P_PID, pid, info.as_mut_ptr(), flags) };
-        let interrupted = || io::Error::last_os_error().kind() == io::ErrorKind::Interrupted;
-        if waited == 0 || !interrupted() {
-            return;
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Runtime, Scope};
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    /// As on systems that have no descriptors for processes.
+    #[test]
+    fn a_thread_may_tell_the_end_as_well() {
+        let runtime = Runtime::builder().worker_threads(1).build().unwrap();
+        let ended = runtime.block_on(async |cx: Scope| {
+            let mut ends = Vec::new();
+            for (script, wish) in [
+                ("exit 3", Wish::Run),
+                ("exec sleep 600", Wish::Terminate),
+                ("exec sleep 600", Wish::Kill),
+            ] {
+                let child = Command::new("sh").args(["-c", script]).spawn().unwrap();
+                let (pid, life) = (child.id(), Arc::new(Life::default()));
+                let watch = Watch::by_thread(&**cx.world(), pid, &life);
+                life.wants(wish);
+                let grace = Duration::from_secs(60);
+                let minded = cx.spawn(async move |cx: Cx| {
+                    attend(cx, Unreaped::new(child), life, watch, grace).await
+                });
+                let status = minded.await.into_result().unwrap().unwrap();
+                ends.push((status.code(), status.signal()));
+            }
+            ends
+        });
+        let by = |signal| (None, Some(signal));
+        assert_eq!(
+            ended.unwrap(),
+            [(Some(3), None), by(libc::SIGTERM), by(libc::SIGKILL)]
+        );
     }
 }

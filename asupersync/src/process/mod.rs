@@ -7,29 +7,36 @@
 //!    the minder owns kills and reaps the child whenever it is dropped;
 //! 2. no child is left a zombie: whoever ends it reaps it;
 //! 3. a signal reaches our child or nobody: until it is reaped, and only the
-//!    minder reaps, its number names no other process.
+//!    minder reaps, its number names no other process;
+//! 4. waiting for a child, and reading and writing its streams, occupies no
+//!    thread, where the system has descriptors for processes (Linux since 5.3);
+//!    elsewhere the wait has a thread of the blocking pool.
 //!
-//! In the lab children are real processes, and waiting for one is one step,
-//! however long it takes.
+//! A process would not repeat, so the lab has none: [`Command::spawn`] fails
+//! there with `Unsupported`. A program that is tested in the lab takes what it
+//! wants of another program through a function or a trait of its own.
 
 mod child;
 mod minder;
+mod pipe;
 
 pub use child::{Child, Wait};
+pub use pipe::{ChildStderr, ChildStdin, ChildStdout};
+pub use std::process::{ExitStatus, Output, Stdio};
 
 use crate::cx::Cx;
 use crate::io::CancelClass;
-use crate::io::offload::{result_of, start};
 use crate::types::caps::Capability;
 use std::ffi::OsStr;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
-use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
-/// The cancel class of every operation of this module.
+/// The cancel class of every operation of this module. What is done with the
+/// streams has the classes of [`io`](crate::io::CANCEL_CLASS).
 pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
     ("Child::wait", CancelClass::Resumable),
+    ("Child::wait_with_output", CancelClass::Lossy),
     ("Command::status", CancelClass::Lossy),
     ("Command::output", CancelClass::Lossy),
 ];
@@ -49,18 +56,56 @@ const GRACE: Duration = Duration::from_secs(1);
 /// assert_eq!(output.stdout, b"hello\n");
 /// # Ok(()) }).unwrap().unwrap();
 /// ```
+///
+/// Input and output at the same time: neither waits for the other, however
+/// much there is of both.
+///
+/// ```
+/// use asupersync::io::{ReadExt, WriteExt};
+/// use asupersync::process::{Command, Stdio};
+/// use asupersync::{Runtime, Scope};
+///
+/// # let runtime = Runtime::builder().current_thread().build().unwrap();
+/// # runtime.block_on(async |scope: Scope| -> std::io::Result<()> {
+/// let mut sort = Command::new("sort");
+/// let mut child = sort.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn(&scope)?;
+/// let (mut to, mut from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+/// let feed = async {
+///     to.write_all(&scope, b"b\na\n").await?;
+///     // The end of its input, without which it would wait for more.
+///     to.shutdown(&scope).await
+/// };
+/// let mut sorted = String::new();
+/// let (fed, read) = asupersync::join!(feed, from.read_to_string(&scope, &mut sorted));
+/// fed.and(read)?;
+/// assert_eq!(sorted, "a\nb\n");
+/// assert!(child.wait(&scope).await?.success());
+/// # Ok(()) }).unwrap().unwrap();
+/// ```
 #[derive(Debug)]
 pub struct Command {
     inner: std::process::Command,
     grace: Duration,
+    /// Which of the three streams the caller has said something about.
+    said: [bool; 3],
+}
+
+/// A command of the standard library's; what it says about the three streams
+/// holds for [`Command::spawn`] and [`Command::status`] only.
+impl From<std::process::Command> for Command {
+    fn from(inner: std::process::Command) -> Self {
+        Command {
+            inner,
+            grace: GRACE,
+            said: [false; 3],
+        }
+    }
 }
 
 impl Command {
     /// The program `name`, without arguments, looked for in `PATH`.
     pub fn new(name: impl AsRef<OsStr>) -> Self {
-        let inner = std::process::Command::new(name);
-        let grace = GRACE;
-        Command { inner, grace }
+        std::process::Command::new(name).into()
     }
 
     /// Adds an argument.
@@ -81,6 +126,12 @@ impl Command {
         self
     }
 
+    /// Lets it start without a variable of this process's environment.
+    pub fn env_remove(&mut self, name: impl AsRef<OsStr>) -> &mut Self {
+        self.inner.env_remove(name);
+        self
+    }
+
     /// Lets it start with no variables but those that are set afterwards.
     pub fn env_clear(&mut self) -> &mut Self {
         self.inner.env_clear();
@@ -93,6 +144,40 @@ impl Command {
         self
     }
 
+    /// What it reads: as this process by default, nothing for [`Command::output`].
+    pub fn stdin(&mut self, stream: impl Into<Stdio>) -> &mut Self {
+        self.inner.stdin(stream);
+        self.said[0] = true;
+        self
+    }
+
+    /// Where it writes: as this process by default, to a pipe for [`Command::output`].
+    pub fn stdout(&mut self, stream: impl Into<Stdio>) -> &mut Self {
+        self.inner.stdout(stream);
+        self.said[1] = true;
+        self
+    }
+
+    /// Where its messages go: as those of this process by default, to a pipe
+    /// for [`Command::output`].
+    pub fn stderr(&mut self, stream: impl Into<Stdio>) -> &mut Self {
+        self.inner.stderr(stream);
+        self.said[2] = true;
+        self
+    }
+
+    /// Puts it into a process group: 0 makes one of its own, which the signals of
+    /// a terminal to this program do not reach.
+    pub fn process_group(&mut self, group: i32) -> &mut Self {
+        std::os::unix::process::CommandExt::process_group(&mut self.inner, group);
+        self
+    }
+
+    /// The standard library's command, for what has no method here.
+    pub fn as_std_mut(&mut self) -> &mut std::process::Command {
+        &mut self.inner
+    }
+
     /// How long it may wind down after the signal to terminate, before it is
     /// killed; one second by default. The cleanup budget of its region binds too.
     pub fn grace(&mut self, grace: Duration) -> &mut Self {
@@ -100,7 +185,7 @@ impl Command {
         self
     }
 
-    /// Starts it, with the standard streams of this process.
+    /// Starts it.
     ///
     /// The child is bound to the region of `cx`: when that ends, is cancelled, or
     /// the [`Child`] is dropped, it is told to terminate, killed after
@@ -109,9 +194,16 @@ impl Command {
     /// # Errors
     /// The system's, which names the program; one that wraps
     /// [`Cancelled`](crate::Cancelled); `PermissionDenied` from a context without
-    /// [`Capability::Process`].
+    /// [`Capability::Process`]; `Unsupported` in the lab.
     pub fn spawn(&mut self, cx: &Cx) -> io::Result<Child> {
-        self.started(cx).map(|(child, _)| child)
+        cx.checkpoint()?;
+        cx.require(Capability::Process)?;
+        let started = cx.world().system().and_then(|_| self.inner.spawn());
+        let started = started.and_then(|process| Child::new(cx, process, self.grace));
+        started.map_err(|e| {
+            let program = self.inner.get_program().display();
+            io::Error::new(e.kind(), format!("cannot start `{program}`: {e}"))
+        })
     }
 
     /// Runs it to its end.
@@ -121,65 +213,37 @@ impl Command {
     /// # Errors
     /// As for [`Command::spawn`].
     pub async fn status(&mut self, cx: &Cx) -> io::Result<ExitStatus> {
-        self.spawn(cx)?.wait(cx).await
+        let mut child = self.spawn(cx)?;
+        // A child that was given a pipe finds its end, rather than wait for us.
+        drop(child.stdin.take());
+        child.wait(cx).await
     }
 
-    /// Runs it to its end, without input, and collects what it writes. The two
-    /// streams are read on the blocking pool.
+    /// Runs it to its end, and collects what it writes.
     ///
-    /// *Cancellation.* The child is told to terminate, and what it wrote is
-    /// lost. If it left its streams to processes of its own, the region waits
-    /// for those.
+    /// *Cancellation.* The child is told to terminate, and what it wrote is lost.
     ///
     /// # Errors
     /// As for [`Command::spawn`], and those of reading.
     pub async fn output(&mut self, cx: &Cx) -> io::Result<Output> {
-        self.inner
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let started = self.started(cx);
-        self.inner
-            .stdin(Stdio::inherit())
-            .stdout(Stdio::inherit())
-            .stderr(Stdio::inherit());
-        let (mut child, streams) = started?;
-        let out = start(cx, move |_| read_all(streams.out));
-        let err = start(cx, move |_| read_all(streams.err));
-        let status = child.wait(cx).await?;
-        let stdout = result_of(out.join(cx).await?)?;
-        let stderr = result_of(err.join(cx).await?)?;
-        Ok(Output {
-            status,
-            stdout,
-            stderr,
-        })
+        let said = self.said;
+        self.unsaid(said, [Stdio::null, Stdio::piped, Stdio::piped]);
+        let started = self.spawn(cx);
+        self.unsaid(said, [Stdio::inherit; 3]);
+        started?.wait_with_output(cx).await
     }
 
-    fn started(&mut self, cx: &Cx) -> io::Result<(Child, Streams)> {
-        cx.checkpoint()?;
-        cx.require(Capability::Process)?;
-        let mut process = self.inner.spawn().map_err(|e| {
-            let program = self.inner.get_program().display();
-            io::Error::new(e.kind(), format!("cannot start `{program}`: {e}"))
-        })?;
-        let streams = Streams {
-            out: process.stdout.take(),
-            err: process.stderr.take(),
-        };
-        Ok((Child::new(cx, process, self.grace), streams))
+    /// Sets those streams that the caller has said nothing about.
+    fn unsaid(&mut self, said: [bool; 3], streams: [fn() -> Stdio; 3]) {
+        let [stdin, stdout, stderr] = streams;
+        if !said[0] {
+            self.inner.stdin(stdin());
+        }
+        if !said[1] {
+            self.inner.stdout(stdout());
+        }
+        if !said[2] {
+            self.inner.stderr(stderr());
+        }
     }
-}
-
-struct Streams {
-    out: Option<std::process::ChildStdout>,
-    err: Option<std::process::ChildStderr>,
-}
-
-fn read_all(stream: Option<impl Read>) -> io::Result<Vec<u8>> {
-    let mut all = Vec::new();
-    if let Some(mut stream) = stream {
-        stream.read_to_end(&mut all)?;
-    }
-    Ok(all)
 }

@@ -13,7 +13,7 @@
 //! | [`park`], [`slack`], [`patience`] | how a thread sleeps and is woken, how exactly, and whether to spin before |
 //! | [`context`] | what the calling thread is to a runtime |
 //! | [`clock`] | timers, one shard per worker |
-//! | [`reactor`], [`sockets`] | readiness of sockets, and the network over it |
+//! | [`reactor`], [`sockets`], [`descriptors`] | readiness of sockets, the network over it, and pipes |
 //! | [`blocking`] | threads for work that may block |
 //! | [`crew`], [`hooks`] | the worker threads and what the program runs on them |
 //! | [`entry`], [`account`] | what the attribute macros call, and the report they print |
@@ -28,6 +28,8 @@ mod builder;
 mod clock;
 mod context;
 mod crew;
+#[cfg(unix)]
+mod descriptors;
 mod entry;
 mod hooks;
 mod idle;

@@ -12,6 +12,8 @@
 use super::blocking::Blocking;
 use super::clock::Clock;
 use super::context::{Context, Local, Seat};
+#[cfg(unix)]
+use super::descriptors::Descriptors;
 use super::idle::Idle;
 use super::injector::Injector;
 use super::lock;
@@ -25,7 +27,11 @@ use crate::types::event::Event;
 use crate::types::id::TaskId;
 use crate::types::obligation::LeakResponse;
 use crate::types::time::Time;
-use crate::world::{Chain, Hint, Home, Job, Lane, Net, Runnable, Shutdown, TimerKey, World};
+use crate::world::{
+    Chain, Hint, Home, Job, Lane, Net, Runnable, Shutdown, Signals, TimerKey, World,
+};
+#[cfg(unix)]
+use crate::world::{Hearing, System};
 use std::cell::Cell;
 use std::hash::{BuildHasher, RandomState};
 use std::ptr::NonNull;
@@ -52,8 +58,11 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     pub(super) reactor: Arc<Reactor>,
     sockets: Sockets,
+    #[cfg(unix)]
+    descriptors: Descriptors,
     pub(super) blocking: Arc<Blocking>,
     shutdown: Shutdown,
+    signals: Signals,
     leak_response: LeakResponse,
     /// Seats of the `block_on` calls in progress.
     pub(super) seats: Mutex<Vec<Arc<Seat>>>,
@@ -213,9 +222,12 @@ impl Shared {
             idle: Idle::new(workers),
             clock: Clock::new(workers),
             sockets: Sockets::new(Arc::clone(&reactor)),
+            #[cfg(unix)]
+            descriptors: Descriptors::new(Arc::clone(&reactor)),
             reactor,
             blocking,
             shutdown: Shutdown::default(),
+            signals: Signals::default(),
             leak_response,
             seats: Mutex::new(Vec::new()),
             seats_made: AtomicU32::new(0),
@@ -565,6 +577,21 @@ impl World for Shared {
 
     fn shutdown(&self) -> &Shutdown {
         &self.shutdown
+    }
+
+    fn signals(&self) -> &Signals {
+        &self.signals
+    }
+
+    #[cfg(unix)]
+    fn hear(&self, signal: i32) -> std::io::Result<Hearing> {
+        let me = self.me.upgrade().expect("whoever calls holds it");
+        Ok(Box::new(crate::signal::Subscription::new(me, signal)?))
+    }
+
+    #[cfg(unix)]
+    fn system(&self) -> std::io::Result<&dyn System> {
+        Ok(&self.descriptors)
     }
 
     fn records(&self) -> bool {

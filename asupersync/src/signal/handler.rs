@@ -1,38 +1,37 @@
-//! The process's handler for SIGTERM and SIGINT: a byte to everyone who listens.
+//! The process's signal handlers: a bit for the signal, and a byte that says to look.
 //!
-//! A handler belongs to the process, not to who installed it. So the first to
-//! listen installs it, and the last puts back what was there before: a program
-//! whose runtime has ended can be interrupted as if there had been none. If
-//! somebody else has installed a handler over this one meanwhile, theirs stays,
-//! and this one does nothing but call on what it found.
+//! A handler belongs to the process, not to who installed it. So the first who
+//! listens to a signal installs it, and the last puts back what was there
+//! before: a program whose runtime has ended can be interrupted as if there had
+//! been none. If somebody else has installed a handler over this one meanwhile,
+//! theirs stays, and this one does nothing but call on what it found.
 //!
 //! Invariants:
-//! 1. a slot is empty or holds an open descriptor: who stops listening empties
-//!    the slot, and waits until no handler runs that may have read it;
+//! 1. the socket is none or an open descriptor: who closes it takes it away
+//!    here, and waits until no handler runs that may have read it;
 //! 2. what was found at installation changes only while the handler is not installed.
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::RawFd;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
 
 /// What the handler writes.
 pub(super) const RAISED: u8 = 1;
 
-const SIGNALS: [i32; 2] = [libc::SIGTERM, libc::SIGINT];
+/// Numbers of signals are 1 to 64 on every system.
+const SIGNALS: usize = 64;
+const NONE: i32 = -1;
 
-/// Runtimes of one process that listen at a time. Few: one is usual. The handler
-/// may not allocate, so it needs a bound.
-const LISTENERS: usize = 16;
-const EMPTY: i32 = -1;
-
-static SLOTS: [AtomicI32; LISTENERS] = [const { AtomicI32::new(EMPTY) }; LISTENERS];
+static SOCKET: AtomicI32 = AtomicI32::new(NONE);
+/// The signals that were raised and not taken: one bit each, so that any number
+/// of one signal is one.
+static PENDING: AtomicU64 = AtomicU64::new(0);
 /// Handlers that are running, on whatever threads.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
 /// What was there before, for the handler: one per signal.
-static FOUND: [Found; 2] = [const { Found::new() }; 2];
+static FOUND: [Found; SIGNALS] = [const { Found::new() }; SIGNALS];
 
 struct Found {
     function: AtomicUsize,
@@ -49,89 +48,89 @@ impl Found {
     }
 }
 
-/// What was there before, to put it back.
-#[derive(Default)]
-struct Installation {
-    listeners: usize,
-    found: [Option<libc::sigaction>; 2],
-}
-
-fn installation() -> MutexGuard<'static, Installation> {
-    static INSTALLATION: Mutex<Installation> = Mutex::new(Installation {
-        listeners: 0,
-        found: [None; 2],
-    });
-    INSTALLATION.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Signals are written to a descriptor until the value is dropped.
-#[derive(Debug)]
-pub(super) struct Listener {
-    slot: usize,
-}
-
-impl Listener {
-    /// Writes [`RAISED`] to the socket `fd`, which outlives the value, at each signal.
-    pub(super) fn new(fd: RawFd) -> io::Result<Self> {
-        let mut installation = installation();
-        let free = SLOTS
-            .iter()
-            .position(|s| s.load(Ordering::SeqCst) == EMPTY)
-            .ok_or_else(|| io::Error::other("too many runtimes listen to signals: at most 16"))?;
-        // Listening before the handler is there: no signal is missed in between.
-        SLOTS[free].store(fd, Ordering::SeqCst);
-        installation.listeners += 1;
-        let listener = Listener { slot: free };
-        for i in 0..SIGNALS.len() {
-            if let Err(e) = installation.install(i) {
-                drop(installation);
-                drop(listener);
-                return Err(e);
-            }
+/// Why no program may listen to this signal, if so.
+fn forbidden(signal: i32) -> Option<&'static str> {
+    match signal {
+        libc::SIGKILL | libc::SIGSTOP => Some("the system lets no program hear it"),
+        libc::SIGSEGV | libc::SIGILL | libc::SIGFPE | libc::SIGBUS => {
+            Some("it is about an instruction that has failed, which would be run again")
         }
-        Ok(listener)
+        n if !(1..=SIGNALS as i32).contains(&n) => Some("numbers of signals are 1 to 64"),
+        _ => None,
     }
 }
 
-impl Drop for Listener {
-    fn drop(&mut self) {
-        let mut installation = installation();
-        installation.listeners -= 1;
-        if installation.listeners == 0 {
-            // Before the slot is emptied, so that no signal falls in between.
-            (0..SIGNALS.len()).for_each(|i| installation.restore(i));
+/// A signal that a handler can be installed for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Hearable(usize);
+
+impl Hearable {
+    pub(super) fn new(signal: i32) -> io::Result<Self> {
+        if let Some(why) = forbidden(signal) {
+            let message = format!("signal {signal} cannot be listened to: {why}");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
-        SLOTS[self.slot].store(EMPTY, Ordering::SeqCst);
-        while RUNNING.load(Ordering::SeqCst) > 0 {
-            std::thread::yield_now();
-        }
+        Ok(Hearable(signal as usize - 1))
+    }
+
+    pub(super) fn number(self) -> i32 {
+        self.0 as i32 + 1
     }
 }
+
+/// The socket that handlers write [`RAISED`] to. It stays open until it was
+/// taken away again with [`disconnect`].
+pub(super) fn connect(socket: RawFd) {
+    SOCKET.store(socket, Ordering::SeqCst);
+}
+
+/// Handlers write nothing afterwards.
+pub(super) fn disconnect() {
+    SOCKET.store(NONE, Ordering::SeqCst);
+    while RUNNING.load(Ordering::SeqCst) > 0 {
+        std::thread::yield_now();
+    }
+}
+
+/// Takes the signals that were raised since the last time.
+pub(super) fn take() -> impl Iterator<Item = i32> {
+    let raised = PENDING.swap(0, Ordering::SeqCst);
+    (0..SIGNALS)
+        .filter(move |i| raised & (1 << i) != 0)
+        .map(|i| Hearable(i).number())
+}
+
+/// What was there before, to put it back: one per signal, if the handler is installed.
+pub(super) struct Installation([Option<libc::sigaction>; SIGNALS]);
 
 impl Installation {
-    fn install(&mut self, i: usize) -> io::Result<()> {
-        if self.found[i].is_some() {
+    pub(super) const fn new() -> Self {
+        Installation([None; SIGNALS])
+    }
+
+    pub(super) fn install(&mut self, Hearable(i): Hearable) -> io::Result<()> {
+        if self.0[i].is_some() {
             return Ok(());
         }
-        let found = action(SIGNALS[i], None)?;
+        let found = action(i, None)?;
         FOUND[i]
             .function
             .store(found.sa_sigaction, Ordering::SeqCst);
         let takes_info = found.sa_flags & libc::SA_SIGINFO != 0;
         FOUND[i].takes_info.store(takes_info, Ordering::SeqCst);
-        action(SIGNALS[i], Some(&ours()))?;
-        self.found[i] = Some(found);
+        action(i, Some(&ours()))?;
+        self.0[i] = Some(found);
         Ok(())
     }
 
     /// Puts back what was found, unless somebody else has installed a handler since.
-    fn restore(&mut self, i: usize) {
-        let current = action(SIGNALS[i], None);
+    pub(super) fn restore(&mut self, Hearable(i): Hearable) {
+        let current = action(i, None);
         let is_ours = current.is_ok_and(|c| c.sa_sigaction == ours().sa_sigaction);
-        if let Some(found) = self.found[i].filter(|_| is_ours)
-            && action(SIGNALS[i], Some(&found)).is_ok()
+        if let Some(found) = self.0[i].filter(|_| is_ours)
+            && action(i, Some(&found)).is_ok()
         {
-            self.found[i] = None;
+            self.0[i] = None;
         }
     }
 }
@@ -146,7 +145,8 @@ fn ours() -> libc::sigaction {
 }
 
 /// Installs an action, if one is given, and returns the one before.
-fn action(signal: i32, new: Option<&libc::sigaction>) -> io::Result<libc::sigaction> {
+fn action(i: usize, new: Option<&libc::sigaction>) -> io::Result<libc::sigaction> {
+    let signal = Hearable(i).number();
     let mut old = MaybeUninit::<libc::sigaction>::zeroed();
     let new = new.map_or(ptr::null(), ptr::from_ref);
     // SAFETY: both pointers are valid or null, and the handler that may be
@@ -168,19 +168,21 @@ extern "C" fn on_signal(
     // SAFETY: as above. The code that was interrupted may be about to read it.
     let before = unsafe { *errno };
     RUNNING.fetch_add(1, Ordering::SeqCst);
-    for slot in &SLOTS {
-        let fd = slot.load(Ordering::SeqCst);
-        if fd != EMPTY {
-            // SAFETY: `send` is async-signal-safe; by invariant 1 the descriptor is
-            // open. With a full socket the signal was raised often enough already.
-            unsafe { libc::send(fd, ptr::from_ref(&RAISED).cast(), 1, libc::MSG_DONTWAIT) };
-        }
+    let index = usize::try_from(signal - 1).ok().filter(|i| *i < SIGNALS);
+    let bit = index.map_or(0, |i| 1 << i);
+    // Before the byte, so that whoever reads that finds it.
+    PENDING.fetch_or(bit, Ordering::SeqCst);
+    let fd = SOCKET.load(Ordering::SeqCst);
+    if fd != NONE {
+        // SAFETY: `send` is async-signal-safe; by invariant 1 the descriptor is
+        // open. With a full socket somebody was told to look often enough already.
+        unsafe { libc::send(fd, ptr::from_ref(&RAISED).cast(), 1, libc::MSG_DONTWAIT) };
     }
     RUNNING.fetch_sub(1, Ordering::SeqCst);
     // SAFETY: as above.
     unsafe { *errno = before };
 
-    let Some(i) = SIGNALS.iter().position(|s| *s == signal) else {
+    let Some(i) = index else {
         return;
     };
     let function = FOUND[i].function.load(Ordering::SeqCst);

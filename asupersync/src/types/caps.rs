@@ -27,7 +27,7 @@ pub enum Capability {
     Net,
     /// Files.
     Fs,
-    /// Other processes.
+    /// Other processes, and what signals to this one do.
     Process,
     /// Events of one's own in the trace.
     Trace,

@@ -136,6 +136,14 @@ impl<T> Slots<T> {
         })
     }
 
+    /// All values in slot order, to change.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.entries.iter_mut().filter_map(|e| match e {
+            Entry::Full { value, .. } => Some(value),
+            Entry::Empty { .. } => None,
+        })
+    }
+
     /// All keys and values in slot order.
     pub fn entries(&self) -> impl Iterator<Item = (Key, &T)> {
         self.entries

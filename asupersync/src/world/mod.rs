@@ -12,17 +12,24 @@
 pub mod net;
 pub mod runnable;
 pub mod shutdown;
+pub mod signals;
+#[cfg(unix)]
+pub mod system;
 pub mod timers;
 
 pub use net::{Datagrams, Listener, Net, Stream};
 pub use runnable::{Chain, Lane, Runnable};
 pub use shutdown::Shutdown;
+pub use signals::{Hearing, Signals};
+#[cfg(unix)]
+pub use system::{Descriptor, Direction, System};
 
 use crate::types::event::Event;
 use crate::types::id::TaskId;
 use crate::types::obligation::LeakResponse;
 use crate::types::slots::Key;
 use crate::types::time::Time;
+use std::io;
 use std::task::Waker;
 
 /// Why a task is being enqueued: where in the queue it belongs follows from it.
@@ -101,6 +108,28 @@ pub trait World: Send + Sync + 'static {
 
     /// Who wants to hear that the process should stop.
     fn shutdown(&self) -> &Shutdown;
+
+    /// Who listens to signals of the process.
+    fn signals(&self) -> &Signals;
+
+    /// Lets a signal of the process come to [`World::signals`], if this world
+    /// hears those.
+    ///
+    /// # Errors
+    /// The system's; `InvalidInput` for a signal that no program may take.
+    fn hear(&self, signal: i32) -> io::Result<Hearing> {
+        let _ = signal;
+        Ok(Box::new(()))
+    }
+
+    /// Descriptors of the system, if there is one below.
+    ///
+    /// # Errors
+    /// `Unsupported` where there is none.
+    #[cfg(unix)]
+    fn system(&self) -> io::Result<&dyn System> {
+        Err(system::refused())
+    }
 
     /// Whether [`World::emit`] does anything; asked once per region and task.
     fn records(&self) -> bool;

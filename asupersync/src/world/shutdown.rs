@@ -26,11 +26,18 @@ struct Inner {
 impl Shutdown {
     /// Asks the process to stop. Safe from any thread; not from a signal handler.
     pub fn request(&self) {
+        self.signalled(false);
+    }
+
+    /// As [`Shutdown::request`], by a signal. If somebody listens to that signal
+    /// itself (`heard`), it is for them to say what is cancelled, each time.
+    pub fn signalled(&self, heard: bool) {
         let mut wake = Vec::new();
         {
             let mut inner = self.lock();
             inner.requests = inner.requests.saturating_add(1);
-            let heard = inner.requests == 1 && !inner.listeners.is_empty();
+            let polite = inner.requests == 1 && !inner.listeners.is_empty();
+            let heard = heard || polite;
             wake.extend(inner.listeners.iter().cloned());
             if !heard {
                 inner.cancel_root = true;
