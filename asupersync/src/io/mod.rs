@@ -22,6 +22,7 @@ mod operation;
 mod read;
 mod read_buffered;
 mod split;
+pub(crate) mod stdio;
 mod write;
 
 pub use crate::types::cancel_class::CancelClass;
@@ -32,6 +33,7 @@ pub use lines::{Lines, NextLine};
 pub use read::{Read, ReadBuf, ReadExact, ReadExt, ReadNumber, ReadToEnd, ReadToString};
 pub use read_buffered::{BufReadExt, ReadLine, ReadUntil};
 pub use split::{ReadHalf, ReuniteError, WriteHalf, split};
+pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 pub use write::{Flush, Shutdown, Write, WriteAll, WriteExt, WriteNumber};
 
 pub(crate) use operation::Operation;

@@ -187,6 +187,7 @@ impl Runtime {
                 debug_assert!(root.counters_agree(), "a region counts its children");
             })
         });
+        crate::io::stdio::settle();
         debug_assert!(
             self.shared.counters_agree(),
             "a queue says how much is in it, and a clock when it is due"
