@@ -124,7 +124,7 @@ impl Child {
         drop(self.stdin.take());
         let (out, err) = (self.stdout.take(), self.stderr.take());
         // Together: a child that fills one pipe waits for us to read that one.
-        let ends = crate::join!(self.wait(cx), read_all(cx, out), read_all(cx, err));
+        let ends = asupersync_macros::join!(self.wait(cx), read_all(cx, out), read_all(cx, err));
         Ok(Output {
             status: ends.0?,
             stdout: ends.1?,
