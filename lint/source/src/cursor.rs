@@ -2,6 +2,7 @@
 //!
 //! * Scopes follow the language: a binding holds from the statement after its `let`, items and imports of a block in all of it,
 //!   and a nested `fn` sees the items around it but not the locals.
+//! * A variable's type is inferred when it is asked for, as seen from its declaration: most are never asked about.
 //! * An answer is absent rather than guessed, except that a method of unknown receiver is taken to be that of a trait in scope,
 //!   which [`Via::TraitInScope`] says.
 
@@ -10,7 +11,9 @@ use crate::load::{FileId, SourceFile, Target, ident_text};
 use crate::macros::{MacroBody, Select};
 use crate::resolve::{Definition, FnDef, Index, Names, Namespace, segments};
 use crate::types::Ty;
+use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
+use std::rc::Rc;
 use syn::{Block, Expr, GenericArgument, Item, Member, Pat, PathArguments, Signature, Stmt};
 
 /// How many smart pointers and guards a method call looks through.
@@ -90,7 +93,8 @@ pub enum Via {
 
 pub(crate) struct Scope<'p> {
     pub(crate) names: Names<'p>,
-    pub(crate) locals: HashMap<String, Ty>,
+    /// In the order of declaration; a later one hides an earlier one of its name.
+    locals: Vec<(String, Rc<Binding<'p>>)>,
     pub(crate) generics: HashMap<String, Ty>,
     /// The scope of a function's parameters: locals further out are not visible.
     pub(crate) is_function: bool,
@@ -100,11 +104,51 @@ impl Scope<'_> {
     pub(crate) fn new(is_function: bool) -> Self {
         Scope {
             names: Names::default(),
-            locals: HashMap::new(),
+            locals: Vec::new(),
             generics: HashMap::new(),
             is_function,
         }
     }
+}
+
+/// What one pattern binds.
+struct Binding<'p> {
+    pat: &'p Pat,
+    origin: Origin<'p>,
+    /// What the declaration sees: the scopes up to its own, and of that one the locals before it.
+    view: View,
+    types: OnceCell<Vec<(String, Ty)>>,
+}
+
+/// Where the value that a pattern is matched against comes from.
+#[derive(Clone, Copy)]
+pub(crate) enum Origin<'p> {
+    Unknown,
+    /// A parameter of this type.
+    Annotated(&'p syn::Type),
+    Local(&'p syn::Local),
+    Value(&'p Expr),
+    /// What iterating yields.
+    Element(&'p Expr),
+    /// What awaiting yields.
+    Output(&'p Expr),
+    /// What a method passes to its closure.
+    Passed(&'p syn::ExprMethodCall),
+}
+
+/// How much of the scopes is looked at.
+#[derive(Clone, Copy)]
+struct View {
+    scopes: usize,
+    /// Of the last of these.
+    locals: usize,
+}
+
+impl View {
+    const ALL: View = View {
+        scopes: usize::MAX,
+        locals: usize::MAX,
+    };
 }
 
 /// A point of a walk.
@@ -117,9 +161,31 @@ pub struct Cursor<'i, 'p> {
     pub(crate) self_ty: Option<Ty>,
     pub(crate) nodes: Vec<Node<'p>>,
     pub(crate) scopes: Vec<Scope<'p>>,
+    /// How many of the nodes are definitions of macros.
+    pub(crate) definitions: usize,
+    view: Cell<View>,
 }
 
 impl<'i, 'p> Cursor<'i, 'p> {
+    pub(crate) fn new(
+        index: &'i Index<'p>,
+        target: &'p Target,
+        module: &'p crate::load::Module,
+    ) -> Self {
+        Cursor {
+            index,
+            target,
+            file_id: module.file,
+            file: index.project.file(module.file),
+            module: module.path.join("::"),
+            self_ty: None,
+            nodes: Vec::new(),
+            scopes: Vec::new(),
+            definitions: 0,
+            view: Cell::new(View::ALL),
+        }
+    }
+
     /// The index that answers.
     pub fn index(&self) -> &'i Index<'p> {
         self.index
@@ -160,6 +226,11 @@ impl<'i, 'p> Cursor<'i, 'p> {
         &self.nodes
     }
 
+    /// Whether the point is in an arm of a `macro_rules!`.
+    pub fn in_macro_definition(&self) -> bool {
+        self.definitions > 0
+    }
+
     /// The definition of the function the point is in.
     pub fn enclosing_function(&self) -> Option<&FnDef<'p>> {
         let sig = self.ancestors().find_map(|node| match node {
@@ -179,15 +250,103 @@ impl<'i, 'p> Cursor<'i, 'p> {
 
     /// The type of a local variable, if there is one of this name; it may be unknown.
     pub fn local(&self, name: &str) -> Option<&Ty> {
-        for scope in self.scopes.iter().rev() {
-            if let Some(ty) = scope.locals.get(name) {
-                return Some(ty);
+        for scope in self.visible() {
+            let locals = self.locals_of(scope);
+            if let Some((_, binding)) = locals.iter().rev().find(|(local, _)| local == name) {
+                let types = binding.types.get_or_init(|| self.types_of(binding));
+                let found = types.iter().rev().find(|(local, _)| local == name);
+                return Some(found.map_or(&Ty::Unknown, |(_, ty)| ty));
             }
             if scope.is_function {
                 return None;
             }
         }
         None
+    }
+
+    /// Adds what a pattern binds to the innermost scope.
+    pub(crate) fn declare(&mut self, pat: &'p Pat, origin: Origin<'p>) {
+        let mut names = Vec::new();
+        bound_names(pat, &mut names);
+        let scopes = self.scopes.len();
+        let Some(scope) = self.scopes.last_mut() else {
+            return;
+        };
+        let binding = Rc::new(Binding {
+            pat,
+            origin,
+            view: View {
+                scopes,
+                locals: scope.locals.len(),
+            },
+            types: OnceCell::new(),
+        });
+        let declared = names.into_iter().map(|name| (name, Rc::clone(&binding)));
+        scope.locals.extend(declared);
+    }
+
+    /// The types a pattern gives its names, as they are at the declaration.
+    fn types_of(&self, binding: &Binding<'p>) -> Vec<(String, Ty)> {
+        let before = self.view.replace(binding.view);
+        let ty = match binding.origin {
+            Origin::Unknown => Ty::Unknown,
+            Origin::Annotated(ty) => self.type_named(ty),
+            Origin::Local(local) => self.type_of_local(local),
+            Origin::Value(expr) => self.type_of(expr),
+            Origin::Element(expr) => self.type_of(expr).element(),
+            Origin::Output(expr) => self.awaited(&self.type_of(expr)),
+            Origin::Passed(call) => self.passed_to_closure(call),
+        };
+        let mut types = Vec::new();
+        self.bind(binding.pat, &ty, &mut types);
+        self.view.set(before);
+        types
+    }
+
+    fn type_of_local(&self, local: &syn::Local) -> Ty {
+        match (&local.pat, &local.init) {
+            (Pat::Type(typed), Some(init)) => match self.type_named(&typed.ty) {
+                // `let x: Vec<_>`: the annotation may say less than the value.
+                Ty::Unknown => self.type_of(&init.expr),
+                annotated => annotated,
+            },
+            (Pat::Type(typed), None) => self.type_named(&typed.ty),
+            (_, Some(init)) => self.type_of(&init.expr),
+            (_, None) => Ty::Unknown,
+        }
+    }
+
+    /// The first parameter of a closure that is an argument of a call.
+    fn passed_to_closure(&self, call: &syn::ExprMethodCall) -> Ty {
+        let receiver = self.type_of(&call.receiver);
+        match receiver.path() {
+            Some(
+                "std::option::Option"
+                | "std::result::Result"
+                | "std::iter::Iterator"
+                | "std::vec::Vec",
+            ) => receiver.argument(0),
+            _ => Ty::Unknown,
+        }
+    }
+
+    /// The scopes looked at, innermost first.
+    fn visible(&self) -> impl Iterator<Item = &Scope<'p>> {
+        let count = self.view.get().scopes.min(self.scopes.len());
+        self.scopes[..count].iter().rev()
+    }
+
+    fn locals_of<'s>(&self, scope: &'s Scope<'p>) -> &'s [(String, Rc<Binding<'p>>)] {
+        let View { scopes, locals } = self.view.get();
+        let is_last = scopes
+            .checked_sub(1)
+            .and_then(|last| self.scopes.get(last))
+            .is_some_and(|last| std::ptr::eq(last, scope));
+        if is_last {
+            &scope.locals[..locals.min(scope.locals.len())]
+        } else {
+            &scope.locals
+        }
     }
 
     /// The absolute canonical path a path means here; none for a local variable and for what is not known.
@@ -235,11 +394,11 @@ impl<'i, 'p> Cursor<'i, 'p> {
             return Some(canonical(path));
         }
         let mut sees_locals = true;
-        for scope in self.scopes.iter().rev() {
+        for scope in self.visible() {
             if sees_locals
                 && segments.len() == 1
                 && namespace == Namespace::Value
-                && scope.locals.contains_key(first)
+                && self.locals_of(scope).iter().any(|(name, _)| name == first)
             {
                 return None;
             }
@@ -299,7 +458,7 @@ impl<'i, 'p> Cursor<'i, 'p> {
             if let [only] = segments
                 && !global
             {
-                for scope in self.scopes.iter().rev() {
+                for scope in self.visible() {
                     if let Some(ty) = scope.generics.get(only) {
                         return ty.path().map(str::to_owned);
                     }
@@ -410,7 +569,7 @@ impl<'i, 'p> Cursor<'i, 'p> {
 
     /// Whether a trait is imported here.
     pub fn trait_in_scope(&self, wanted: &str) -> bool {
-        self.scopes.iter().any(|scope| {
+        self.visible().any(|scope| {
             self.index
                 .trait_in_scope(&scope.names, &self.module, wanted, 0)
         }) || self
@@ -714,13 +873,6 @@ impl<'i, 'p> Cursor<'i, 'p> {
         }
     }
 
-    /// The names a pattern binds, with their types.
-    pub fn bindings(&self, pat: &Pat, ty: &Ty) -> Vec<(String, Ty)> {
-        let mut found = Vec::new();
-        self.bind(pat, ty, &mut found);
-        found
-    }
-
     fn bind(&self, pat: &Pat, ty: &Ty, out: &mut Vec<(String, Ty)>) {
         match pat {
             Pat::Ident(ident) => {
@@ -800,6 +952,32 @@ impl<'i, 'p> Cursor<'i, 'p> {
             }
             _ => {}
         }
+    }
+}
+
+/// The names that [`Cursor::bind`] gives types, in its order.
+fn bound_names(pat: &Pat, out: &mut Vec<String>) {
+    match pat {
+        Pat::Ident(ident) => {
+            out.push(ident_text(&ident.ident));
+            if let Some((_, inner)) = &ident.subpat {
+                bound_names(inner, out);
+            }
+        }
+        Pat::Type(typed) => bound_names(&typed.pat, out),
+        Pat::Reference(inner) => bound_names(&inner.pat, out),
+        Pat::Paren(inner) => bound_names(&inner.pat, out),
+        Pat::Tuple(tuple) => tuple.elems.iter().for_each(|part| bound_names(part, out)),
+        Pat::TupleStruct(pattern) => {
+            pattern.elems.iter().for_each(|part| bound_names(part, out));
+        }
+        Pat::Struct(pattern) => {
+            let fields = pattern.fields.iter();
+            fields.for_each(|field| bound_names(&field.pat, out));
+        }
+        Pat::Slice(slice) => slice.elems.iter().for_each(|part| bound_names(part, out)),
+        Pat::Or(or) => or.cases.iter().for_each(|case| bound_names(case, out)),
+        _ => {}
     }
 }
 

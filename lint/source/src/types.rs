@@ -56,7 +56,7 @@ impl Ty {
         }
     }
 
-    fn argument(&self, at: usize) -> Ty {
+    pub(crate) fn argument(&self, at: usize) -> Ty {
         self.arguments().get(at).cloned().unwrap_or(Ty::Unknown)
     }
 

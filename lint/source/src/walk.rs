@@ -8,7 +8,7 @@
 
 pub use crate::cursor::{Callee, Cursor, Node, Via, bare};
 
-use crate::cursor::Scope;
+use crate::cursor::{Origin, Scope};
 use crate::load::{Target, ident_text};
 use crate::macros::{MacroBody, Select};
 use crate::resolve::{Index, Names, Namespace};
@@ -67,18 +67,10 @@ pub fn walk_module<'p>(
     module: &'p crate::load::Module,
     visitor: &mut dyn Visitor<'p>,
 ) {
-    let file = index.project.file(module.file);
+    let cursor = Cursor::new(index, target, module);
+    let file = cursor.file;
     let mut walker = Walker {
-        cursor: Cursor {
-            index,
-            target,
-            file_id: module.file,
-            file,
-            module: module.path.join("::"),
-            self_ty: None,
-            nodes: Vec::new(),
-            scopes: Vec::new(),
-        },
+        cursor,
         visitor,
         place: Place::Type,
     };
@@ -108,13 +100,6 @@ impl<'p> Walker<'_, 'p, '_> {
         let before = std::mem::replace(&mut self.place, place);
         then(self);
         self.place = before;
-    }
-
-    fn declare(&mut self, pat: &Pat, ty: &Ty) {
-        let found = self.cursor.bindings(pat, ty);
-        if let Some(scope) = self.cursor.scopes.last_mut() {
-            scope.locals.extend(found);
-        }
     }
 
     fn generics(&mut self, generics: &'p syn::Generics) {
@@ -171,15 +156,11 @@ impl<'p> Walker<'_, 'p, '_> {
     fn body(&mut self, sig: &'p Signature, block: &'p Block) {
         self.cursor.scopes.push(Scope::new(true));
         self.generics(&sig.generics);
-        let mut params = Vec::new();
         for input in &sig.inputs {
             if let FnArg::Typed(typed) = input {
-                let ty = self.cursor.type_named(&typed.ty);
-                params.extend(self.cursor.bindings(&typed.pat, &ty));
+                self.cursor
+                    .declare(&typed.pat, Origin::Annotated(&typed.ty));
             }
-        }
-        if let Some(scope) = self.cursor.scopes.last_mut() {
-            scope.locals.extend(params);
         }
         self.visit_signature(sig);
         self.visitor.function(&self.cursor, sig, block);
@@ -229,11 +210,13 @@ impl<'p> Walker<'_, 'p, '_> {
             }
             MacroBody::Items(items) => items.iter().for_each(|item| self.visit_item(item)),
             MacroBody::Definition(arms) => {
+                self.cursor.definitions += 1;
                 self.within(Node::MacroDefinition(call), |walker| {
                     for arm in arms {
                         walker.macro_body(call, arm);
                     }
                 });
+                self.cursor.definitions -= 1;
             }
             MacroBody::Pieces(pieces) => {
                 for piece in pieces {
@@ -256,7 +239,6 @@ impl<'p> Walker<'_, 'p, '_> {
                     walker.visit_expr(guard)
                 });
             }
-            let output = self.cursor.awaited(&self.cursor.type_of(&arm.future));
             let handler = Node::SelectHandler {
                 call,
                 select,
@@ -264,7 +246,9 @@ impl<'p> Walker<'_, 'p, '_> {
             };
             self.scoped(|walker| {
                 walker.visit_pat(&arm.pat);
-                walker.declare(&arm.pat, &output);
+                walker
+                    .cursor
+                    .declare(&arm.pat, Origin::Output(&arm.future));
                 walker.within(handler, |walker| walker.visit_expr(&arm.handler));
             });
         }
@@ -278,49 +262,44 @@ impl<'p> Walker<'_, 'p, '_> {
         }
     }
 
-    /// The type a closure's first parameter gets from the call it is passed to.
-    fn closure_input(&self, closure: &syn::ExprClosure) -> Ty {
+    /// Where a closure's first parameter comes from: the call it is passed to.
+    fn closure_input(&self, closure: &syn::ExprClosure) -> Origin<'p> {
         let Some(Node::Expr(Expr::MethodCall(call))) = self.cursor.ancestors().nth(1) else {
-            return Ty::Unknown;
+            return Origin::Unknown;
         };
         let is_argument = call.args.iter().any(|argument| {
             matches!(bare(argument), Expr::Closure(found) if std::ptr::eq(found, closure))
         });
-        let receiver = self.cursor.type_of(&call.receiver);
-        let passes_value = matches!(
-            call.method.to_string().as_str(),
-            "map"
-                | "and_then"
-                | "for_each"
-                | "filter"
-                | "inspect"
-                | "any"
-                | "all"
-                | "find"
-                | "filter_map"
-                | "flat_map"
-                | "is_some_and"
-                | "is_ok_and"
-                | "map_or"
-                | "map_or_else"
-                | "take_while"
-                | "skip_while"
-                | "position"
-                | "for_each_concurrent"
-        );
-        match receiver.path() {
-            Some(
-                "std::option::Option"
-                | "std::result::Result"
-                | "std::iter::Iterator"
-                | "std::vec::Vec",
-            ) if is_argument && passes_value => {
-                receiver.arguments().first().cloned().unwrap_or(Ty::Unknown)
-            }
-            _ => Ty::Unknown,
+        let passes_value = PASSES_VALUE.iter().any(|name| call.method == name);
+        if is_argument && passes_value {
+            Origin::Passed(call)
+        } else {
+            Origin::Unknown
         }
     }
 }
+
+/// Methods of options and iterators that give their closure the value.
+const PASSES_VALUE: &[&str] = &[
+    "map",
+    "and_then",
+    "for_each",
+    "filter",
+    "inspect",
+    "any",
+    "all",
+    "find",
+    "filter_map",
+    "flat_map",
+    "is_some_and",
+    "is_ok_and",
+    "map_or",
+    "map_or_else",
+    "take_while",
+    "skip_while",
+    "position",
+    "for_each_concurrent",
+];
 
 impl<'p> Visit<'p> for Walker<'_, 'p, '_> {
     fn visit_attribute(&mut self, attribute: &'p syn::Attribute) {
@@ -407,21 +386,11 @@ impl<'p> Visit<'p> for Walker<'_, 'p, '_> {
 
     fn visit_local(&mut self, local: &'p syn::Local) {
         visit::visit_local(self, local);
-        let ty = match (&local.pat, &local.init) {
-            (Pat::Type(typed), Some(init)) => match self.cursor.type_named(&typed.ty) {
-                // `let x: Vec<_>`: the annotation may say less than the value.
-                Ty::Unknown => self.cursor.type_of(&init.expr),
-                annotated => annotated,
-            },
-            (Pat::Type(typed), None) => self.cursor.type_named(&typed.ty),
-            (_, Some(init)) => self.cursor.type_of(&init.expr),
-            (_, None) => Ty::Unknown,
-        };
         let pat = match &local.pat {
             Pat::Type(typed) => &typed.pat,
             other => other,
         };
-        self.declare(pat, &ty);
+        self.cursor.declare(pat, Origin::Local(local));
     }
 
     fn visit_expr(&mut self, expr: &'p Expr) {
@@ -435,16 +404,14 @@ impl<'p> Visit<'p> for Walker<'_, 'p, '_> {
 
     fn visit_expr_let(&mut self, expr: &'p syn::ExprLet) {
         visit::visit_expr_let(self, expr);
-        let ty = self.cursor.type_of(&expr.expr);
-        self.declare(&expr.pat, &ty);
+        self.cursor.declare(&expr.pat, Origin::Value(&expr.expr));
     }
 
     fn visit_expr_match(&mut self, expr: &'p syn::ExprMatch) {
         self.visit_expr(&expr.expr);
-        let ty = self.cursor.type_of(&expr.expr);
         for arm in &expr.arms {
             self.scoped(|walker| {
-                walker.declare(&arm.pat, &ty);
+                walker.cursor.declare(&arm.pat, Origin::Value(&expr.expr));
                 walker.visit_arm(arm);
             });
         }
@@ -452,10 +419,9 @@ impl<'p> Visit<'p> for Walker<'_, 'p, '_> {
 
     fn visit_expr_for_loop(&mut self, expr: &'p syn::ExprForLoop) {
         self.visit_expr(&expr.expr);
-        let element = self.cursor.type_of(&expr.expr).element();
         self.scoped(|walker| {
             walker.visit_pat(&expr.pat);
-            walker.declare(&expr.pat, &element);
+            walker.cursor.declare(&expr.pat, Origin::Element(&expr.expr));
             walker.visit_block(&expr.body);
         });
     }
@@ -465,8 +431,8 @@ impl<'p> Visit<'p> for Walker<'_, 'p, '_> {
         self.scoped(|walker| {
             for (at, input) in closure.inputs.iter().enumerate() {
                 walker.visit_pat(input);
-                let ty = if at == 0 { first.clone() } else { Ty::Unknown };
-                walker.declare(input, &ty);
+                let origin = if at == 0 { first } else { Origin::Unknown };
+                walker.cursor.declare(input, origin);
             }
             walker.visit_return_type(&closure.output);
             walker.visit_expr(&closure.body);
