@@ -9,7 +9,7 @@
 use crate::known::{self, Known, Supply};
 use crate::load::{FileId, SourceFile, Target, ident_text};
 use crate::macros::{MacroBody, Select};
-use crate::resolve::{Definition, FnDef, Index, Names, Namespace, segments};
+use crate::resolve::{Definition, FnDef, Import, Index, Names, Namespace, segments};
 use crate::types::Ty;
 use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
@@ -364,7 +364,7 @@ impl<'i, 'p> Cursor<'i, 'p> {
         }
         let ty = self.type_named(&qself.ty);
         let rest = segments(&path.path).join("::");
-        Some(known::canonical(&format!("{}::{rest}", ty.path()?)))
+        Some(known::canonical_of(format!("{}::{rest}", ty.path()?)))
     }
 
     fn resolve_segments(
@@ -374,7 +374,7 @@ impl<'i, 'p> Cursor<'i, 'p> {
         namespace: Namespace,
     ) -> Option<String> {
         let first = segments.first()?;
-        let canonical = |path: String| known::canonical(&path);
+        let canonical = known::canonical_of;
         if global {
             return self
                 .index
@@ -450,6 +450,13 @@ impl<'i, 'p> Cursor<'i, 'p> {
             };
         }
         Some(path)
+    }
+
+    /// Whether what a path means may have another last name than the path: an import renames it.
+    pub fn may_be_renamed(&self, name: &str) -> bool {
+        let in_blocks = self.visible().flat_map(|scope| &scope.names.imports);
+        self.index.is_rename(name)
+            || in_blocks.filter_map(Import::renamed).any(|own| own == name)
     }
 
     /// The type a type expression names here.

@@ -221,10 +221,8 @@ fn split(text: &str) -> Vec<&str> {
 const CANONICAL: &[(&str, &str)] = &[
     ("core", "std"),
     ("alloc", "std"),
-    ("std::mem::drop", "std::mem::drop"),
     ("tokio::spawn", "tokio::task::spawn"),
     ("tokio::time::Duration", "std::time::Duration"),
-    ("tokio::time::error", "tokio::time::error"),
     ("tokio::sync::Notified", "tokio::sync::futures::Notified"),
     ("tokio::net::tcp::TcpListener", "tokio::net::TcpListener"),
     ("tokio::net::tcp::TcpStream", "tokio::net::TcpStream"),
@@ -266,12 +264,17 @@ const CANONICAL: &[(&str, &str)] = &[
 
 /// The canonical form of an absolute path: `tokio::spawn` is `tokio::task::spawn`, `core::mem::drop` is `std::mem::drop`.
 pub fn canonical(path: &str) -> String {
-    let mut path = path.to_owned();
+    canonical_of(path.to_owned())
+}
+
+/// The same of a path that is given away: most are canonical.
+pub(crate) fn canonical_of(mut path: String) -> String {
     // Each step replaces a prefix by a longer or final one; `core` -> `std` -> .. ends after as many steps as rows apply.
     for _ in 0..CANONICAL.len() {
-        let best = CANONICAL
+        let rows = rows_of(path.split("::").next().unwrap_or_default());
+        let best = rows
             .iter()
-            .filter(|(from, to)| from != to && is_prefix(from, &path))
+            .filter(|(from, _)| is_prefix(from, &path))
             .max_by_key(|(from, _)| from.len());
         let Some((from, to)) = best else {
             break;
@@ -279,6 +282,22 @@ pub fn canonical(path: &str) -> String {
         path = format!("{to}{}", &path[from.len()..]);
     }
     path
+}
+
+type Row = (&'static str, &'static str);
+
+/// The rows of [`CANONICAL`] about a crate.
+fn rows_of(name: &str) -> &'static [Row] {
+    static BY_CRATE: OnceLock<HashMap<&str, Vec<Row>>> = OnceLock::new();
+    let table = BY_CRATE.get_or_init(|| {
+        let mut table: HashMap<&str, Vec<Row>> = HashMap::new();
+        for (from, to) in CANONICAL {
+            let of_crate = from.split("::").next().unwrap_or(from);
+            table.entry(of_crate).or_default().push((from, to));
+        }
+        table
+    });
+    table.get(name).map_or(&[], Vec::as_slice)
 }
 
 /// Whether `prefix` is `path` or one of its leading segments.

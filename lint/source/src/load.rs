@@ -7,7 +7,7 @@
 //!   identifier of a file is compared with the text at its range before the file is accepted.
 
 use crate::macros::{MacroBody, MacroTable};
-use proc_macro2::Span;
+use proc_macro2::{LineColumn, Span};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::ops::Range;
@@ -117,6 +117,7 @@ pub struct SourceFile {
     pub ast: syn::File,
     prefix: usize,
     line_starts: Vec<usize>,
+    is_ascii: bool,
     macros: MacroTable,
 }
 
@@ -139,6 +140,7 @@ impl SourceFile {
         let macros = MacroTable::collect(&ast);
         let file = SourceFile {
             path,
+            is_ascii: text.is_ascii(),
             text,
             ast,
             prefix,
@@ -162,8 +164,26 @@ impl SourceFile {
 
     /// The byte range of a span of this file.
     pub fn span_range(&self, span: Span) -> Range<usize> {
-        let range = span.byte_range();
-        range.start + self.prefix..range.end + self.prefix
+        self.offset(span.start())..self.offset(span.end())
+    }
+
+    /// Where an expression starts. [`SourceFile::range`] writes all its tokens down to know its end.
+    pub fn start(&self, expr: &syn::Expr) -> usize {
+        self.offset(first_span(expr).start())
+    }
+
+    /// The parser counts lines and characters of what it is given: the text behind the prefix.
+    fn offset(&self, place: LineColumn) -> usize {
+        let start = match place.line {
+            0 | 1 => self.prefix,
+            line => self.line_starts[line - 1],
+        };
+        if self.is_ascii {
+            return start + place.column;
+        }
+        let mut letters = self.text[start..].char_indices();
+        let offset = letters.nth(place.column).map(|(at, _)| at);
+        offset.map_or(self.text.len(), |at| start + at)
     }
 
     /// The text of a range.
@@ -206,8 +226,8 @@ impl SourceFile {
         impl<'ast> Visit<'ast> for Check<'_> {
             fn visit_ident(&mut self, ident: &'ast proc_macro2::Ident) {
                 let range = self.file.span_range(ident.span());
-                let text = self.file.text.get(range);
-                if self.bad.is_none() && text != Some(ident.to_string().as_str()) {
+                let found = self.file.text.get(range);
+                if self.bad.is_none() && !found.is_some_and(|found| ident == found) {
                     self.bad = Some(ident.to_string());
                 }
             }
@@ -230,6 +250,25 @@ impl SourceFile {
         };
         check.visit_file(&self.ast);
         check.bad
+    }
+}
+
+/// The span of an expression's first token.
+fn first_span(expr: &syn::Expr) -> Span {
+    use syn::Expr;
+    match expr {
+        Expr::Path(path) if path.attrs.is_empty() && path.qself.is_none() => {
+            match (&path.path.leading_colon, path.path.segments.first()) {
+                (None, Some(segment)) => segment.ident.span(),
+                _ => path.path.span(),
+            }
+        }
+        Expr::MethodCall(call) if call.attrs.is_empty() => first_span(&call.receiver),
+        Expr::Call(call) if call.attrs.is_empty() => first_span(&call.func),
+        Expr::Field(field) if field.attrs.is_empty() => first_span(&field.base),
+        Expr::Await(wait) if wait.attrs.is_empty() => first_span(&wait.base),
+        Expr::Try(attempt) if attempt.attrs.is_empty() => first_span(&attempt.expr),
+        other => other.span(),
     }
 }
 

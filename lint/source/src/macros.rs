@@ -133,7 +133,7 @@ pub fn is_select(name: &str) -> bool {
 /// The bodies of all macro calls of one file.
 #[derive(Debug, Default)]
 pub struct MacroTable {
-    bodies: HashMap<usize, MacroBody>,
+    bodies: HashMap<Key, MacroBody>,
 }
 
 impl MacroTable {
@@ -151,13 +151,21 @@ impl MacroTable {
     }
 }
 
-fn key(call: &syn::Macro) -> usize {
-    call.path.span().byte_range().start
+/// Line and column of a call; a byte offset would cost a search of the text.
+type Key = (usize, usize);
+
+fn key(call: &syn::Macro) -> Key {
+    let first = match (&call.path.leading_colon, call.path.segments.first()) {
+        (None, Some(segment)) => segment.ident.span(),
+        _ => call.path.span(),
+    };
+    let start = first.start();
+    (start.line, start.column)
 }
 
 #[derive(Default)]
 struct Collector {
-    bodies: HashMap<usize, MacroBody>,
+    bodies: HashMap<Key, MacroBody>,
 }
 
 impl Collector {

@@ -11,7 +11,7 @@ use crate::load::{FileId, Project, Target, TargetKind, ident_text};
 use crate::macros::{MacroBody, MacroTable};
 use crate::types::Ty;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use syn::{Item, UseTree};
 
 /// The longest chain of aliases and imports that is followed.
@@ -98,11 +98,23 @@ pub(crate) struct Import {
     pub(crate) global: bool,
 }
 
+impl Import {
+    /// Its name, if what it imports has another.
+    pub(crate) fn renamed(&self) -> Option<&str> {
+        let name = self.name.as_deref()?;
+        (self.path.last().map(String::as_str) != Some(name)).then_some(name)
+    }
+}
+
+/// What a module's name was found to mean, by namespace; the outer `None` is a name that was not looked up.
+type Found = [Option<Option<String>>; 3];
+
 /// The names of one module or block.
 #[derive(Default)]
 pub(crate) struct Names<'p> {
     pub(crate) items: HashMap<String, Vec<Definition<'p>>>,
     pub(crate) imports: Vec<Import>,
+    found: RefCell<HashMap<String, Found>>,
 }
 
 /// The names, methods and types of everything that was loaded.
@@ -116,7 +128,8 @@ pub struct Index<'p> {
     derefs: HashMap<String, (String, &'p syn::Type)>,
     /// Crate segment to its package.
     crates: HashMap<String, usize>,
-    cache: RefCell<HashMap<(String, String, Namespace), Option<String>>>,
+    /// Names that a module's import gives to something of another name.
+    renames: HashSet<String>,
 }
 
 impl<'p> Index<'p> {
@@ -129,7 +142,7 @@ impl<'p> Index<'p> {
             implements: HashMap::new(),
             derefs: HashMap::new(),
             crates: HashMap::new(),
-            cache: RefCell::new(HashMap::new()),
+            renames: HashSet::new(),
         };
         let mut impls = Vec::new();
         for target in &project.targets {
@@ -149,6 +162,8 @@ impl<'p> Index<'p> {
         for (module, item, file) in impls {
             index.add_impl(&module, item, file);
         }
+        let imports = index.modules.values().flat_map(|names| &names.imports);
+        index.renames = imports.filter_map(Import::renamed).map(str::to_owned).collect();
         index
     }
 
@@ -160,7 +175,7 @@ impl<'p> Index<'p> {
         namespace: Namespace,
     ) -> Option<String> {
         self.path(module, segments, false, namespace, 0)
-            .map(|path| known::canonical(&path))
+            .map(known::canonical_of)
     }
 
     /// A function or method of the loaded source, by absolute path.
@@ -183,6 +198,11 @@ impl<'p> Index<'p> {
             .iter()
             .find(|found| found.is_in(namespace))
             .copied()
+    }
+
+    /// Whether some module imports something under this name that has another.
+    pub fn is_rename(&self, name: &str) -> bool {
+        self.renames.contains(name)
     }
 
     /// Whether a path belongs to the loaded source.
@@ -211,7 +231,7 @@ impl<'p> Index<'p> {
     pub fn ty(&self, module: &str, ty: &syn::Type) -> Ty {
         let resolve = |segments: &[String], global: bool| {
             self.path(module, segments, global, Namespace::Type, 0)
-                .map(|path| known::canonical(&path))
+                .map(known::canonical_of)
         };
         Ty::of_syntax(ty, &resolve, self)
     }
@@ -336,17 +356,23 @@ impl<'p> Index<'p> {
             return None;
         }
         let Some(names) = self.modules.get(module) else {
-            let path = known::canonical(&format!("{module}::{name}"));
+            let path = known::canonical_of(format!("{module}::{name}"));
             return Known::get().exists(&path).then_some(path);
         };
-        let key = (module.to_owned(), name.to_owned(), namespace);
-        if let Some(found) = self.cache.borrow().get(&key) {
+        let space = namespace as usize;
+        if let Some(known) = names.found.borrow().get(name)
+            && let Some(found) = &known[space]
+        {
             return found.clone();
         }
+        let remember = |found: Option<String>| {
+            let mut cache = names.found.borrow_mut();
+            cache.entry(name.to_owned()).or_default()[space] = Some(found);
+        };
         // While this runs the name counts as absent, which ends cycles.
-        self.cache.borrow_mut().insert(key.clone(), None);
+        remember(None);
         let found = self.search(names, module, name, namespace, depth + 1);
-        self.cache.borrow_mut().insert(key, found.clone());
+        remember(found.clone());
         found
     }
 
@@ -438,12 +464,12 @@ impl<'p> Index<'p> {
             let of = self.path(module, &import.path, import.global, Namespace::Type, 1);
             let Some(of) = of else { return false };
             if import.name.is_some() {
-                return known::canonical(&of) == wanted;
+                return known::canonical_of(of) == wanted;
             }
             let name = wanted.rsplit("::").next().unwrap_or(wanted);
             match self.modules.get(&of) {
                 Some(inner) => of != module && self.trait_in_scope(inner, &of, wanted, depth + 1),
-                None => known::canonical(&format!("{of}::{name}")) == wanted,
+                None => known::canonical_of(format!("{of}::{name}")) == wanted,
             }
         })
     }
@@ -535,7 +561,7 @@ impl<'p> Index<'p> {
                 Namespace::Type,
                 0,
             )
-            .map(|path| known::canonical(&path))
+            .map(known::canonical_of)
             .or_else(|| segments.last().cloned())
         });
         if let Some(of) = &of_trait {

@@ -229,7 +229,7 @@ fn named(
         type_arguments(&last.arguments, resolve, index, depth)
     });
     if let Some(found) = resolve(&segments, path.leading_colon.is_some()) {
-        let found = known::canonical(&found);
+        let found = known::canonical_of(found);
         if let Some((module, alias)) = index.alias(&found) {
             // The alias' own parameters are not substituted; a plain alias has none.
             return if depth > DEPTH / 2 {

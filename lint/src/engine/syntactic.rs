@@ -8,10 +8,11 @@ use crate::finding::{Finding, Level, TargetRef};
 use crate::point::{Flag, Point, What};
 use crate::rules::{Ask, RULES, Recode, Rule, Verdict};
 use crate::site::{Evidence, Site, Subject};
-use asupersync_source::load::{FileId, Project, SourceFile, Target};
+use asupersync_source::load::{FileId, Project, SourceFile, Target, ident_text};
 use asupersync_source::macros::MacroBody;
 use asupersync_source::resolve::Index;
 use asupersync_source::walk::{self, Cursor, Node, Via};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use syn::{Block, Expr, Signature, Stmt};
@@ -34,17 +35,23 @@ type CallCheck = fn(&Site<'_, '_, '_>) -> Option<Verdict>;
 pub(crate) fn findings(project: &Project, sources: Sources<'_>) -> Vec<Finding> {
     let index = Index::new(project);
     let mut watchers: HashMap<&'static str, Vec<(&'static Rule, CallCheck)>> = HashMap::new();
+    let mut points = Vec::new();
     for rule in RULES {
         for ask in rule.asks {
-            if let Ask::Calls { watches, check } = ask {
-                for path in watches() {
-                    watchers.entry(path).or_default().push((rule, *check));
+            match ask {
+                Ask::Calls { watches, check } => {
+                    for path in watches() {
+                        watchers.entry(path).or_default().push((rule, *check));
+                    }
                 }
+                Ask::Points(_) | Ask::Lint { .. } => points.push((*rule, ask)),
             }
         }
     }
     let reports = sources.hits.map_or(&[][..], |hits| &hits.reports);
     let mut found = Found {
+        names: HashSet::new(),
+        points,
         watchers,
         marks: Marks::declared(&index, sources.named),
         candidates: Candidates::new(&index),
@@ -59,6 +66,7 @@ pub(crate) fn findings(project: &Project, sources: Sources<'_>) -> Vec<Finding> 
                 )
             })
             .collect(),
+        compiled: RefCell::default(),
         in_definitions: HashMap::new(),
         pass: Pass::Definitions,
         seen: HashSet::new(),
@@ -68,6 +76,8 @@ pub(crate) fn findings(project: &Project, sources: Sources<'_>) -> Vec<Finding> 
     walk_all(project, &index, &mut found);
     let calls = std::mem::take(&mut found.calls);
     calls.mark(&mut found.marks);
+    let watched = found.watchers.keys().copied().chain(found.marks.paths());
+    found.names = watched.map(|path| last_name(path).to_owned()).collect();
     found.pass = Pass::Calls;
     walk_all(project, &index, &mut found);
     found.recode_reports(project);
@@ -97,12 +107,18 @@ enum Pass {
 }
 
 struct Found<'h> {
+    /// The last names of everything that is watched.
+    names: HashSet<String>,
+    /// What is asked about points, rule by rule.
+    points: Vec<(&'static Rule, &'static Ask)>,
     watchers: HashMap<&'static str, Vec<(&'static Rule, CallCheck)>>,
     marks: Marks,
     candidates: Candidates,
     calls: Calls,
     sources: Sources<'h>,
     reports: HashMap<(&'h str, FileId, usize), &'h LintReport>,
+    /// Whether the compiler saw the code of a file, as part of a package.
+    compiled: RefCell<HashMap<(FileId, usize), bool>>,
     in_definitions: HashMap<(FileId, usize), Fate>,
     pass: Pass,
     seen: HashSet<(FileId, usize, &'static str)>,
@@ -125,32 +141,35 @@ impl<'p> walk::Visitor<'p> for Found<'_> {
 
     fn expr(&mut self, cursor: &Cursor<'_, 'p>, expr: &'p Expr) {
         self.ask_about_point(cursor, What::Expr(expr));
-        let start = match expr {
-            Expr::Call(call) => cursor.file().range(&call.func).start,
-            Expr::MethodCall(call) => cursor.file().range(&call.method).start,
+        match expr {
+            Expr::Call(_) | Expr::MethodCall(_) => {}
             // The path of a call was seen with the call.
-            Expr::Path(_) if !is_callee(cursor, expr) => cursor.file().range(expr).start,
+            Expr::Path(_) if !is_callee(cursor, expr) => {}
             _ => return,
-        };
+        }
         if self.pass == Pass::Definitions {
-            self.take_note(cursor, start, expr);
+            self.take_note(cursor, expr);
             return;
         }
         // The text of a macro is reported where it is called.
-        if in_definition(cursor) {
+        if cursor.in_macro_definition() {
             return;
         }
         let subject = Subject::Expr(expr);
-        if self.ask_about_hits(cursor, start, subject) {
+        if self.sources.hits.is_some()
+            && self.ask_about_hits(cursor, name_start(cursor.file(), expr), subject)
+        {
             return;
         }
-        if let Some((callee, via)) = self.named_by_syntax(cursor, expr) {
+        if self.may_be_watched(cursor, expr)
+            && let Some((callee, via)) = self.named_by_syntax(cursor, expr)
+        {
             self.ask(cursor, &callee, subject, Evidence::Syntax(via), None);
         }
     }
 
     fn macro_call(&mut self, cursor: &Cursor<'_, 'p>, call: &'p syn::Macro) {
-        if self.pass == Pass::Calls {
+        if self.pass == Pass::Calls && self.sources.hits.is_some() {
             let start = cursor.file().range(&call.path).start;
             self.ask_about_hits(cursor, start, Subject::Macro(call));
         }
@@ -160,10 +179,17 @@ impl<'p> walk::Visitor<'p> for Found<'_> {
     }
 }
 
-fn in_definition(cursor: &Cursor<'_, '_>) -> bool {
-    cursor
-        .ancestors()
-        .any(|node| matches!(node, Node::MacroDefinition(_)))
+fn last_name(path: &str) -> &str {
+    path.rsplit("::").next().unwrap_or(path)
+}
+
+/// Where the compiler places a call or function value: at its callee, of a method at its name.
+fn name_start(file: &SourceFile, expr: &Expr) -> usize {
+    match expr {
+        Expr::Call(call) => file.start(&call.func),
+        Expr::MethodCall(call) => file.span_range(call.method.span()).start,
+        other => file.start(other),
+    }
 }
 
 fn is_callee(cursor: &Cursor<'_, '_>, expr: &Expr) -> bool {
@@ -173,19 +199,38 @@ fn is_callee(cursor: &Cursor<'_, '_>, expr: &Expr) -> bool {
     }
 }
 
-/// Whether the compiler saw the code: its package compiled, and nothing in its file is conditional but tests, which are built too.
-fn compiled(hits: &Hits, cursor: &Cursor<'_, '_>) -> bool {
-    let package = cursor.index().project.package_of(cursor.target());
-    let failed = package
-        .manifest
-        .as_ref()
-        .is_none_or(|manifest| hits.failed.contains_key(manifest));
-    let text = &cursor.file().text;
-    let count = |what: &str| text.matches(what).count();
-    !failed && count("cfg") == count("cfg(test)") + count("cfg_attr(")
-}
-
 impl<'h> Found<'h> {
+    /// Whether the compiler saw the code: its package compiled, and nothing in its file is conditional but tests, which are built
+    /// too.
+    fn compiled(&self, hits: &Hits, cursor: &Cursor<'_, '_>) -> bool {
+        let key = (cursor.file_id(), cursor.target().package);
+        *self.compiled.borrow_mut().entry(key).or_insert_with(|| {
+            let package = cursor.index().project.package_of(cursor.target());
+            let failed = package
+                .manifest
+                .as_ref()
+                .is_none_or(|manifest| hits.failed.contains_key(manifest));
+            let text = &cursor.file().text;
+            let count = |what: &str| text.matches(what).count();
+            !failed && count("cfg") == count("cfg(test)") + count("cfg_attr(")
+        })
+    }
+
+    /// Whether what an expression calls or names can be something that is watched: it has the last name of one, or that of an import
+    /// that renames.
+    fn may_be_watched(&self, cursor: &Cursor<'_, '_>, expr: &Expr) -> bool {
+        let path = match expr {
+            Expr::MethodCall(call) => return self.names.contains(&ident_text(&call.method)),
+            Expr::Call(call) => walk::bare(&call.func),
+            other => other,
+        };
+        let Expr::Path(path) = path else { return false };
+        path.path.segments.last().is_some_and(|last| {
+            let name = ident_text(&last.ident);
+            self.names.contains(&name) || cursor.may_be_renamed(&name)
+        })
+    }
+
     /// What syntax says is called, where it may say so.
     fn named_by_syntax<'p>(
         &self,
@@ -198,17 +243,21 @@ impl<'h> Found<'h> {
         let callee = cursor.callee(expr)?;
         // The compiler saw this function and does not agree with what only the method's name suggests.
         let guess = callee.via == Via::TraitInScope;
-        if guess && self.sources.hits.is_some_and(|hits| compiled(hits, cursor)) {
+        if guess && self.sources.hits.is_some_and(|hits| self.compiled(hits, cursor)) {
             return None;
         }
         Some((callee.path, callee.via))
     }
 
     /// The first pass over a call.
-    fn take_note<'p>(&mut self, cursor: &Cursor<'_, 'p>, start: usize, expr: &'p Expr) {
-        if in_definition(cursor) {
-            self.in_definitions
-                .insert((cursor.file_id(), start), fate::fate(cursor, expr));
+    fn take_note<'p>(&mut self, cursor: &Cursor<'_, 'p>, expr: &'p Expr) {
+        let place = || (cursor.file_id(), name_start(cursor.file(), expr));
+        if cursor.in_macro_definition() {
+            // Syntax does not look into macros, so only the compiler's hits ask for this.
+            if self.sources.hits.is_some() {
+                let fate = fate::fate(cursor, expr);
+                self.in_definitions.insert(place(), fate);
+            }
             return;
         }
         if !self.candidates.may_be(expr) {
@@ -217,7 +266,7 @@ impl<'h> Found<'h> {
         let hits = self
             .sources
             .hits
-            .and_then(|hits| hits.by_place.get(&(cursor.file_id(), start)));
+            .and_then(|hits| hits.by_place.get(&place()));
         match hits {
             Some(here) => {
                 for hit in here.iter().filter(|hit| hit.definition.is_none()) {
@@ -296,25 +345,24 @@ impl<'h> Found<'h> {
     }
 
     fn ask_about_point<'p>(&mut self, cursor: &Cursor<'_, 'p>, what: What<'p>) {
-        if self.pass == Pass::Definitions || in_definition(cursor) {
+        if self.pass == Pass::Definitions || cursor.in_macro_definition() {
             return;
         }
         let point = Point { cursor, what };
-        for rule in RULES {
-            for ask in rule.asks {
-                match ask {
-                    Ask::Calls { .. } => {}
-                    Ask::Points(check) => {
-                        for flag in check(&point) {
-                            self.add(cursor, rule, flag, false);
-                        }
+        for at in 0..self.points.len() {
+            let (rule, ask) = self.points[at];
+            match ask {
+                Ask::Calls { .. } => {}
+                Ask::Points(check) => {
+                    for flag in check(&point) {
+                        self.add(cursor, rule, flag, false);
                     }
-                    Ask::Lint {
-                        name,
-                        recode,
-                        alone,
-                    } => self.ask_about_report(&point, rule, name, recode, *alone),
                 }
+                Ask::Lint {
+                    name,
+                    recode,
+                    alone,
+                } => self.ask_about_report(&point, rule, name, recode, *alone),
             }
         }
     }
@@ -360,7 +408,7 @@ impl<'h> Found<'h> {
         let asked = self
             .sources
             .hits
-            .is_some_and(|hits| compiled(hits, point.cursor));
+            .is_some_and(|hits| self.compiled(hits, point.cursor));
         if asked || !self.sources.syntax {
             return;
         }

@@ -53,12 +53,16 @@ fn check(point: &Point<'_, '_, '_>) -> Vec<Flag> {
     };
     let arguments = match expr {
         Expr::MethodCall(call) if call.method == "region" => &call.args,
-        Expr::Call(call) if opens_region(point, expr) => &call.args,
+        Expr::Call(call) => &call.args,
         _ => return Vec::new(),
     };
+    // Asked first: few calls take a closure, and what one calls is a longer question.
     let Some(Expr::Closure(body)) = arguments.last().map(bare) else {
         return Vec::new();
     };
+    if matches!(expr, Expr::Call(_)) && !opens_region(point, expr) {
+        return Vec::new();
+    }
     let Some(Pat::Ident(scope)) = body.inputs.first().map(|input| match input {
         Pat::Type(typed) => &*typed.pat,
         other => other,

@@ -67,14 +67,14 @@ fn find(point: &Point<'_, '_, '_>) -> Option<Flag> {
         return None;
     };
     let (name, ident) = guard_name(&local.pat)?;
+    if !point.is_async() {
+        return None;
+    }
     let mut ty = point.cursor.type_of(&local.init.as_ref()?.expr);
     if !matches!(&local.pat, syn::Pat::Ident(_) | syn::Pat::Type(_)) {
         ty = ty.tried();
     }
     let path = ty.path().filter(|path| GUARDS.contains(path))?;
-    if !point.is_async() {
-        return None;
-    }
     Some(Flag {
         range: point.file().range(ident),
         verdict: verdict(point, kind(path), &name, rest)?,

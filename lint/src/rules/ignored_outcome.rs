@@ -36,6 +36,11 @@ fn check(point: &Point<'_, '_, '_>) -> Vec<Flag> {
     let Some(expr @ Expr::Await(wait)) = point.expr() else {
         return Vec::new();
     };
+    // Asked first: it is a look at the parent, and a type is a longer question.
+    let around: Vec<Node<'_>> = point.cursor.ancestors().collect();
+    if !fate::thrown_away(&around, expr) {
+        return Vec::new();
+    }
     let base = bare(&wait.base);
     let handle = match base {
         Expr::MethodCall(call) if call.method == "join" => bare(&call.receiver),
@@ -49,8 +54,7 @@ fn check(point: &Point<'_, '_, '_>) -> Vec<Flag> {
         Some("asupersync::TaskHandle") => true,
         _ => false,
     };
-    let around: Vec<Node<'_>> = point.cursor.ancestors().collect();
-    if !task || asked_to_stop(point, handle) || !fate::thrown_away(&around, expr) {
+    if !task || asked_to_stop(point, handle) {
         return Vec::new();
     }
     let what = match &ty {

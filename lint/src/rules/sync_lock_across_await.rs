@@ -82,12 +82,15 @@ pub(super) fn guard_over_await(
     };
     let (name, ident) = guard_name(&local.pat)?;
     let init = &local.init.as_ref()?.expr;
+    if !point.is_async() {
+        return None;
+    }
     let mut ty = point.cursor.type_of(init);
     // `let Ok(guard) = lock.lock() else { .. }`
     if !matches!(&local.pat, syn::Pat::Ident(_) | syn::Pat::Type(_)) {
         ty = ty.tried();
     }
-    if !point.is_async() || !wanted(&ty, init) || held(point.file(), &name, &[], rest) == Held::No {
+    if !wanted(&ty, init) || held(point.file(), &name, &[], rest) == Held::No {
         return None;
     }
     Some(point.file().range(ident))
