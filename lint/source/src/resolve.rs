@@ -115,6 +115,8 @@ pub(crate) struct Names<'p> {
     pub(crate) items: HashMap<String, Vec<Definition<'p>>>,
     pub(crate) imports: Vec<Import>,
     found: RefCell<HashMap<String, Found>>,
+    /// Whether a trait is imported.
+    traits: RefCell<HashMap<String, bool>>,
 }
 
 /// The names, methods and types of everything that was loaded.
@@ -457,10 +459,13 @@ impl<'p> Index<'p> {
         wanted: &str,
         depth: usize,
     ) -> bool {
-        if depth > CHAIN / 4 {
+        if depth > CHAIN / 4 || names.imports.is_empty() {
             return false;
         }
-        names.imports.iter().any(|import| {
+        if let Some(known) = names.traits.borrow().get(wanted) {
+            return *known;
+        }
+        let found = names.imports.iter().any(|import| {
             let of = self.path(module, &import.path, import.global, Namespace::Type, 1);
             let Some(of) = of else { return false };
             if import.name.is_some() {
@@ -471,7 +476,13 @@ impl<'p> Index<'p> {
                 Some(inner) => of != module && self.trait_in_scope(inner, &of, wanted, depth + 1),
                 None => known::canonical_of(format!("{of}::{name}")) == wanted,
             }
-        })
+        });
+        // Further down, an answer may be what it is because the chain of globs ends.
+        if depth == 0 {
+            let mut traits = names.traits.borrow_mut();
+            traits.insert(wanted.to_owned(), found);
+        }
+        found
     }
 
     pub(crate) fn names(&self, module: &str) -> Option<&Names<'p>> {

@@ -105,6 +105,7 @@ fn obligation_in(ty: &Ty) -> Option<String> {
 
 /// The functions that may await what is not cancel safe, judged by the names of what they call alone.
 pub(crate) struct Candidates {
+    /// As syntax names them, and as the compiler does.
     paths: BTreeSet<String>,
     /// The last names of operations and of candidates.
     names: BTreeSet<String>,
@@ -134,6 +135,7 @@ impl Candidates {
             for (function, _) in new {
                 names.insert(function.sig.ident.to_string());
                 paths.insert(function.path.clone());
+                paths.insert(compiler_path(&function.path).to_owned());
             }
             open = rest;
         }
@@ -147,10 +149,6 @@ impl Candidates {
 
     pub(crate) fn contains(&self, path: &str) -> bool {
         self.paths.contains(path)
-            || self
-                .paths
-                .iter()
-                .any(|candidate| compiler_path(candidate) == path)
     }
 
     /// As the compiler names them.
@@ -212,6 +210,10 @@ impl Calls {
 
     /// Marks every function that gets to an operation.
     pub(crate) fn mark(self, marks: &mut Marks) {
+        let mut callers: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (caller, callee) in &self.edges {
+            callers.entry(callee).or_default().push(caller);
+        }
         let mut reached: BTreeMap<String, String> = BTreeMap::new();
         let mut open: Vec<(String, String)> = self.direct.into_iter().collect();
         while let Some((function, operation)) = open.pop() {
@@ -220,10 +222,8 @@ impl Calls {
                 continue;
             }
             marks.add(&function, CANCEL_UNSAFE, operation.clone());
-            for (caller, callee) in &self.edges {
-                if *callee == known {
-                    open.push((caller.clone(), operation.clone()));
-                }
+            for caller in callers.get(known.as_str()).into_iter().flatten() {
+                open.push(((*caller).to_owned(), operation.clone()));
             }
             reached.insert(known, operation);
         }

@@ -10,7 +10,7 @@
 use asupersync_source::compiler::{self, CompilerError, Level, Run, Subcommand};
 use asupersync_source::known;
 use asupersync_source::load::{FileId, Project};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -45,7 +45,7 @@ pub(crate) struct Hit {
 }
 
 /// One report of a lint of clippy's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct LintReport {
     /// `clippy::await_holding_lock`
     pub(crate) lint: String,
@@ -101,13 +101,19 @@ pub(crate) fn run(request: &Request<'_>) -> Result<Hits, EngineError> {
         notes,
         ..Hits::default()
     };
+    let mut reported = HashSet::new();
     for message in &output.messages {
         if message.code.as_deref() == Some("clippy::disallowed_methods") {
             place(request.project, message, &mut hits);
         } else if let Some(code) = message.code.as_deref()
             && request.lints.contains(&code)
         {
-            report(request.project, code, message, &mut hits);
+            for report in reports(request.project, code, message) {
+                // Library and tests report the same code.
+                if reported.insert(report.clone()) {
+                    hits.reports.push(report);
+                }
+            }
         } else if message.level == Level::Error && !message.spans.is_empty() {
             let first = message.spans.iter().find(|span| span.primary);
             let place = first.map_or_else(String::new, |span| {
@@ -231,23 +237,21 @@ fn place(project: &Project, message: &compiler::Message, hits: &mut Hits) {
     }
 }
 
-fn report(project: &Project, lint: &str, message: &compiler::Message, hits: &mut Hits) {
-    for span in message.spans.iter().filter(|span| span.primary) {
+fn reports(
+    project: &Project,
+    lint: &str,
+    message: &compiler::Message,
+) -> impl Iterator<Item = LintReport> {
+    let spans = message.spans.iter().filter(|span| span.primary);
+    spans.filter_map(move |span| {
         let site = span.call_site();
-        let Some(file) = project.file_at(&site.file) else {
-            continue;
-        };
-        let report = LintReport {
+        Some(LintReport {
             lint: lint.to_owned(),
-            file,
+            file: project.file_at(&site.file)?,
             range: site.range.clone(),
             text: message.text.clone(),
-        };
-        // Library and tests report the same code.
-        if !hits.reports.contains(&report) {
-            hits.reports.push(report);
-        }
-    }
+        })
+    })
 }
 
 /// A configuration with our entries in place of its own: of what the user disallows nothing is reported.

@@ -32,7 +32,7 @@ pub(crate) struct Sources<'h> {
 type CallCheck = fn(&Site<'_, '_, '_>) -> Option<Verdict>;
 
 /// Walks every file of a project and asks the rules about every watched call and every point.
-pub(crate) fn findings(project: &Project, sources: Sources<'_>) -> Vec<Finding> {
+pub(crate) fn findings<'h>(project: &Project, sources: Sources<'h>) -> Vec<Finding> {
     let index = Index::new(project);
     let mut watchers: HashMap<&'static str, Vec<(&'static Rule, CallCheck)>> = HashMap::new();
     let mut points = Vec::new();
@@ -49,6 +49,10 @@ pub(crate) fn findings(project: &Project, sources: Sources<'_>) -> Vec<Finding> 
         }
     }
     let reports = sources.hits.map_or(&[][..], |hits| &hits.reports);
+    let by = |place: fn(&Range<usize>) -> usize| {
+        let key = |report: &'h LintReport| (report.lint.as_str(), report.file, place(&report.range));
+        reports.iter().map(|report| (key(report), report)).collect()
+    };
     let mut found = Found {
         names: HashSet::new(),
         points,
@@ -57,15 +61,8 @@ pub(crate) fn findings(project: &Project, sources: Sources<'_>) -> Vec<Finding> 
         candidates: Candidates::new(&index),
         calls: Calls::default(),
         sources,
-        reports: reports
-            .iter()
-            .map(|report| {
-                (
-                    (report.lint.as_str(), report.file, report.range.start),
-                    report,
-                )
-            })
-            .collect(),
+        reports: by(|range| range.start),
+        functions: by(|range| range.end),
         compiled: RefCell::default(),
         in_definitions: HashMap::new(),
         pass: Pass::Definitions,
@@ -117,6 +114,8 @@ struct Found<'h> {
     calls: Calls,
     sources: Sources<'h>,
     reports: HashMap<(&'h str, FileId, usize), &'h LintReport>,
+    /// The same by where they end: those about functions start at an attribute or keyword.
+    functions: HashMap<(&'h str, FileId, usize), &'h LintReport>,
     /// Whether the compiler saw the code of a file, as part of a package.
     compiled: RefCell<HashMap<(FileId, usize), bool>>,
     in_definitions: HashMap<(FileId, usize), Fate>,
@@ -190,6 +189,23 @@ fn name_start(file: &SourceFile, expr: &Expr) -> usize {
         Expr::MethodCall(call) => file.span_range(call.method.span()).start,
         other => file.start(other),
     }
+}
+
+/// The expressions that rules about points look at: what runs code, waits or branches. Most expressions are names and parts of
+/// others.
+fn is_asked_about(expr: &Expr) -> bool {
+    matches!(
+        expr,
+        Expr::Async(_)
+            | Expr::Await(_)
+            | Expr::Call(_)
+            | Expr::ForLoop(_)
+            | Expr::If(_)
+            | Expr::Loop(_)
+            | Expr::Match(_)
+            | Expr::MethodCall(_)
+            | Expr::While(_)
+    )
 }
 
 fn is_callee(cursor: &Cursor<'_, '_>, expr: &Expr) -> bool {
@@ -349,6 +365,15 @@ impl<'h> Found<'h> {
             return;
         }
         let point = Point { cursor, what };
+        if let What::Expr(expr) = what
+            && !is_asked_about(expr)
+        {
+            debug_assert!(
+                self.nothing_to_say(&point),
+                "a rule asks about a kind of expression that `is_asked_about` lacks"
+            );
+            return;
+        }
         for at in 0..self.points.len() {
             let (rule, ask) = self.points[at];
             match ask {
@@ -367,6 +392,14 @@ impl<'h> Found<'h> {
         }
     }
 
+    fn nothing_to_say(&self, point: &Point<'_, '_, '_>) -> bool {
+        self.points.iter().all(|(_, ask)| match ask {
+            Ask::Calls { .. } => true,
+            Ask::Points(check) => check(point).is_empty(),
+            Ask::Lint { alone, .. } => alone(point).is_empty(),
+        })
+    }
+
     fn ask_about_report<'p>(
         &mut self,
         point: &Point<'_, '_, 'p>,
@@ -376,7 +409,9 @@ impl<'h> Found<'h> {
         alone: fn(&Point<'_, '_, '_>) -> Vec<Flag>,
     ) {
         let file = point.file();
-        if let (Recode::Let(check), What::Local { local, .. }) = (recode, point.what) {
+        if let (Recode::Let(check), What::Local { local, .. }) = (recode, point.what)
+            && !self.reports.is_empty()
+        {
             let pattern = file.range(&local.pat);
             let report = (pattern.start..pattern.end)
                 .find_map(|at| self.reports.get(&(name, point.cursor.file_id(), at)));
@@ -388,14 +423,14 @@ impl<'h> Found<'h> {
                 return;
             }
         }
-        if let (Recode::Function(verdict), What::Function { sig, block }) = (recode, point.what) {
-            let (name_range, end) = (file.range(&sig.ident), file.range(block).end);
-            let report = self.reports.values().find(|report| {
-                report.lint == name
-                    && report.file == point.cursor.file_id()
-                    && report.range.start <= name_range.start
-                    && report.range.end == end
-            });
+        if let (Recode::Function(verdict), What::Function { sig, block }) = (recode, point.what)
+            && !self.functions.is_empty()
+        {
+            let name_range = file.range(&sig.ident);
+            let end = file.span_range(block.brace_token.span.close()).end;
+            let place = (name, point.cursor.file_id(), end);
+            let report = self.functions.get(&place);
+            let report = report.filter(|report| report.range.start <= name_range.start);
             if let Some(report) = report {
                 let flag = Flag {
                     range: name_range,
