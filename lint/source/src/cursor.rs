@@ -455,8 +455,7 @@ impl<'i, 'p> Cursor<'i, 'p> {
     /// Whether what a path means may have another last name than the path: an import renames it.
     pub fn may_be_renamed(&self, name: &str) -> bool {
         let in_blocks = self.visible().flat_map(|scope| &scope.names.imports);
-        self.index.is_rename(name)
-            || in_blocks.filter_map(Import::renamed).any(|own| own == name)
+        self.index.is_rename(name) || in_blocks.filter_map(Import::renamed).any(|own| own == name)
     }
 
     /// The type a type expression names here.

@@ -165,7 +165,10 @@ impl<'p> Index<'p> {
             index.add_impl(&module, item, file);
         }
         let imports = index.modules.values().flat_map(|names| &names.imports);
-        index.renames = imports.filter_map(Import::renamed).map(str::to_owned).collect();
+        index.renames = imports
+            .filter_map(Import::renamed)
+            .map(str::to_owned)
+            .collect();
         index
     }
 

@@ -246,9 +246,7 @@ impl<'p> Walker<'_, 'p, '_> {
             };
             self.scoped(|walker| {
                 walker.visit_pat(&arm.pat);
-                walker
-                    .cursor
-                    .declare(&arm.pat, Origin::Output(&arm.future));
+                walker.cursor.declare(&arm.pat, Origin::Output(&arm.future));
                 walker.within(handler, |walker| walker.visit_expr(&arm.handler));
             });
         }
@@ -421,7 +419,9 @@ impl<'p> Visit<'p> for Walker<'_, 'p, '_> {
         self.visit_expr(&expr.expr);
         self.scoped(|walker| {
             walker.visit_pat(&expr.pat);
-            walker.cursor.declare(&expr.pat, Origin::Element(&expr.expr));
+            walker
+                .cursor
+                .declare(&expr.pat, Origin::Element(&expr.expr));
             walker.visit_block(&expr.body);
         });
     }

@@ -50,7 +50,8 @@ pub(crate) fn findings<'h>(project: &Project, sources: Sources<'h>) -> Vec<Findi
     }
     let reports = sources.hits.map_or(&[][..], |hits| &hits.reports);
     let by = |place: fn(&Range<usize>) -> usize| {
-        let key = |report: &'h LintReport| (report.lint.as_str(), report.file, place(&report.range));
+        let key =
+            |report: &'h LintReport| (report.lint.as_str(), report.file, place(&report.range));
         reports.iter().map(|report| (key(report), report)).collect()
     };
     let mut found = Found {
@@ -259,7 +260,12 @@ impl<'h> Found<'h> {
         let callee = cursor.callee(expr)?;
         // The compiler saw this function and does not agree with what only the method's name suggests.
         let guess = callee.via == Via::TraitInScope;
-        if guess && self.sources.hits.is_some_and(|hits| self.compiled(hits, cursor)) {
+        if guess
+            && self
+                .sources
+                .hits
+                .is_some_and(|hits| self.compiled(hits, cursor))
+        {
             return None;
         }
         Some((callee.path, callee.via))

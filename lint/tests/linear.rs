@@ -1,0 +1,78 @@
+//! The syntactic engine's work grows with the source as its length does, and stays near what it is now.
+//!
+//! Allocations stand for work: they are the same in every run and on every machine, and whatever reads a file twice, or infers a
+//! type for every expression, makes more of them. In a process of its own, since the whole process is counted.
+
+#[path = "../../asupersync/tests/counting/mod.rs"]
+mod counting;
+
+use asupersync_lint::{Options, lint_source};
+
+/// Code of the kind services are made of: calls through imports, chains, locals, a `select!`, a spawn that is found.
+const PART: &str = r#"
+mod part_N {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+    use tokio::sync::{Mutex, mpsc};
+
+    /// What is served.
+    pub struct Service {
+        state: Arc<Mutex<HashMap<String, u64>>>,
+        jobs: mpsc::Sender<u64>,
+    }
+
+    impl Service {
+        pub async fn count(&self, key: &str) -> Option<u64> {
+            let mut state = self.state.lock().await;
+            let count = state.entry(key.to_owned()).or_default();
+            *count += 1;
+            if *count > 10 {
+                println!("often: {key} {count}");
+            }
+            state.get(key).copied()
+        }
+
+        pub async fn run(self, mut events: mpsc::Receiver<String>) -> std::io::Result<()> {
+            loop {
+                tokio::select! {
+                    event = events.recv() => {
+                        let Some(event) = event else { return Ok(()) };
+                        let parts: Vec<&str> = event.split(',').map(str::trim).collect();
+                        for part in parts.iter().filter(|part| !part.is_empty()) {
+                            self.count(part).await;
+                        }
+                    }
+                    _ = self.jobs.closed() => return Ok(()),
+                }
+            }
+        }
+    }
+
+    pub fn start(service: Service, events: mpsc::Receiver<String>) {
+        tokio::spawn(service.run(events));
+    }
+}
+"#;
+
+fn allocations_per_line(parts: usize) -> f64 {
+    let numbered = |n: usize| PART.replace("part_N", &format!("part_{n}"));
+    let text: String = (0..parts).map(numbered).collect();
+    let before = counting::so_far();
+    let report = lint_source("service.rs", &text, &Options::default()).unwrap();
+    let made = counting::so_far() - before;
+    assert_eq!(report.findings.len(), parts);
+    made as f64 / text.lines().count() as f64
+}
+
+#[test]
+fn work_is_linear_and_bounded() {
+    // Tables that are made once.
+    allocations_per_line(1);
+    let [few, many] = [40, 160].map(allocations_per_line);
+    println!("allocations per line: {few:.1} of 40 parts, {many:.1} of 160");
+    assert!(many < 1.05 * few, "{few:.1} of 40 parts, {many:.1} of 160");
+    // A twentieth more than now; a type inferred for every call would take more.
+    assert!(many < MOST_PER_LINE, "{many:.1}");
+}
+
+const MOST_PER_LINE: f64 = 103.0;
