@@ -227,7 +227,7 @@ impl SourceFile {
             fn visit_ident(&mut self, ident: &'ast proc_macro2::Ident) {
                 let range = self.file.span_range(ident.span());
                 let found = self.file.text.get(range);
-                if self.bad.is_none() && !found.is_some_and(|found| ident == found) {
+                if self.bad.is_none() && found.is_none_or(|found| ident != found) {
                     self.bad = Some(ident.to_string());
                 }
             }
