@@ -9,7 +9,7 @@ use asupersync::combine::{
 use asupersync::lab::{Inject, Injector};
 use asupersync::{
     Budget, CancelKind, Cancelled, Cx, LabConfig, LabRuntime, RegionOptions, Scope, Severity,
-    TryRegionError, join, scope, spawn, try_join,
+    TryRegionError, join, race, scope, spawn, try_join,
 };
 use std::cell::Cell;
 use std::num::NonZeroUsize;
@@ -764,6 +764,114 @@ fn each_survives_a_cancel_and_a_drop_at_every_await() {
             });
             assert!(report.is_ok(), "{mode:?} {seed}: {report}");
             assert!(report.points > 10, "{report}");
+        }
+    }
+}
+
+/// The same for races, of every form, whose losers have something to give back.
+#[test]
+fn races_survive_a_cancel_and_a_drop_at_every_await() {
+    for mode in [Inject::Protocol, Inject::Root, Inject::Drop] {
+        for seed in 0..4 {
+            let injector = Injector::new(LabConfig::default().seed(seed)).mode(mode);
+            let report = injector.check(async |cx: Scope| {
+                let (tx, mut rx) = mpsc::channel::<u64>(1);
+                let (sender, in_place) = (tx.clone(), tx.clone());
+                drop(tx);
+                let racing = cx.spawn(async move |cx: Cx| {
+                    let arms = (1..4).map(|n| {
+                        let sender = sender.clone();
+                        Arm::new(async move |cx: Cx| {
+                            cx.spawn(async move |cx: Cx| drop(cx.sleep(secs(n)).await));
+                            let permit = sender.reserve(&cx).await.ok()?;
+                            let slept = cx.sleep(secs(n)).await;
+                            match slept {
+                                Ok(()) => permit.send(n).ok(),
+                                Err(_) => {
+                                    permit.abort();
+                                    None
+                                }
+                            }
+                        })
+                    });
+                    let _ = cx.race(arms).await;
+                    let _ = race!(
+                        &cx,
+                        |s| async { s.sleep(secs(1)).await.is_ok() },
+                        |s| async {
+                            let Ok(permit) = in_place.reserve(s).await else {
+                                return false;
+                            };
+                            let slept = s.sleep(secs(2)).await;
+                            permit.abort();
+                            slept.is_ok()
+                        }
+                    )
+                    .await;
+                    drop(in_place);
+                    let naps = [1, 2, 3].map(|n| cx.sleep(secs(n)));
+                    let _ = join_all(naps).await;
+                    let body = async |s: Scope| s.sleep(secs(9)).await;
+                    let _ = cx.timeout(secs(2), body).await;
+                });
+                while rx.recv(cx.cleanup()).await.is_ok() {}
+                drop(racing.await);
+                assert_eq!(rx.statistics().reserved, 0);
+            });
+            assert!(report.is_ok(), "{mode:?} {seed}: {report}");
+            assert!(report.points >= 15, "{report}");
+        }
+    }
+}
+
+/// And for what stands before a dependency: whoever is lost, the others get through.
+#[test]
+fn guards_of_a_dependency_survive_a_cancel_and_a_drop_at_every_await() {
+    for mode in [Inject::Protocol, Inject::Root, Inject::Drop] {
+        for seed in 0..4 {
+            let injector = Injector::new(LabConfig::default().seed(seed)).mode(mode);
+            let report = injector.check(async |cx: Scope| {
+                let bulkhead = Arc::new(Bulkhead::new(1, 2));
+                let limit = Arc::new(RateLimit::new(1.try_into().unwrap(), secs(1)));
+                let breaker = Arc::new(CircuitBreaker::new(CircuitConfig {
+                    failures: 1,
+                    open_for: secs(1),
+                    probes: 1,
+                }));
+                let calls: Vec<_> = (0..3u64)
+                    .map(|n| {
+                        let (bulkhead, limit) = (bulkhead.clone(), limit.clone());
+                        let breaker = breaker.clone();
+                        cx.spawn(async move |cx: Cx| {
+                            let nap = async |s: Scope| s.sleep(secs(1)).await;
+                            let _ = bulkhead.run(&cx, nap).await;
+                            let _ = limit.acquire(&cx).await;
+                            let call = async |s: Scope| {
+                                s.sleep(secs(n)).await.map_err(std::io::Error::from)?;
+                                if n == 0 {
+                                    return Err(std::io::Error::other("down"));
+                                }
+                                Ok(())
+                            };
+                            let _ = breaker.call(&cx, call).await;
+                        })
+                    })
+                    .collect();
+                for call in calls {
+                    drop(call.await);
+                }
+                // Everything is as before for who comes now.
+                assert_eq!((bulkhead.running(), bulkhead.in_line()), (0, 0));
+                let cx = cx.cleanup();
+                cx.sleep(secs(2)).await.unwrap();
+                limit.try_acquire(cx).unwrap();
+                bulkhead.run(cx, async |_s: Scope| ()).await.unwrap();
+                let probe = async |_s: Scope| Ok::<_, std::io::Error>(());
+                breaker.call(cx, probe).await.unwrap();
+                assert_eq!(breaker.state(), CircuitState::Closed);
+            });
+            assert!(report.is_ok(), "{mode:?} {seed}: {report}");
+            assert!(report.points >= 8, "{report}");
         }
     }
 }

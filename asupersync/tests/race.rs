@@ -87,6 +87,32 @@ fn losers_are_awaited_with_all_they_started() {
 }
 
 #[test]
+fn a_loser_that_goes_on_is_cut_off_when_its_cleanup_budget_ends() {
+    // Both forms, with a winner at one second and a loser that would take an hour to say goodbye.
+    let slow = async |cx: &Cx| {
+        cx.cancelled().await;
+        drop(cx.cleanup().sleep(secs(3600)).await);
+    };
+    in_lab(async |cx: Scope| {
+        let start = cx.now();
+        let won = race!(&cx, |s| async { drop(s.sleep(secs(1)).await) }, |s| slow(s)).await;
+        assert_eq!(won.unwrap().index, 0);
+        assert_eq!(
+            cx.now().since(start),
+            secs(1 + 3),
+            "the bound that the documentation gives"
+        );
+        let start = cx.now();
+        let arms = [
+            Arm::new(async |cx: Cx| drop(cx.sleep(secs(1)).await)),
+            Arm::new(async move |cx: Cx| slow(&cx).await),
+        ];
+        assert_eq!(cx.race(arms).await.unwrap().index, 0);
+        assert_eq!(cx.now().since(start), secs(1 + 3));
+    });
+}
+
+#[test]
 fn a_tie_goes_to_the_lower_index_and_the_rest_need_not_begin() {
     everywhere(async |cx: Scope| {
         let began = Cell::new(0);

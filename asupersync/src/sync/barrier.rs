@@ -42,6 +42,8 @@ struct State {
     arrived: usize,
     broken: bool,
     line: WaitQueue<Ended>,
+    /// Memory for those that are let through together.
+    spare: Vec<Waker>,
 }
 
 /// How the generation of a waiter ended; in line it says nothing.
@@ -97,6 +99,7 @@ impl Barrier {
                 arrived: 0,
                 broken: false,
                 line: WaitQueue::new(),
+                spare: Vec::new(),
             }),
         }
     }
@@ -132,6 +135,21 @@ impl Barrier {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Wakes those who were let go, and keeps the memory for the next.
+    fn wake(&self, mut wakers: Vec<Waker>) {
+        wakers.drain(..).for_each(crate::exec::wake);
+        self.lock().spare = wakers;
+    }
+}
+
+impl State {
+    /// The generation of all who wait has ended so.
+    fn let_go(&mut self, how: Ended) -> Vec<Waker> {
+        let mut wakers = std::mem::take(&mut self.spare);
+        self.line.grant_all(&mut wakers, |ended| *ended = how);
+        wakers
+    }
 }
 
 impl fmt::Debug for Barrier {
@@ -154,8 +172,7 @@ type Passed = Result<BarrierWaitResult, BarrierError>;
 impl BarrierWait<'_> {
     /// Arrives; `None`: it has to wait, and must bring a waker of its own.
     fn arrive(&mut self, fresh: &mut Option<Waker>) -> Option<Poll<Passed>> {
-        let mut wakers = Vec::new();
-        let passed = {
+        let wakers = {
             let mut state = self.barrier.lock();
             let last = state.arrived + 1 == self.barrier.n;
             if !last && !state.broken {
@@ -167,14 +184,12 @@ impl BarrierWait<'_> {
             state.arrived = if last { 0 } else { state.arrived + 1 };
             state.broken = broken && !last;
             if broken {
-                Err(BarrierError::Broken)
-            } else {
-                state.line.grant_all(&mut wakers, |_| {});
-                Ok(BarrierWaitResult { leader: true })
+                return Some(Poll::Ready(Err(BarrierError::Broken)));
             }
+            state.let_go(Ended::Whole)
         };
-        wakers.into_iter().for_each(crate::exec::wake);
-        Some(Poll::Ready(passed))
+        self.barrier.wake(wakers);
+        Some(Poll::Ready(Ok(BarrierWaitResult { leader: true })))
     }
 
     /// Looks how its generation stands; `None`: it must bring a waker of its own.
@@ -195,20 +210,17 @@ impl BarrierWait<'_> {
         let Some(ticket) = self.ticket.take() else {
             return;
         };
-        let mut wakers = Vec::new();
-        let left = {
+        let (left, wakers) = {
             let mut state = self.barrier.lock();
             let left = state.line.leave(ticket);
             // One that was let through, or told, leaves nobody waiting.
-            if let Left::Queued(_) = left {
-                state.broken = true;
-                state
-                    .line
-                    .grant_all(&mut wakers, |ended| *ended = Ended::Broken);
-            }
-            left
+            let Left::Queued(_) = left else {
+                return;
+            };
+            state.broken = true;
+            (left, state.let_go(Ended::Broken))
         };
-        wakers.into_iter().for_each(crate::exec::wake);
+        self.barrier.wake(wakers);
         drop(left);
     }
 }

@@ -38,6 +38,8 @@ pub struct Notify {
 struct State {
     permit: bool,
     line: WaitQueue<Why>,
+    /// Memory for those that are woken together.
+    spare: Vec<Waker>,
 }
 
 /// Why a waiter was woken; in line it says nothing.
@@ -67,6 +69,7 @@ impl Notify {
             state: Mutex::new(State {
                 permit: false,
                 line: WaitQueue::new(),
+                spare: Vec::new(),
             }),
             rounds: AtomicU64::new(0),
         }
@@ -98,15 +101,17 @@ impl Notify {
 
     /// Wakes every wait that was created before. Leaves no permit.
     pub fn notify_waiters(&self) {
-        let mut wakers = Vec::new();
-        {
+        let mut wakers = {
             let mut state = self.lock();
             self.rounds.fetch_add(1, Ordering::SeqCst);
+            let mut wakers = std::mem::take(&mut state.spare);
             state
                 .line
                 .grant_all(&mut wakers, |why| *why = Why::Everyone);
-        }
-        wakers.into_iter().for_each(crate::exec::wake);
+            wakers
+        };
+        wakers.drain(..).for_each(crate::exec::wake);
+        self.lock().spare = wakers;
     }
 
     /// How busy it is.

@@ -15,6 +15,8 @@
 
 mod cell;
 mod error;
+#[cfg(test)]
+mod model;
 
 /// What the cell is made of, by a name that a model checker can give to its own.
 mod atomic {

@@ -1,0 +1,681 @@
+//! Primitives against naive models, their futures polled by hand.
+//!
+//! A model says what each poll gives and who must have been woken: a future that
+//! could go on and was not woken since it was last polled is a lost wake.
+
+use asupersync::channel::rpc::{self, CallError, Reply, TryRecvError, rpc};
+use asupersync::sync::{Barrier, BarrierError, InitError, Notify, OnceCell, SetError};
+use asupersync::{Cx, LabConfig, LabRuntime, Scope};
+use proptest::prelude::*;
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+mod by_hand;
+use by_hand::Count;
+
+/// A future polled by hand, and how its waits stand.
+struct Polled<'a, T> {
+    future: Pin<Box<dyn Future<Output = T> + 'a>>,
+    count: Arc<Count>,
+    waker: Waker,
+    /// Wakes at its last poll; `None` before the first.
+    seen: Option<usize>,
+}
+
+impl<'a, T> Polled<'a, T> {
+    fn new(future: impl Future<Output = T> + 'a) -> Self {
+        let (count, waker) = Count::new();
+        Polled {
+            future: Box::pin(future),
+            count,
+            waker,
+            seen: None,
+        }
+    }
+
+    fn poll(&mut self, other_waker: bool) -> Poll<T> {
+        if other_waker {
+            (self.count, self.waker) = Count::new();
+        }
+        let polled = self
+            .future
+            .as_mut()
+            .poll(&mut Context::from_waker(&self.waker));
+        self.seen = Some(self.count.get());
+        polled
+    }
+
+    /// Panics unless it was woken exactly when it could go on.
+    #[track_caller]
+    fn check(&self, can_go_on: bool) {
+        if let Some(seen) = self.seen {
+            assert_eq!(self.count.get() > seen, can_go_on, "woken, can go on");
+        }
+    }
+}
+
+/// Runs steps in a lab that allows promises to be dropped: what a dropped one
+/// does is what the models are about.
+fn in_lab(body: impl AsyncFnOnce(&Cx)) {
+    let config = LabConfig::default().strict(false);
+    LabRuntime::new(config).run(async |scope: Scope| body(&scope).await);
+}
+
+/// Takes one of those alive, if there is any.
+fn choose(who: usize, len: usize) -> Option<usize> {
+    who.checked_rem(len)
+}
+
+#[derive(Clone, Debug)]
+enum Told {
+    Create,
+    Poll(usize, bool),
+    Drop(usize),
+    One,
+    All,
+}
+
+fn told() -> impl Strategy<Value = Told> {
+    let n = any::<usize>;
+    prop_oneof![
+        4 => Just(Told::Create),
+        6 => (n(), any::<bool>()).prop_map(|(who, other)| Told::Poll(who, other)),
+        3 => n().prop_map(Told::Drop),
+        4 => Just(Told::One),
+        1 => Just(Told::All),
+    ]
+}
+
+/// Where a wait for a notification is.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Wait {
+    /// Created in this round, and never polled.
+    New(usize),
+    InLine,
+    Chosen,
+    Everyone,
+}
+
+/// Whoever is first in line is chosen, or the permit is kept.
+fn notify_one(waits: &mut [(Polled<'_, ()>, Wait, usize)], permit: &mut bool) {
+    let line = waits.iter_mut().filter(|w| w.1 == Wait::InLine);
+    match line.min_by_key(|w| w.2) {
+        Some(first) => first.1 = Wait::Chosen,
+        None => *permit = true,
+    }
+}
+
+fn notify(steps: Vec<Told>) {
+    in_lab(async |cx| {
+        let notify = Notify::new();
+        let (mut permit, mut rounds, mut joined) = (false, 0, 0);
+        // The wait, where it is, and when it joined the line.
+        let mut waits: Vec<(Polled<'_, ()>, Wait, usize)> = Vec::new();
+        for step in steps {
+            match step {
+                Told::Create => {
+                    let notified = notify.notified(cx);
+                    let wait = Polled::new(async move { notified.await.unwrap() });
+                    waits.push((wait, Wait::New(rounds), 0));
+                }
+                Told::Poll(who, other) => {
+                    let Some(at) = choose(who, waits.len()) else {
+                        continue;
+                    };
+                    let (wait, place, order) = &mut waits[at];
+                    let ready = match *place {
+                        Wait::New(round) => round != rounds || std::mem::take(&mut permit),
+                        Wait::InLine => false,
+                        Wait::Chosen | Wait::Everyone => true,
+                    };
+                    assert_eq!(wait.poll(other).is_ready(), ready, "{place:?}");
+                    if ready {
+                        waits.swap_remove(at);
+                    } else if let Wait::New(_) = *place {
+                        joined += 1;
+                        (*place, *order) = (Wait::InLine, joined);
+                    }
+                }
+                Told::Drop(who) => {
+                    let Some(at) = choose(who, waits.len()) else {
+                        continue;
+                    };
+                    let (_, place, _) = waits.swap_remove(at);
+                    if place == Wait::Chosen {
+                        notify_one(&mut waits, &mut permit);
+                    }
+                }
+                Told::One => {
+                    notify.notify_one();
+                    notify_one(&mut waits, &mut permit);
+                }
+                Told::All => {
+                    notify.notify_waiters();
+                    rounds += 1;
+                    let line = waits.iter_mut().filter(|w| w.1 == Wait::InLine);
+                    line.for_each(|w| w.1 = Wait::Everyone);
+                }
+            }
+            for (wait, place, _) in &waits {
+                wait.check(matches!(place, Wait::Chosen | Wait::Everyone));
+            }
+            let in_line = waits.iter().filter(|w| w.1 == Wait::InLine).count();
+            let now = notify.statistics();
+            assert_eq!((now.permit, now.waiting), (permit, in_line));
+        }
+    });
+}
+
+#[derive(Clone, Debug)]
+enum Meet {
+    Create,
+    Poll(usize, bool),
+    Drop(usize),
+}
+
+fn meet() -> impl Strategy<Value = Meet> {
+    let n = any::<usize>;
+    prop_oneof![
+        4 => Just(Meet::Create),
+        6 => (n(), any::<bool>()).prop_map(|(who, other)| Meet::Poll(who, other)),
+        1 => n().prop_map(Meet::Drop),
+    ]
+}
+
+/// Where a wait at a barrier is.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Met {
+    New,
+    Waits,
+    Ended(bool),
+}
+
+fn barrier(size: usize, steps: Vec<Meet>) {
+    in_lab(async |cx| {
+        let barrier = Barrier::new(size);
+        let mut waits: Vec<(Polled<'_, Result<bool, BarrierError>>, Met)> = Vec::new();
+        // Arrivals of this generation, and whether one of them has left.
+        let (mut arrived, mut broken) = (0, false);
+        for step in steps {
+            match step {
+                Meet::Create => {
+                    let wait = barrier.wait(cx);
+                    let wait = async move { wait.await.map(|passed| passed.is_leader()) };
+                    waits.push((Polled::new(wait), Met::New));
+                }
+                Meet::Poll(who, other) => {
+                    let Some(at) = choose(who, waits.len()) else {
+                        continue;
+                    };
+                    let arrives = waits[at].1 == Met::New;
+                    arrived += usize::from(arrives);
+                    let last = arrived == size;
+                    let expected = match waits[at].1 {
+                        Met::New if broken => Some(Err(BarrierError::Broken)),
+                        Met::New if last => Some(Ok(true)),
+                        Met::New | Met::Waits => None,
+                        Met::Ended(whole) => {
+                            Some(whole.then_some(false).ok_or(BarrierError::Broken))
+                        }
+                    };
+                    let found = match waits[at].0.poll(other) {
+                        Poll::Ready(found) => Some(found),
+                        Poll::Pending => None,
+                    };
+                    assert_eq!(found, expected);
+                    match found {
+                        Some(_) => drop(waits.swap_remove(at)),
+                        None => waits[at].1 = Met::Waits,
+                    }
+                    if arrives && last {
+                        let through = waits.iter_mut().filter(|w| w.1 == Met::Waits);
+                        through.for_each(|w| w.1 = Met::Ended(true));
+                        (arrived, broken) = (0, false);
+                    }
+                }
+                Meet::Drop(who) => {
+                    let Some(at) = choose(who, waits.len()) else {
+                        continue;
+                    };
+                    if waits.swap_remove(at).1 == Met::Waits {
+                        broken = true;
+                        let told = waits.iter_mut().filter(|w| w.1 == Met::Waits);
+                        told.for_each(|w| w.1 = Met::Ended(false));
+                    }
+                }
+            }
+            for (wait, met) in &waits {
+                wait.check(matches!(met, Met::Ended(_)));
+            }
+            let waiting = waits.iter().filter(|w| w.1 == Met::Waits).count();
+            let now = barrier.statistics();
+            let found = (now.arrived, now.waiting, now.broken);
+            assert_eq!(found, (arrived, waiting, broken));
+        }
+    });
+}
+
+#[derive(Clone, Debug)]
+enum Make {
+    Create,
+    Poll(usize, bool),
+    Drop(usize),
+    /// What the initialiser of one gives from now on.
+    Decide(usize, bool),
+    Set,
+}
+
+fn make() -> impl Strategy<Value = Make> {
+    let n = any::<usize>;
+    prop_oneof![
+        5 => Just(Make::Create),
+        8 => (n(), any::<bool>()).prop_map(|(who, other)| Make::Poll(who, other)),
+        3 => n().prop_map(Make::Drop),
+        2 => (n(), prop::bool::weighted(0.2)).prop_map(|(who, ok)| Make::Decide(who, ok)),
+        1 => Just(Make::Set),
+    ]
+}
+
+/// Where a caller of `get_or_try_init` is.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Making {
+    New,
+    InLine,
+    /// It may begin, and does not know yet.
+    Granted,
+    Makes,
+}
+
+type Made = Result<u32, InitError<()>>;
+
+struct Maker<'a> {
+    call: Polled<'a, Made>,
+    name: u32,
+    place: Making,
+    joined: usize,
+    verdict: Rc<Cell<Option<Result<u32, ()>>>>,
+}
+
+/// The right to make the value goes to the first in line.
+fn grant(makers: &mut [Maker<'_>]) {
+    let line = makers.iter_mut().filter(|m| m.place == Making::InLine);
+    if let Some(first) = line.min_by_key(|m| m.joined) {
+        first.place = Making::Granted;
+    }
+}
+
+fn once_cell(steps: Vec<Make>) {
+    in_lab(async |cx| {
+        let cell = OnceCell::new();
+        let mut makers: Vec<Maker<'_>> = Vec::new();
+        let (mut made, mut names, mut joined) = (None, 0, 0);
+        for step in steps {
+            match step {
+                Make::Create => {
+                    names += 1;
+                    let verdict = Rc::<Cell<Option<Result<u32, ()>>>>::default();
+                    let (of, cell) = (verdict.clone(), &cell);
+                    let call = async move {
+                        let init =
+                            async || poll_fn(|_| of.get().map_or(Poll::Pending, Poll::Ready)).await;
+                        cell.get_or_try_init(cx, init).await.copied()
+                    };
+                    let (call, name) = (Polled::new(call), names);
+                    makers.push(Maker {
+                        call,
+                        name,
+                        place: Making::New,
+                        joined: 0,
+                        verdict,
+                    });
+                }
+                Make::Decide(who, ok) => {
+                    if let Some(at) = choose(who, makers.len()) {
+                        let name = makers[at].name;
+                        makers[at].verdict.set(Some(ok.then_some(name).ok_or(())));
+                    }
+                }
+                Make::Poll(who, other) => {
+                    let Some(at) = choose(who, makers.len()) else {
+                        continue;
+                    };
+                    let taken = makers
+                        .iter()
+                        .any(|m| matches!(m.place, Making::Granted | Making::Makes));
+                    let maker = &mut makers[at];
+                    let begins = match maker.place {
+                        Making::New => made.is_none() && !taken,
+                        Making::InLine => false,
+                        Making::Granted | Making::Makes => true,
+                    };
+                    let expected = match (made, begins) {
+                        (Some(value), _) => Some(Ok(value)),
+                        (None, true) => maker.verdict.get().map(|v| v.map_err(InitError::Failed)),
+                        (None, false) => None,
+                    };
+                    let found = match maker.call.poll(other) {
+                        Poll::Ready(found) => Some(found),
+                        Poll::Pending => None,
+                    };
+                    assert_eq!(found, expected, "{:?}", maker.place);
+                    match found {
+                        None if begins => maker.place = Making::Makes,
+                        None => {
+                            if maker.place == Making::New {
+                                joined += 1;
+                                (maker.place, maker.joined) = (Making::InLine, joined);
+                            }
+                        }
+                        Some(result) => {
+                            makers.swap_remove(at);
+                            match result {
+                                Ok(value) => made = Some(value),
+                                Err(_) => grant(&mut makers),
+                            }
+                        }
+                    }
+                }
+                Make::Drop(who) => {
+                    let Some(at) = choose(who, makers.len()) else {
+                        continue;
+                    };
+                    let place = makers.swap_remove(at).place;
+                    if matches!(place, Making::Granted | Making::Makes) {
+                        grant(&mut makers);
+                    }
+                }
+                Make::Set => {
+                    let taken = makers
+                        .iter()
+                        .any(|m| matches!(m.place, Making::Granted | Making::Makes));
+                    let expected = match made {
+                        Some(_) => Err(SetError::AlreadyInitialized(0)),
+                        None if taken => Err(SetError::Initializing(0)),
+                        None => Ok(()),
+                    };
+                    assert_eq!(cell.set(0), expected);
+                    made = made.or(expected.is_ok().then_some(0));
+                }
+            }
+            assert_eq!(cell.get().copied(), made);
+            for maker in &makers {
+                // What an initialiser waits for is its own affair.
+                if maker.place != Making::Makes {
+                    let done = maker.place == Making::InLine && made.is_some();
+                    maker.call.check(done || maker.place == Making::Granted);
+                }
+            }
+            let in_line = makers.iter().filter(|m| m.place == Making::InLine).count();
+            // Once the value is there, those that were told are still in line until they look.
+            assert_eq!(cell.statistics().waiting, in_line);
+        }
+    });
+}
+
+#[derive(Clone, Debug)]
+enum Ask {
+    Call,
+    Poll(usize, bool),
+    Drop(usize),
+    Recv,
+    Answer(usize),
+    Decline(usize),
+    Forget(usize),
+    Close,
+    Gone,
+}
+
+fn ask() -> impl Strategy<Value = Ask> {
+    let n = any::<usize>;
+    prop_oneof![
+        8 => Just(Ask::Call),
+        12 => (n(), any::<bool>()).prop_map(|(who, other)| Ask::Poll(who, other)),
+        4 => n().prop_map(Ask::Drop),
+        8 => Just(Ask::Recv),
+        4 => n().prop_map(Ask::Answer),
+        2 => n().prop_map(Ask::Decline),
+        2 => n().prop_map(Ask::Forget),
+        1 => Just(Ask::Close),
+        1 => Just(Ask::Gone),
+    ]
+}
+
+/// Where a call is.
+#[derive(Clone, PartialEq, Debug)]
+enum Call {
+    New,
+    /// In line for a place in the queue.
+    InLine,
+    /// It has a place, and does not know yet.
+    Granted,
+    /// With the server, or in its queue.
+    Asked,
+    Answered(Result<u32, CallError>),
+}
+
+struct Caller<'a> {
+    call: Polled<'a, Result<u32, CallError>>,
+    name: u32,
+    place: Call,
+    joined: usize,
+}
+
+/// What is kept of the server's side.
+struct Served<'a> {
+    callers: Vec<Caller<'a>>,
+    /// Who asked, in order; the callers of some are gone.
+    queue: VecDeque<u32>,
+    capacity: usize,
+    closed: bool,
+}
+
+impl Served<'_> {
+    fn granted(&self) -> usize {
+        let granted = |c: &&Caller<'_>| c.place == Call::Granted;
+        self.callers.iter().filter(granted).count()
+    }
+
+    /// A place has become free.
+    fn grant(&mut self) {
+        if self.closed || self.queue.len() + self.granted() >= self.capacity {
+            return;
+        }
+        let line = self.callers.iter_mut().filter(|c| c.place == Call::InLine);
+        if let Some(first) = line.min_by_key(|c| c.joined) {
+            first.place = Call::Granted;
+        }
+    }
+
+    fn answer(&mut self, name: u32, answer: Result<u32, CallError>) -> bool {
+        let caller = self.callers.iter_mut().find(|c| c.name == name);
+        caller.is_some_and(|caller| {
+            caller.place = Call::Answered(answer);
+            true
+        })
+    }
+}
+
+fn calls(capacity: usize, steps: Vec<Ask>) {
+    in_lab(async |cx| {
+        let (client, server) = rpc::<u32, u32>(capacity);
+        let client = &client;
+        let mut server: Option<rpc::Server<u32, u32>> = Some(server);
+        let mut served = Served {
+            callers: Vec::new(),
+            queue: VecDeque::new(),
+            capacity,
+            closed: false,
+        };
+        let mut hand: Vec<(u32, Reply<u32>)> = Vec::new();
+        let (mut names, mut joined) = (0, 0);
+        for step in steps {
+            match step {
+                Ask::Call => {
+                    names += 1;
+                    let (name, call) = (names, Polled::new(client.call(cx, names)));
+                    served.callers.push(Caller {
+                        call,
+                        name,
+                        place: Call::New,
+                        joined: 0,
+                    });
+                }
+                Ask::Poll(who, other) => {
+                    let Some(at) = choose(who, served.callers.len()) else {
+                        continue;
+                    };
+                    let room = served.queue.len() + served.granted() < capacity;
+                    let closed = served.closed;
+                    let caller = &mut served.callers[at];
+                    let before = caller.place.clone();
+                    caller.place = match &before {
+                        // A place that was granted before the end is given back: the question was not put.
+                        Call::New | Call::InLine | Call::Granted if closed => {
+                            Call::Answered(Err(CallError::Closed))
+                        }
+                        Call::New if !room => Call::InLine,
+                        Call::New | Call::Granted => Call::Asked,
+                        place => place.clone(),
+                    };
+                    match (&before, &caller.place) {
+                        (Call::New, Call::InLine) => {
+                            joined += 1;
+                            caller.joined = joined;
+                        }
+                        (Call::New | Call::Granted, Call::Asked) => {
+                            served.queue.push_back(caller.name)
+                        }
+                        _ => {}
+                    }
+                    let found = caller.call.poll(other);
+                    match &caller.place {
+                        Call::Answered(answer) => {
+                            assert_eq!(found, Poll::Ready(answer.clone()), "{before:?}");
+                            served.callers.swap_remove(at);
+                        }
+                        _ => assert_eq!(found, Poll::Pending, "{before:?}"),
+                    }
+                }
+                Ask::Drop(who) => {
+                    let Some(at) = choose(who, served.callers.len()) else {
+                        continue;
+                    };
+                    if served.callers.swap_remove(at).place == Call::Granted {
+                        served.grant();
+                    }
+                }
+                Ask::Recv => {
+                    let Some(server) = &mut server else { continue };
+                    let received = server.try_recv(cx);
+                    let expected = loop {
+                        let Some(name) = served.queue.pop_front() else {
+                            break None;
+                        };
+                        served.grant();
+                        if served.callers.iter().any(|c| c.name == name) {
+                            break Some(name);
+                        }
+                    };
+                    match (received, expected) {
+                        (Ok((name, reply)), expected) => {
+                            assert_eq!(Some(name), expected);
+                            hand.push((name, reply));
+                        }
+                        (Err(e), None) => {
+                            let over = served.closed && served.granted() == 0;
+                            assert_eq!(e == TryRecvError::Closed, over);
+                        }
+                        (Err(e), Some(name)) => panic!("{name} was not received: {e}"),
+                    }
+                }
+                Ask::Answer(who) | Ask::Decline(who) | Ask::Forget(who) => {
+                    let Some(at) = choose(who, hand.len()) else {
+                        continue;
+                    };
+                    let (name, reply) = hand.swap_remove(at);
+                    let waits = served.callers.iter().any(|c| c.name == name);
+                    assert_eq!(reply.is_closed(), !waits);
+                    match step {
+                        Ask::Answer(_) => {
+                            let sent = reply.send(name * 2);
+                            assert_eq!(sent, waits.then_some(()).ok_or(name * 2));
+                            served.answer(name, Ok(name * 2));
+                        }
+                        Ask::Decline(_) => {
+                            reply.decline("no");
+                            served.answer(name, Err(CallError::Declined("no".into())));
+                        }
+                        _ => {
+                            drop(reply);
+                            served.answer(name, Err(CallError::NoReply));
+                        }
+                    }
+                }
+                Ask::Close => {
+                    if let Some(server) = &mut server {
+                        server.close();
+                        served.closed = true;
+                    }
+                }
+                Ask::Gone => {
+                    if server.take().is_some() {
+                        served.closed = true;
+                        for name in std::mem::take(&mut served.queue) {
+                            served.answer(name, Err(CallError::Closed));
+                        }
+                    }
+                }
+            }
+            for caller in &served.callers {
+                let can = match caller.place {
+                    Call::New | Call::Asked => false,
+                    Call::InLine => served.closed,
+                    Call::Granted | Call::Answered(_) => true,
+                };
+                caller.call.check(can);
+            }
+            let now = client.statistics();
+            assert_eq!(now.queued, served.queue.len());
+            assert_eq!(client.is_closed(), served.closed);
+        }
+        // However it went on: without a server, every call ends.
+        drop((server, hand));
+        for mut caller in served.callers {
+            assert!(caller.call.poll(false).is_ready(), "{} hangs", caller.name);
+        }
+    });
+}
+
+proptest! {
+    #[test]
+    fn a_notify_chooses_the_first_in_line_or_keeps_a_permit(
+        steps in prop::collection::vec(told(), 0..80),
+    ) {
+        notify(steps);
+    }
+
+    #[test]
+    fn a_barrier_lets_a_generation_through_or_breaks_it(
+        size in 1usize..5,
+        steps in prop::collection::vec(meet(), 0..80),
+    ) {
+        barrier(size, steps);
+    }
+
+    #[test]
+    fn a_cell_is_made_by_one_at_a_time_in_the_order_of_the_line(
+        steps in prop::collection::vec(make(), 0..80),
+    ) {
+        once_cell(steps);
+    }
+
+    #[test]
+    fn a_call_is_answered_once(capacity in 1usize..4, steps in prop::collection::vec(ask(), 0..100)) {
+        calls(capacity, steps);
+    }
+}
