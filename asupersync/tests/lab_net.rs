@@ -169,7 +169,7 @@ fn a_reset_reaches_both_ends_as_an_error() {
             .expect("it listens");
         let (mut server, peer) = listener.accept(&cx).await.expect("it asks");
         assert_eq!(peer, client.local_addr().expect("connected"));
-        let [conn] = lab.net().connections()[..] else {
+        let [conn] = &lab.net().connections()[..] else {
             panic!("one connection")
         };
         assert!(lab.net().reset(conn.id));

@@ -1,16 +1,17 @@
 //! Connecting to the first address that answers.
 
+use super::back_off::{BackOff, ROOM};
 use crate::cx::Cx;
 use crate::io::Operation;
 use crate::time::Sleep;
-use crate::world::Stream;
+use crate::world::net::Options;
+use crate::world::{Addr, Stream};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 /// How long an address may keep silent before the next one is tried beside it.
@@ -20,21 +21,26 @@ const STAGGER: Duration = Duration::from_millis(250);
 /// connection wins and the other attempts are dropped, which closes them.
 pub(super) struct Connect<'a> {
     cx: &'a Cx,
-    untried: VecDeque<SocketAddr>,
-    attempts: Vec<(SocketAddr, Arc<dyn Stream>)>,
+    options: Options,
+    untried: VecDeque<Addr>,
+    attempts: Vec<(Addr, Arc<dyn Stream>)>,
     /// Until when the next address waits.
     stagger: Option<Sleep<'a>>,
+    /// Runs while the listener, which is of this host, has no room.
+    full: BackOff<'a>,
     last_error: Option<io::Error>,
     operation: Operation,
 }
 
 impl<'a> Connect<'a> {
-    pub(super) fn new(cx: &'a Cx, addrs: Vec<SocketAddr>) -> Self {
+    pub(super) fn new<A: Into<Addr>>(cx: &'a Cx, addrs: Vec<A>, options: Options) -> Self {
         Connect {
             cx,
-            untried: addrs.into(),
+            options,
+            untried: addrs.into_iter().map(Into::into).collect(),
             attempts: Vec::new(),
             stagger: None,
+            full: BackOff::new(ROOM),
             last_error: None,
             operation: Operation::default(),
         }
@@ -47,15 +53,18 @@ impl Future for Connect<'_> {
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         let Connect {
             cx,
+            options,
             untried,
             attempts,
             stagger,
+            full,
             last_error,
             operation,
         } = self.get_mut();
         let cx = *cx;
         operation.poll(cx, task, |task| {
             loop {
+                ready!(full.poll(task))?;
                 let tried = attempts.len();
                 let mut connected = None;
                 attempts.retain(|(addr, stream)| {
@@ -69,7 +78,7 @@ impl Future for Connect<'_> {
                             true
                         }
                         Poll::Ready(Err(e)) => {
-                            *last_error = Some(refused(*addr, &e));
+                            *last_error = Some(refused(addr, &e));
                             false
                         }
                     }
@@ -86,9 +95,14 @@ impl Future for Connect<'_> {
                     _ => true,
                 };
                 if waited && let Some(addr) = untried.pop_front() {
-                    match cx.world().net().tcp_connect(addr) {
+                    match cx.world().net().connect(&addr, options) {
                         Ok(stream) => attempts.push((addr, stream)),
-                        Err(e) => *last_error = Some(refused(addr, &e)),
+                        Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                            full.begin(cx);
+                            untried.push_front(addr);
+                            continue;
+                        }
+                        Err(e) => *last_error = Some(refused(&addr, &e)),
                     }
                     *stagger = (!untried.is_empty()).then(|| cx.pause(STAGGER));
                     continue;
@@ -103,6 +117,6 @@ impl Future for Connect<'_> {
     }
 }
 
-fn refused(addr: SocketAddr, e: &io::Error) -> io::Error {
+fn refused(addr: &Addr, e: &io::Error) -> io::Error {
     io::Error::new(e.kind(), format!("cannot connect to {addr}: {e}"))
 }

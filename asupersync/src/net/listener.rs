@@ -1,17 +1,16 @@
 //! Accepting connections.
 
-use super::addrs::{ToAddrs, addresses_of, first_of};
-use super::stream::TcpStream;
+use super::back_off::BackOff;
+use super::family::{Family, Ip};
+use super::stream::SocketStream;
 use super::waiters::{Place, Waiters};
 use crate::cx::{Cx, DropSafe};
 use crate::io::Operation;
-use crate::time::Sleep;
-use crate::types::caps::Capability;
 use crate::world::Listener;
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -23,48 +22,21 @@ const BACK_OFF: std::ops::RangeInclusive<Duration> =
 /// Connections in a row that may be gone before they are accepted, in one poll.
 const ABORTED: u32 = 64;
 
-/// A TCP socket that accepts connections.
-///
-/// ```
-/// use asupersync::io::{ReadExt, WriteExt};
-/// use asupersync::net::{TcpListener, TcpStream};
-/// use asupersync::{Cx, Runtime, Scope};
-///
-/// # let runtime = Runtime::builder().current_thread().build().unwrap();
-/// # runtime.block_on(async |scope: Scope| -> std::io::Result<()> {
-/// let listener = TcpListener::bind(&scope, "127.0.0.1:0").await?;
-/// let addr = listener.local_addr()?;
-/// let server = scope.try_spawn(async move |cx: Cx| -> std::io::Result<()> {
-///     let (mut stream, _peer) = listener.accept(&cx).await?;
-///     stream.write_all(&cx, b"hello").await
-/// });
-/// let mut stream = TcpStream::connect(&scope, addr).await?;
-/// let mut text = String::new();
-/// stream.read_to_string(&scope, &mut text).await?;
-/// assert_eq!(text, "hello");
-/// server.await.into_result().map_err(std::io::Error::from)
-/// # }).unwrap().unwrap();
-/// ```
-pub struct TcpListener {
-    inner: Arc<dyn Listener>,
+/// A socket that accepts connections: [`TcpListener`](super::TcpListener) or
+/// [`UnixListener`](super::UnixListener).
+pub struct SocketListener<F: Family> {
+    pub(super) inner: Arc<dyn Listener>,
     acceptors: Waiters,
+    family: PhantomData<F>,
 }
 
-impl TcpListener {
-    /// Listens on the first address that can be; port 0 picks a free one.
-    ///
-    /// *Cancellation.* Safe while a host name is looked up; the rest does not wait.
-    ///
-    /// # Errors
-    /// The last address's, which it names; one that wraps [`Cancelled`](crate::Cancelled);
-    /// `PermissionDenied` from a context without [`Capability::Net`].
-    pub async fn bind(cx: &Cx, addr: impl ToAddrs) -> io::Result<Self> {
-        cx.checkpoint()?;
-        cx.require(Capability::Net)?;
-        let addrs = addresses_of(cx, addr).await?;
-        let inner = first_of("listen on", addrs, |addr| cx.world().net().tcp_listen(addr))?;
-        let acceptors = Waiters::new();
-        Ok(TcpListener { inner, acceptors })
+impl<F: Family> SocketListener<F> {
+    pub(super) fn new(inner: Arc<dyn Listener>) -> Self {
+        SocketListener {
+            inner,
+            acceptors: Waiters::new(),
+            family: PhantomData,
+        }
     }
 
     /// Waits for the next connection.
@@ -79,15 +51,13 @@ impl TcpListener {
     ///
     /// # Errors
     /// The listener's, or one that wraps [`Cancelled`](crate::Cancelled).
-    pub fn accept<'a>(&'a self, cx: &'a Cx) -> Accept<'a> {
-        let (operation, delay) = (Operation::default(), *BACK_OFF.start());
+    pub fn accept<'a>(&'a self, cx: &'a Cx) -> Accept<'a, F> {
         Accept {
             listener: self,
             cx,
-            operation,
+            operation: Operation::default(),
             place: self.acceptors.place(),
-            pause: None,
-            delay,
+            back_off: BackOff::new(BACK_OFF),
         }
     }
 
@@ -95,34 +65,42 @@ impl TcpListener {
     ///
     /// # Errors
     /// The system's.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.local_addr()
+    pub fn local_addr(&self) -> io::Result<F::Addr> {
+        F::narrow(self.inner.local_addr()?)
+    }
+
+    /// The error that a past event left, which is taken by asking.
+    ///
+    /// # Errors
+    /// The system's, if it cannot be asked.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.inner.take_error()
     }
 }
 
-impl fmt::Debug for TcpListener {
+impl<F: Family> fmt::Debug for SocketListener<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TcpListener")
+        let [_, name, _] = F::NAMES;
+        f.debug_struct(name)
             .field("addr", &self.local_addr().ok())
             .finish()
     }
 }
 
-/// Future of [`TcpListener::accept`].
+/// Future of [`SocketListener::accept`].
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled"]
-pub struct Accept<'a> {
-    listener: &'a TcpListener,
+pub struct Accept<'a, F: Family = Ip> {
+    listener: &'a SocketListener<F>,
     cx: &'a Cx,
     operation: Operation,
     place: Place<'a>,
     /// Runs while the system is out of descriptors.
-    pause: Option<Sleep<'a>>,
-    delay: Duration,
+    back_off: BackOff<'a>,
 }
 
-impl Future for Accept<'_> {
-    type Output = io::Result<(TcpStream, SocketAddr)>;
+impl<F: Family> Future for Accept<'_, F> {
+    type Output = io::Result<(SocketStream<F>, F::Addr)>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         let Accept {
@@ -130,24 +108,19 @@ impl Future for Accept<'_> {
             cx,
             operation,
             place,
-            pause,
-            delay,
+            back_off,
         } = self.get_mut();
         let cx = *cx;
         operation.poll(cx, task, |task| {
             let mut aborted = 0;
             loop {
-                if let Some(sleep) = pause {
-                    ready!(Pin::new(sleep).poll(task))?;
-                    *pause = None;
-                }
+                ready!(back_off.poll(task))?;
                 let accepted = place.poll(task, |task| listener.inner.poll_accept(task));
                 match ready!(accepted) {
-                    Ok((stream, peer)) => return Poll::Ready(Ok((TcpStream::new(stream), peer))),
-                    Err(e) if out_of_resources(&e) => {
-                        *pause = Some(cx.pause(*delay));
-                        *delay = (*delay * 2).min(*BACK_OFF.end());
+                    Ok((stream, peer)) => {
+                        return Poll::Ready(Ok((SocketStream::new(stream), F::narrow(peer)?)));
                     }
+                    Err(e) if out_of_resources(&e) => back_off.begin(cx),
                     Err(e) if gone(&e) => {
                         aborted += 1;
                         if aborted == ABORTED {
@@ -162,7 +135,7 @@ impl Future for Accept<'_> {
     }
 }
 
-impl DropSafe for Accept<'_> {}
+impl<F: Family> DropSafe for Accept<'_, F> {}
 
 /// Whether the error passes when something else is closed.
 fn out_of_resources(e: &io::Error) -> bool {

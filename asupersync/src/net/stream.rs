@@ -1,50 +1,39 @@
 //! Streams and their halves.
 
-use super::addrs::{ToAddrs, addresses_of};
-use super::connect::Connect;
-use crate::cx::Cx;
-use crate::types::caps::Capability;
+use super::family::{Family, Ip};
+use crate::cx::{Cx, DropSafe};
+use crate::io::Operation;
 use crate::world::Stream;
 use futures_io::{AsyncRead, AsyncWrite};
 use std::fmt;
+use std::future::Future;
 use std::io;
 use std::marker::PhantomData;
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-/// A TCP connection.
+/// A connection: [`TcpStream`](super::TcpStream) or [`UnixStream`](super::UnixStream).
 ///
 /// Reading and writing are in [`ReadExt`](crate::io::ReadExt) and
 /// [`WriteExt`](crate::io::WriteExt). [`WriteExt::shutdown`](crate::io::WriteExt::shutdown)
 /// ends the writing direction; dropping it closes both.
-pub struct TcpStream {
-    inner: Arc<dyn Stream>,
+pub struct SocketStream<F: Family> {
+    pub(super) inner: Arc<dyn Stream>,
+    family: PhantomData<F>,
 }
 
-impl TcpStream {
+impl<F: Family> SocketStream<F> {
     pub(super) fn new(inner: Arc<dyn Stream>) -> Self {
-        TcpStream { inner }
-    }
-
-    /// Connects to the first address that answers: they are tried in order, the
-    /// next one beside the others after 250 ms or at once after a refusal.
-    ///
-    /// *Cancellation.* The attempts are closed.
-    ///
-    /// # Errors
-    /// The last address's, which it names; one that wraps [`Cancelled`](crate::Cancelled);
-    /// `PermissionDenied` from a context without [`Capability::Net`].
-    pub async fn connect(cx: &Cx, addr: impl ToAddrs) -> io::Result<Self> {
-        cx.checkpoint()?;
-        cx.require(Capability::Net)?;
-        let addrs = addresses_of(cx, addr).await?;
-        Connect::new(cx, addrs).await.map(TcpStream::new)
+        SocketStream {
+            inner,
+            family: PhantomData,
+        }
     }
 
     /// The two directions, to use at the same time in one task.
-    pub fn split(&mut self) -> (ReadHalf<'_>, WriteHalf<'_>) {
+    pub fn split(&mut self) -> (ReadHalf<'_, F>, WriteHalf<'_, F>) {
         let half = || Half(Arc::clone(&self.inner));
         (
             ReadHalf {
@@ -60,41 +49,51 @@ impl TcpStream {
 
     /// The two directions, to give to two tasks. Dropping the writing half ends
     /// its direction; the connection closes with the last half.
-    pub fn into_split(self) -> (OwnedReadHalf, OwnedWriteHalf) {
+    pub fn into_split(self) -> (OwnedReadHalf<F>, OwnedWriteHalf<F>) {
         let read = OwnedReadHalf {
             half: Half(Arc::clone(&self.inner)),
+            family: PhantomData,
         };
-        (
-            read,
-            OwnedWriteHalf {
-                half: Half(self.inner),
-                ends: true,
-            },
-        )
+        let write = OwnedWriteHalf {
+            half: Half(self.inner),
+            ends: true,
+            family: PhantomData,
+        };
+        (read, write)
     }
 
-    /// Whether small writes go out at once instead of waiting for more.
+    /// Reads some bytes and leaves them in the stream; 0 is its end.
+    ///
+    /// *Cancellation.* Safe: it takes nothing.
     ///
     /// # Errors
-    /// The system's.
-    pub fn set_nodelay(&self, on: bool) -> io::Result<()> {
-        self.inner.set_nodelay(on)
+    /// The system's, or one that wraps [`Cancelled`](crate::Cancelled).
+    pub fn peek<'a>(&'a mut self, cx: &'a Cx, buf: &'a mut [u8]) -> Peek<'a> {
+        Peek::new(&*self.inner, cx, buf)
+    }
+
+    /// The error that a past event left, which is taken by asking.
+    ///
+    /// # Errors
+    /// The system's, if it cannot be asked.
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.inner.take_error()
     }
 
     /// This end's address.
     ///
     /// # Errors
     /// The system's.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.local_addr()
+    pub fn local_addr(&self) -> io::Result<F::Addr> {
+        F::narrow(self.inner.local_addr()?)
     }
 
     /// The other end's address.
     ///
     /// # Errors
     /// The system's.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.inner.peer_addr()
+    pub fn peer_addr(&self) -> io::Result<F::Addr> {
+        F::narrow(self.inner.peer_addr()?)
     }
 
     /// Ends one or both directions at once, without waiting.
@@ -106,9 +105,10 @@ impl TcpStream {
     }
 }
 
-impl fmt::Debug for TcpStream {
+impl<F: Family> fmt::Debug for SocketStream<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut s = f.debug_struct("TcpStream");
+        let [name, ..] = F::NAMES;
+        let mut s = f.debug_struct(name);
         s.field("local", &self.local_addr().ok())
             .field("peer", &self.peer_addr().ok())
             .finish()
@@ -132,80 +132,92 @@ impl fmt::Debug for Half {
     }
 }
 
-/// The reading direction of a borrowed stream; made by [`TcpStream::split`].
+/// The reading direction of a borrowed stream; made by [`SocketStream::split`].
 #[derive(Debug)]
-pub struct ReadHalf<'a> {
+pub struct ReadHalf<'a, F: Family = Ip> {
     half: Half,
-    stream: PhantomData<&'a mut TcpStream>,
+    stream: PhantomData<&'a mut SocketStream<F>>,
 }
 
-/// The writing direction of a borrowed stream; made by [`TcpStream::split`].
+/// The writing direction of a borrowed stream; made by [`SocketStream::split`].
 #[derive(Debug)]
-pub struct WriteHalf<'a> {
+pub struct WriteHalf<'a, F: Family = Ip> {
     half: Half,
-    stream: PhantomData<&'a mut TcpStream>,
+    stream: PhantomData<&'a mut SocketStream<F>>,
 }
 
-/// The reading direction of a stream; made by [`TcpStream::into_split`].
+/// The reading direction of a stream; made by [`SocketStream::into_split`].
 #[derive(Debug)]
-pub struct OwnedReadHalf {
+pub struct OwnedReadHalf<F: Family = Ip> {
     half: Half,
+    family: PhantomData<F>,
 }
 
-/// The writing direction of a stream; made by [`TcpStream::into_split`].
+/// The writing direction of a stream; made by [`SocketStream::into_split`].
 /// Dropping it ends the direction.
 #[derive(Debug)]
-pub struct OwnedWriteHalf {
+pub struct OwnedWriteHalf<F: Family = Ip> {
     half: Half,
     ends: bool,
+    family: PhantomData<F>,
 }
 
 /// Two halves that are not of the same stream.
 #[derive(Debug, thiserror::Error)]
 #[error("the halves belong to different streams; pass the two that one `into_split` returned")]
-pub struct ReuniteError {
+pub struct ReuniteError<F: Family = Ip> {
     /// The reading half.
-    pub read: OwnedReadHalf,
+    pub read: OwnedReadHalf<F>,
     /// The writing half.
-    pub write: OwnedWriteHalf,
+    pub write: OwnedWriteHalf<F>,
 }
 
-impl OwnedReadHalf {
+impl<F: Family> OwnedReadHalf<F> {
     /// The stream again.
     ///
     /// # Errors
     /// The halves, if they are not of the same stream.
-    pub fn reunite(self, mut write: OwnedWriteHalf) -> Result<TcpStream, ReuniteError> {
+    pub fn reunite(self, mut write: OwnedWriteHalf<F>) -> Result<SocketStream<F>, ReuniteError<F>> {
         if !Arc::ptr_eq(&self.half.0, &write.half.0) {
             return Err(ReuniteError { read: self, write });
         }
         write.ends = false;
-        Ok(TcpStream::new(self.half.0))
+        Ok(SocketStream::new(self.half.0))
+    }
+
+    /// As [`SocketStream::peek`].
+    ///
+    /// *Cancellation.* Safe: it takes nothing.
+    ///
+    /// # Errors
+    /// The system's, or one that wraps [`Cancelled`](crate::Cancelled).
+    pub fn peek<'a>(&'a mut self, cx: &'a Cx, buf: &'a mut [u8]) -> Peek<'a> {
+        Peek::new(&*self.half.0, cx, buf)
     }
 
     /// This end's address.
     ///
     /// # Errors
     /// The system's.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.half.local_addr()
+    pub fn local_addr(&self) -> io::Result<F::Addr> {
+        F::narrow(self.half.local_addr()?)
     }
 
     /// The other end's address.
     ///
     /// # Errors
     /// The system's.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.half.peer_addr()
+    pub fn peer_addr(&self) -> io::Result<F::Addr> {
+        F::narrow(self.half.peer_addr()?)
     }
 }
 
-impl OwnedWriteHalf {
+impl<F: Family> OwnedWriteHalf<F> {
     /// The stream again; see [`OwnedReadHalf::reunite`].
     ///
     /// # Errors
     /// The halves, if they are not of the same stream.
-    pub fn reunite(self, read: OwnedReadHalf) -> Result<TcpStream, ReuniteError> {
+    pub fn reunite(self, read: OwnedReadHalf<F>) -> Result<SocketStream<F>, ReuniteError<F>> {
         read.reunite(self)
     }
 
@@ -213,25 +225,73 @@ impl OwnedWriteHalf {
     ///
     /// # Errors
     /// The system's.
-    pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.half.local_addr()
+    pub fn local_addr(&self) -> io::Result<F::Addr> {
+        F::narrow(self.half.local_addr()?)
     }
 
     /// The other end's address.
     ///
     /// # Errors
     /// The system's.
-    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.half.peer_addr()
+    pub fn peer_addr(&self) -> io::Result<F::Addr> {
+        F::narrow(self.half.peer_addr()?)
     }
 }
 
-impl Drop for OwnedWriteHalf {
+impl<F: Family> Drop for OwnedWriteHalf<F> {
     fn drop(&mut self) {
         if self.ends {
             // A connection that is gone has no direction to end.
             let _ = self.half.shutdown(Shutdown::Write);
         }
+    }
+}
+
+/// Future of [`SocketStream::peek`].
+#[must_use = "futures do nothing unless polled"]
+pub struct Peek<'a> {
+    stream: &'a dyn Stream,
+    cx: &'a Cx,
+    buf: &'a mut [u8],
+    operation: Operation,
+}
+
+impl<'a> Peek<'a> {
+    fn new(stream: &'a dyn Stream, cx: &'a Cx, buf: &'a mut [u8]) -> Self {
+        let operation = Operation::default();
+        Peek {
+            stream,
+            cx,
+            buf,
+            operation,
+        }
+    }
+}
+
+impl Future for Peek<'_> {
+    type Output = io::Result<usize>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let Peek {
+            stream,
+            cx,
+            buf,
+            operation,
+        } = self.get_mut();
+        operation.poll(cx, task, |task| {
+            if buf.is_empty() {
+                return Poll::Ready(Ok(0));
+            }
+            stream.poll_peek(task, buf)
+        })
+    }
+}
+
+impl DropSafe for Peek<'_> {}
+
+impl fmt::Debug for Peek<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peek").finish_non_exhaustive()
     }
 }
 
@@ -242,7 +302,7 @@ trait Port {
 
 macro_rules! reads {
     ($t:ty) => {
-        impl AsyncRead for $t {
+        impl<F: Family> AsyncRead for $t {
             fn poll_read(
                 self: Pin<&mut Self>,
                 cx: &mut Context<'_>,
@@ -259,7 +319,7 @@ macro_rules! reads {
 
 macro_rules! writes {
     ($t:ty) => {
-        impl AsyncWrite for $t {
+        impl<F: Family> AsyncWrite for $t {
             fn poll_write(
                 self: Pin<&mut Self>,
                 cx: &mut Context<'_>,
@@ -282,7 +342,7 @@ macro_rules! writes {
 
 macro_rules! port {
     ($t:ty, $($inner:tt).+) => {
-        impl Port for $t {
+        impl<F: Family> Port for $t {
             fn port(&self) -> &dyn Stream {
                 &*self.$($inner).+
             }
@@ -290,14 +350,14 @@ macro_rules! port {
     };
 }
 
-port!(TcpStream, inner);
-port!(ReadHalf<'_>, half);
-port!(WriteHalf<'_>, half);
-port!(OwnedReadHalf, half);
-port!(OwnedWriteHalf, half);
-reads!(TcpStream);
-reads!(ReadHalf<'_>);
-reads!(OwnedReadHalf);
-writes!(TcpStream);
-writes!(WriteHalf<'_>);
-writes!(OwnedWriteHalf);
+port!(SocketStream<F>, inner);
+port!(ReadHalf<'_, F>, half);
+port!(WriteHalf<'_, F>, half);
+port!(OwnedReadHalf<F>, half);
+port!(OwnedWriteHalf<F>, half);
+reads!(SocketStream<F>);
+reads!(ReadHalf<'_, F>);
+reads!(OwnedReadHalf<F>);
+writes!(SocketStream<F>);
+writes!(WriteHalf<'_, F>);
+writes!(OwnedWriteHalf<F>);

@@ -17,7 +17,7 @@ pub mod signals;
 pub mod system;
 pub mod timers;
 
-pub use net::{Datagrams, Listener, Net, Stream};
+pub use net::{Addr, Datagrams, Endpoint, Listener, Net, Stream, UnixAddr};
 pub use runnable::{Chain, Lane, Runnable};
 pub use shutdown::Shutdown;
 pub use signals::{Hearing, Signals};

@@ -1,11 +1,16 @@
-//! The virtual network: TCP and UDP in memory, with latency, loss and segment
-//! boundaries chosen by the run.
+//! The virtual network: TCP, UDP and Unix sockets in memory, with latency, loss
+//! and segment boundaries chosen by the run.
 //!
 //! A connection is two directions of ordered, lossless segments; datagrams may
 //! be lost and overtake each other. See `state` for the rules. What it does not
 //! model: congestion control, delayed acknowledgement, ICMP and kernel timing. A connection leaves from the
 //! loopback address when it goes to one, and from [`VirtualNet::CLIENT_V4`] or
 //! [`VirtualNet::CLIENT_V6`] otherwise.
+//!
+//! Unix sockets are on one host: their paths are names of it and no files, what
+//! is sent arrives at once, and no model and no partition applies to them. A
+//! path stays taken when its socket is gone, until
+//! [`remove_socket_file`](crate::net::remove_socket_file).
 //!
 //! The network records [`Event::Net`](crate::types::event::Event::Net) with these codes:
 //!
@@ -27,6 +32,7 @@
 //! | 14 | a datagram was lost | how many |
 
 mod link;
+mod sockets;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -36,12 +42,10 @@ pub use link::LinkModel;
 pub(super) use state::{Draw, NetState, Out};
 
 use super::world::Core;
-use crate::world;
-use state::Side;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
+use crate::world::Addr;
+use crate::world::net::Credentials;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// How the network behaves; chainable.
@@ -108,14 +112,14 @@ impl NetModel {
 pub struct ConnId(pub u64);
 
 /// A connection, as its network sees it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Connection {
     /// Its name.
     pub id: ConnId,
     /// Where it came from.
-    pub client: SocketAddr,
+    pub client: Addr,
     /// Where it goes.
-    pub server: SocketAddr,
+    pub server: Addr,
 }
 
 /// The network of a lab, and the means to disturb it.
@@ -128,6 +132,13 @@ impl VirtualNet {
     pub const CLIENT_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
     /// The host from which connections to other IPv6 hosts leave.
     pub const CLIENT_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1));
+
+    /// Who holds the other end of every Unix stream.
+    pub const CREDENTIALS: Credentials = Credentials {
+        uid: 1000,
+        gid: 1000,
+        pid: Some(1),
+    };
 
     pub(super) fn new(core: Arc<Core>) -> Self {
         VirtualNet { core }
@@ -166,173 +177,5 @@ impl VirtualNet {
     /// The connections that at least one end holds, oldest first.
     pub fn connections(&self) -> Vec<Connection> {
         self.core.net(|net, _, _| net.connections())
-    }
-}
-
-impl world::Net for VirtualNet {
-    fn tcp_listen(&self, addr: SocketAddr) -> io::Result<Arc<dyn world::Listener>> {
-        let addr = self.core.net(|net, _, _| net.listen(addr))?;
-        Ok(Arc::new(Listener {
-            core: self.core.clone(),
-            addr,
-        }))
-    }
-
-    fn tcp_connect(&self, addr: SocketAddr) -> io::Result<Arc<dyn world::Stream>> {
-        let conn = self
-            .core
-            .net(|net, draw, out| net.connect(addr, draw, out))?;
-        Ok(Arc::new(Stream {
-            core: self.core.clone(),
-            conn,
-            side: Side::Client,
-        }))
-    }
-
-    fn udp_bind(&self, addr: SocketAddr) -> io::Result<Arc<dyn world::Datagrams>> {
-        let addr = self.core.net(|net, _, _| net.udp_bind(addr))?;
-        Ok(Arc::new(Datagrams {
-            core: self.core.clone(),
-            addr,
-        }))
-    }
-
-    fn resolve(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-        self.core.net(|net, _, _| net.resolve(host, port))
-    }
-}
-
-/// A listening socket.
-struct Listener {
-    core: Arc<Core>,
-    addr: SocketAddr,
-}
-
-impl world::Listener for Listener {
-    fn poll_accept(
-        &self,
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<(Arc<dyn world::Stream>, SocketAddr)>> {
-        self.core
-            .net_poll(cx, |net, _, out| net.accept(self.addr, out))
-            .map(|(conn, peer)| {
-                let stream = Stream {
-                    core: self.core.clone(),
-                    conn,
-                    side: Side::Server,
-                };
-                Ok((Arc::new(stream) as Arc<dyn world::Stream>, peer))
-            })
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.addr)
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        self.core
-            .net(|net, draw, out| net.unlisten(self.addr, draw, out));
-    }
-}
-
-/// One end of a connection.
-struct Stream {
-    core: Arc<Core>,
-    conn: u64,
-    side: Side,
-}
-
-impl world::Stream for Stream {
-    fn poll_connected(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.core
-            .net_poll(cx, |net, _, out| net.connected(self.conn, self.side, out))
-    }
-
-    fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        self.core.net_poll(cx, |net, draw, out| {
-            net.read(self.conn, self.side, buf, draw, out)
-        })
-    }
-
-    fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.core.net_poll(cx, |net, draw, out| {
-            net.write(self.conn, self.side, buf, draw, out)
-        })
-    }
-
-    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.core
-            .net(|net, draw, out| net.shutdown(self.conn, self.side, how, draw, out))
-    }
-
-    fn set_nodelay(&self, _on: bool) -> io::Result<()> {
-        // Every write leaves at once in this network, so there is nothing to set.
-        Ok(())
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.core.net(|net, _, _| net.addrs(self.conn, self.side)).0)
-    }
-
-    fn peer_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.core.net(|net, _, _| net.addrs(self.conn, self.side)).1)
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        self.core
-            .net(|net, draw, out| net.close(self.conn, self.side, draw, out));
-    }
-}
-
-/// A datagram socket.
-struct Datagrams {
-    core: Arc<Core>,
-    addr: SocketAddr,
-}
-
-impl world::Datagrams for Datagrams {
-    fn connect(&self, peer: SocketAddr) -> io::Result<()> {
-        self.core.net(|net, _, _| net.udp_connect(self.addr, peer))
-    }
-
-    /// Never waits: what does not fit on its way is lost there.
-    fn poll_send(
-        &self,
-        _: &mut Context<'_>,
-        buf: &[u8],
-        to: Option<SocketAddr>,
-    ) -> Poll<io::Result<usize>> {
-        Poll::Ready(
-            self.core
-                .net(|net, draw, out| net.udp_send(self.addr, buf, to, draw, out)),
-        )
-    }
-
-    fn poll_recv(
-        &self,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<(usize, SocketAddr)>> {
-        self.core
-            .net_poll(cx, |net, _, out| net.udp_recv(self.addr, buf, out))
-            .map(Ok)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.addr)
-    }
-
-    fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.core.net(|net, _, _| net.udp_peer(self.addr))
-    }
-}
-
-impl Drop for Datagrams {
-    fn drop(&mut self) {
-        self.core.net(|net, _, out| net.udp_close(self.addr, out));
     }
 }

@@ -17,16 +17,23 @@
 
 mod datagrams;
 mod links;
+mod local;
+mod settings;
 
 use super::{ConnId, Connection, LinkModel, NetModel, VirtualNet};
 use crate::lab::pick::Strategy;
 use crate::types::event::Event;
 use crate::types::time::Time;
+use crate::world::Addr;
+use crate::world::net::Options;
 use bytes::{Buf, Bytes};
 use datagrams::{Bound, Datagram};
+use local::Local;
+pub(super) use settings::Settings;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
+use std::path::PathBuf;
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
@@ -115,9 +122,13 @@ impl Side {
 /// Everything on the network.
 pub(in crate::lab) struct NetState {
     model: NetModel,
-    listeners: BTreeMap<SocketAddr, Listening>,
+    listeners: BTreeMap<Addr, Listening>,
     conns: BTreeMap<u64, Conn>,
     datagrams: BTreeMap<SocketAddr, Bound>,
+    /// Unix sockets of datagrams.
+    locals: BTreeMap<u64, Local>,
+    /// Paths that Unix sockets are or were bound to.
+    files: BTreeSet<PathBuf>,
     /// What happens when, in order of time and then of cause.
     agenda: BTreeMap<(Time, u64), Tick>,
     sequence: u64,
@@ -135,11 +146,14 @@ pub(in crate::lab) struct NetState {
 
 struct Listening {
     queue: VecDeque<u64>,
+    backlog: usize,
     acceptor: Option<Waker>,
+    /// Those of the connections that it accepts as well.
+    settings: Settings,
 }
 
 struct Conn {
-    addrs: [SocketAddr; 2],
+    addrs: [Addr; 2],
     phase: Phase,
     ends: [End; 2],
 }
@@ -176,6 +190,7 @@ struct End {
     error: Option<ErrorKind>,
     reader: Option<Waker>,
     writer: Option<Waker>,
+    settings: Settings,
 }
 
 enum Segment {
@@ -252,6 +267,8 @@ impl NetState {
             listeners: BTreeMap::new(),
             conns: BTreeMap::new(),
             datagrams: BTreeMap::new(),
+            locals: BTreeMap::new(),
+            files: BTreeSet::new(),
             agenda: BTreeMap::new(),
             sequence: 0,
             next_conn: 0,
@@ -276,7 +293,7 @@ impl NetState {
         }
         let mut arrivals = Vec::new();
         for (id, conn) in &mut self.conns {
-            if link(conn.addrs[0].ip(), conn.addrs[1].ip()) != link(a, b) {
+            if link_of(&conn.addrs) != Some(link(a, b)) {
                 continue;
             }
             for to in [Side::Client, Side::Server] {
@@ -314,8 +331,8 @@ impl NetState {
         conns
             .map(|(id, c)| Connection {
                 id: ConnId(*id),
-                client: c.addrs[0],
-                server: c.addrs[1],
+                client: c.addrs[0].clone(),
+                server: c.addrs[1].clone(),
             })
             .collect()
     }
@@ -338,24 +355,44 @@ impl NetState {
         }
     }
 
-    pub(super) fn listen(&mut self, mut addr: SocketAddr) -> io::Result<SocketAddr> {
-        if addr.port() == 0 {
-            addr.set_port(self.free_port(addr.ip())?);
-        } else if self.is_taken(addr) {
+    pub(super) fn listen(&mut self, addr: &Addr, options: &Options) -> io::Result<Addr> {
+        let settings = Settings::of(&options.settings)?;
+        let mut addr = addr.clone();
+        // Also of a path that was removed: listeners are known by their addresses.
+        if self.listeners.contains_key(&addr) {
             return Err(ErrorKind::AddrInUse.into());
         }
-        self.listeners.insert(
-            addr,
-            Listening {
-                queue: VecDeque::new(),
-                acceptor: None,
-            },
-        );
+        match &mut addr {
+            Addr::Ip(addr) if addr.port() == 0 => addr.set_port(self.free_port(addr.ip())?),
+            Addr::Ip(addr) if self.is_taken(*addr) => return Err(ErrorKind::AddrInUse.into()),
+            Addr::Ip(_) => {}
+            Addr::Unix(addr) => self.unix_claim(addr)?,
+        }
+        let most = self.model.backlog;
+        let asked = options.backlog.and_then(|n| usize::try_from(n).ok());
+        let listening = Listening {
+            queue: VecDeque::new(),
+            // A listener with no room at all has room for one, as real ones do.
+            backlog: asked.map_or(most, |n| n.clamp(1, most)),
+            acceptor: None,
+            settings,
+        };
+        self.listeners.insert(addr.clone(), listening);
         Ok(addr)
     }
 
-    pub(super) fn unlisten(&mut self, addr: SocketAddr, draw: &mut Draw<'_>, out: &mut Out) {
-        let Some(listening) = self.listeners.remove(&addr) else {
+    pub(super) fn listener_settings(&mut self, addr: &Addr) -> &mut Settings {
+        &mut self.listening(addr).settings
+    }
+
+    fn listening(&mut self, addr: &Addr) -> &mut Listening {
+        self.listeners
+            .get_mut(addr)
+            .expect("a listener exists while its socket does")
+    }
+
+    pub(super) fn unlisten(&mut self, addr: &Addr, draw: &mut Draw<'_>, out: &mut Out) {
+        let Some(listening) = self.listeners.remove(addr) else {
             return;
         };
         out.discard.extend(listening.acceptor);
@@ -365,11 +402,8 @@ impl NetState {
         }
     }
 
-    pub(super) fn accept(&mut self, addr: SocketAddr, out: &mut Out) -> Poll<(u64, SocketAddr)> {
-        let listening = self
-            .listeners
-            .get_mut(&addr)
-            .expect("a listener exists while its socket does");
+    pub(super) fn accept(&mut self, addr: &Addr, out: &mut Out) -> Poll<(u64, Addr)> {
+        let listening = self.listening(addr);
         let Some(id) = listening.queue.pop_front() else {
             out.discard.extend(std::mem::replace(
                 &mut listening.acceptor,
@@ -377,17 +411,17 @@ impl NetState {
             ));
             return Poll::Pending;
         };
+        let settings = listening.settings.clone();
         out.happened(id, What::Accepted, 0);
-        let conn = self
-            .conns
-            .get(&id)
-            .expect("a queued connection is open at the server's end");
-        Poll::Ready((id, conn.addrs[Side::Client as usize]))
+        let conn = self.conn(id);
+        conn.end(Side::Server).settings = settings;
+        Poll::Ready((id, conn.addrs[Side::Client as usize].clone()))
     }
 
     pub(super) fn connect(
         &mut self,
         to: SocketAddr,
+        options: &Options,
         draw: &mut Draw<'_>,
         out: &mut Out,
     ) -> io::Result<u64> {
@@ -397,21 +431,18 @@ impl NetState {
                 format!("{to} is no address to connect to"),
             ));
         }
-        let host = match to.ip() {
-            ip if ip.is_loopback() => ip,
-            IpAddr::V4(_) => VirtualNet::CLIENT_V4,
-            IpAddr::V6(_) => VirtualNet::CLIENT_V6,
-        };
-        let from = SocketAddr::new(host, self.free_port(host)?);
+        let settings = Settings::of(&options.settings)?;
+        let from = self.departure(to, options.bind)?;
         self.clients.insert(from);
         let id = self.next_conn;
         self.next_conn += 1;
         let mut ends = <[End; 2]>::default();
         ends[Side::Client as usize].open = true;
+        ends[Side::Client as usize].settings = settings;
         self.conns.insert(
             id,
             Conn {
-                addrs: [from, to],
+                addrs: [from.into(), to.into()],
                 phase: Phase::Connecting,
                 ends,
             },
@@ -421,9 +452,36 @@ impl NetState {
         Ok(id)
     }
 
-    pub(super) fn addrs(&mut self, id: u64, side: Side) -> (SocketAddr, SocketAddr) {
-        let addrs = self.conn(id).addrs;
-        (addrs[side as usize], addrs[side.other() as usize])
+    /// The address that a connection leaves from.
+    fn departure(&mut self, to: SocketAddr, asked: Option<SocketAddr>) -> io::Result<SocketAddr> {
+        let host = match (to.ip(), asked.map(|addr| addr.ip())) {
+            (to, Some(ip)) if to.is_ipv4() != ip.is_ipv4() => {
+                let message = format!("{ip} is of another family than {to}");
+                return Err(io::Error::new(ErrorKind::InvalidInput, message));
+            }
+            (_, Some(ip)) if !ip.is_unspecified() => ip,
+            (ip, _) if ip.is_loopback() => ip,
+            (IpAddr::V4(_), _) => VirtualNet::CLIENT_V4,
+            (IpAddr::V6(_), _) => VirtualNet::CLIENT_V6,
+        };
+        let Some(port) = asked.map(|addr| addr.port()).filter(|port| *port != 0) else {
+            return Ok(SocketAddr::new(host, self.free_port(host)?));
+        };
+        let from = SocketAddr::new(host, port);
+        match self.is_taken(from) || self.clients.contains(&from) {
+            true => Err(ErrorKind::AddrInUse.into()),
+            false => Ok(from),
+        }
+    }
+
+    pub(super) fn addrs(&mut self, id: u64, side: Side) -> (Addr, Addr) {
+        let addrs = &self.conn(id).addrs;
+        let [here, there] = [side, side.other()].map(|side| addrs[side as usize].clone());
+        (here, there)
+    }
+
+    pub(super) fn stream_settings(&mut self, id: u64, side: Side) -> &mut Settings {
+        &mut self.conn(id).end(side).settings
     }
 
     pub(super) fn connected(&mut self, id: u64, side: Side, out: &mut Out) -> Poll<io::Result<()>> {
@@ -483,6 +541,34 @@ impl NetState {
             return Poll::Ready(Ok(read));
         }
         if let Some(kind) = end.error.take() {
+            return Poll::Ready(Err(kind.into()));
+        }
+        if end.ended || end.broken || end.deaf {
+            return Poll::Ready(Ok(0));
+        }
+        end.wait_read(out);
+        Poll::Pending
+    }
+
+    /// As `read`, and leaves everything as it is.
+    pub(super) fn peek(
+        &mut self,
+        id: u64,
+        side: Side,
+        buf: &mut [u8],
+        out: &mut Out,
+    ) -> Poll<io::Result<usize>> {
+        let end = self.conn(id).end(side);
+        let mut seen = 0;
+        for bytes in &end.arrived {
+            let n = bytes.len().min(buf.len() - seen);
+            buf[seen..seen + n].copy_from_slice(&bytes[..n]);
+            seen += n;
+        }
+        if seen > 0 {
+            return Poll::Ready(Ok(seen));
+        }
+        if let Some(kind) = end.error {
             return Poll::Ready(Err(kind.into()));
         }
         if end.ended || end.broken || end.deaf {
@@ -566,7 +652,8 @@ impl NetState {
         let connected = side == Side::Server || matches!(conn.phase, Phase::Established);
         let end = conn.end(side);
         if !connected || end.broken {
-            return Err(ErrorKind::NotConnected.into());
+            // What was asked for is the case.
+            return Ok(());
         }
         if matches!(how, Shutdown::Read | Shutdown::Both) {
             end.deaf = true;
@@ -584,7 +671,7 @@ impl NetState {
     pub(super) fn close(&mut self, id: u64, side: Side, draw: &mut Draw<'_>, out: &mut Out) {
         let end = self.conn(id).end(side);
         if !end.broken {
-            if !end.arrived.is_empty() {
+            if !end.arrived.is_empty() || end.settings.resets() {
                 self.send(id, side.other(), Segment::Reset, draw);
             } else if !end.mute {
                 end.mute = true;
@@ -633,6 +720,7 @@ impl NetState {
         );
         let bound = self.datagrams.values_mut();
         wakers.extend(bound.filter_map(|b| b.reader.take()));
+        wakers.extend(self.locals.values_mut().flat_map(Local::take_wakers));
         wakers
     }
 
@@ -647,21 +735,15 @@ impl NetState {
         let Some(conn) = self.conns.get_mut(&id) else {
             return;
         };
-        let [from, to] = conn.addrs;
-        let cut = self.cuts.contains(&link(from.ip(), to.ip()));
-        let any = match to {
-            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        };
-        let wildcard = SocketAddr::new(any, to.port());
-        let key = if self.listeners.contains_key(&to) {
-            to
-        } else {
-            wildcard
+        let cut = link_of(&conn.addrs).is_some_and(|link| self.cuts.contains(&link));
+        let to = &conn.addrs[Side::Server as usize];
+        let key = match to {
+            Addr::Ip(ip) if !self.listeners.contains_key(to) => Addr::Ip(wildcard(*ip)),
+            _ => to.clone(),
         };
         match self.listeners.get_mut(&key) {
             None if !cut => self.send(id, Side::Client, Segment::Refused, draw),
-            Some(listening) if !cut && listening.queue.len() < self.model.backlog => {
+            Some(listening) if !cut && listening.queue.len() < listening.backlog => {
                 conn.end(Side::Server).open = true;
                 listening.queue.push_back(id);
                 out.wake.extend(listening.acceptor.take());
@@ -698,8 +780,7 @@ impl NetState {
         let Some(conn) = self.conns.get_mut(&id) else {
             return;
         };
-        let [client, server] = conn.addrs;
-        if self.cuts.contains(&link(client.ip(), server.ip())) {
+        if link_of(&conn.addrs).is_some_and(|link| self.cuts.contains(&link)) {
             if !conn.end(to).flight.is_empty() {
                 conn.end(to).held += 1;
                 out.happened(id, What::Held, 0);
@@ -756,8 +837,8 @@ impl NetState {
         let Some(conn) = self.conns.get(&id) else {
             return;
         };
-        let [from, to] = conn.addrs;
-        let due = self.due(from.ip(), to.ip(), 0, draw);
+        let [from, to] = conn.addrs.each_ref().map(Addr::host);
+        let due = self.due_between(from, to, 0, draw);
         self.schedule(
             due,
             Tick::Request {
@@ -784,9 +865,9 @@ impl NetState {
     }
 
     fn schedule_arrival(&mut self, id: u64, to: Side, bytes: usize, draw: &mut Draw<'_>) {
-        let addrs = self.conn(id).addrs;
-        let ip = |side: Side| addrs[side as usize].ip();
-        let due = self.due(ip(to.other()), ip(to), bytes, draw);
+        let conn = self.conn(id);
+        let [here, there] = [to.other(), to].map(|side| conn.addrs[side as usize].host());
+        let due = self.due_between(here, there, bytes, draw);
         let end = self.conn(id).end(to);
         end.last_due = due.max(end.last_due);
         let due = end.last_due;
@@ -809,7 +890,9 @@ impl NetState {
         end.load -= end.arrived.drain(..).map(|b| b.len()).sum::<usize>();
         out.wake.extend(conn.end(side.other()).writer.take());
         if conn.ends.iter().all(|e| !e.open) {
-            self.clients.remove(&conn.addrs[Side::Client as usize]);
+            if let Addr::Ip(client) = conn.addrs[Side::Client as usize] {
+                self.clients.remove(&client);
+            }
             self.conns.remove(&id);
         }
     }
@@ -821,7 +904,11 @@ impl NetState {
     }
 
     fn is_taken(&self, addr: SocketAddr) -> bool {
-        overlaps(self.listeners.keys(), addr)
+        let ips = self.listeners.keys().filter_map(|addr| match addr {
+            Addr::Ip(addr) => Some(addr),
+            Addr::Unix(_) => None,
+        });
+        overlaps(ips, addr)
     }
 
     fn free_port(&mut self, host: IpAddr) -> io::Result<u16> {
@@ -844,6 +931,20 @@ impl NetState {
 /// The pair of hosts, in one order.
 fn link(a: IpAddr, b: IpAddr) -> (IpAddr, IpAddr) {
     (a.min(b), a.max(b))
+}
+
+/// The link that a connection takes, unless it stays on its host by definition.
+fn link_of(addrs: &[Addr; 2]) -> Option<(IpAddr, IpAddr)> {
+    Some(link(addrs[0].host()?, addrs[1].host()?))
+}
+
+/// The address of a socket that is bound to the port at every address.
+fn wildcard(to: SocketAddr) -> SocketAddr {
+    let any = match to {
+        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    SocketAddr::new(any, to.port())
 }
 
 /// Whether a socket at one of the `taken` addresses would get what is meant for `addr`.

@@ -5,10 +5,12 @@ use crate::lab::LabConfig;
 use crate::lab::pick::Pick;
 use crate::lab::world::LabWorld;
 use crate::types::time::Time;
-use crate::world::World as _;
+use crate::world::net::Options;
+use crate::world::{self, World as _};
 use std::io::ErrorKind;
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::Wake;
+use std::task::{Context, Poll, Wake};
 
 const LATENCY: Duration = Duration::from_millis(3);
 
@@ -65,14 +67,14 @@ impl Bench {
     fn listen(&self, addr: &str) -> Server {
         self.world
             .net()
-            .tcp_listen(addr.parse().expect("an address"))
+            .listen(&ip(addr), &Options::default())
             .expect("the port is free")
     }
 
     fn connect(&self, addr: &str) -> Socket {
         self.world
             .net()
-            .tcp_connect(addr.parse().expect("an address"))
+            .connect(&ip(addr), &Options::default())
             .expect("a port is free")
     }
 
@@ -106,6 +108,10 @@ impl Bench {
         self.poll(|cx| s.poll_write(cx, bytes))
             .map_err(|e| e.kind())
     }
+}
+
+fn ip(addr: &str) -> Addr {
+    Addr::Ip(addr.parse().expect("an address"))
 }
 
 fn ready<T>(value: T) -> Poll<Result<T, ErrorKind>> {
@@ -236,7 +242,7 @@ fn a_reset_is_seen_once_by_both_ends() {
     assert_eq!(b.write(&client, b"lost"), ready(4));
     assert!(b.read(&server, 9).is_pending());
     let net = b.world.virtual_net();
-    let [conn] = net.connections()[..] else {
+    let [conn] = &net.connections()[..] else {
         panic!("one connection")
     };
     b.wakes();
@@ -295,7 +301,7 @@ fn addresses_are_taken_once_and_names_resolve() {
     let again = b
         .world
         .net()
-        .tcp_listen("127.0.0.1:80".parse().expect("an address"));
+        .listen(&ip("127.0.0.1:80"), &Options::default());
     assert_eq!(again.err().map(|e| e.kind()), Some(ErrorKind::AddrInUse));
     let client = b.connect("10.9.9.9:80");
     b.settle();

@@ -95,7 +95,7 @@ impl Reactor {
             return Err(e);
         }
         Ok(Registered {
-            socket,
+            socket: Some(socket),
             source,
             key,
             reactor: Arc::clone(self),
@@ -189,8 +189,8 @@ fn unpack(key: usize) -> Option<Key> {
 
 /// A registered socket; dropping it ends the registration, then closes the socket.
 pub(crate) struct Registered<S: Pollable> {
-    // Declared first, hence still open while `drop` deregisters it.
-    socket: S,
+    /// Until it is taken.
+    socket: Option<S>,
     source: Arc<Source>,
     key: Key,
     reactor: Arc<Reactor>,
@@ -198,7 +198,16 @@ pub(crate) struct Registered<S: Pollable> {
 
 impl<S: Pollable> Registered<S> {
     pub(crate) fn socket(&self) -> &S {
-        &self.socket
+        self.socket.as_ref().expect("a socket is taken last")
+    }
+
+    /// Ends the registration and gives the socket out; the last thing to ask for.
+    pub(crate) fn take(&mut self) -> Option<S> {
+        let socket = self.socket.take()?;
+        self.reactor.forget(self.key);
+        // A descriptor that is already gone has left the poller with it.
+        let _ = self.reactor.poller.delete(&socket);
+        Some(socket)
     }
 
     pub(crate) fn read(&self) -> &Direction {
@@ -212,9 +221,7 @@ impl<S: Pollable> Registered<S> {
 
 impl<S: Pollable> Drop for Registered<S> {
     fn drop(&mut self) {
-        self.reactor.forget(self.key);
-        // A descriptor that is already gone has left the poller with it.
-        let _ = self.reactor.poller.delete(&self.socket);
+        drop(self.take());
     }
 }
 

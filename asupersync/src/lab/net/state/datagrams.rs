@@ -5,12 +5,13 @@
 //! address, when the socket there is connected to another one, and when that
 //! socket's buffer is full. Senders hear of none of this: there is no ICMP.
 
-use super::{Draw, NetState, Out, PORTS, Tick, What, link, overlaps};
+use super::{Draw, NetState, Out, PORTS, Settings, Tick, What, link, overlaps, wildcard};
 use crate::lab::net::VirtualNet;
+use crate::world::net::Options;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::task::{Poll, Waker};
 
 /// The longest payload over IPv4: 65,535 bytes less the headers of IP and UDP.
@@ -24,6 +25,7 @@ pub(super) struct Bound {
     /// Bytes in `arrived`.
     load: usize,
     pub(super) reader: Option<Waker>,
+    settings: Settings,
 }
 
 /// A datagram under way.
@@ -35,7 +37,12 @@ pub(super) struct Datagram {
 }
 
 impl NetState {
-    pub(in crate::lab::net) fn udp_bind(&mut self, mut addr: SocketAddr) -> io::Result<SocketAddr> {
+    pub(in crate::lab::net) fn udp_bind(
+        &mut self,
+        mut addr: SocketAddr,
+        options: &Options,
+    ) -> io::Result<SocketAddr> {
+        let settings = Settings::of(&options.settings)?;
         if addr.port() == 0 {
             let free = PORTS
                 .map(|port| SocketAddr::new(addr.ip(), port))
@@ -50,10 +57,15 @@ impl NetState {
             arrived: VecDeque::new(),
             load: 0,
             reader: None,
+            settings,
         };
         self.next_conn += 1;
         self.datagrams.insert(addr, bound);
         Ok(addr)
+    }
+
+    pub(in crate::lab::net) fn udp_settings(&mut self, addr: SocketAddr) -> &mut Settings {
+        &mut self.bound(addr).settings
     }
 
     pub(in crate::lab::net) fn udp_close(&mut self, addr: SocketAddr, out: &mut Out) {
@@ -122,18 +134,22 @@ impl NetState {
         &mut self,
         addr: SocketAddr,
         buf: &mut [u8],
+        take: bool,
         out: &mut Out,
     ) -> Poll<(usize, SocketAddr)> {
         let bound = self.bound(addr);
-        let Some((bytes, from)) = bound.arrived.pop_front() else {
+        let Some((bytes, from)) = bound.arrived.front() else {
             out.discard
                 .extend(std::mem::replace(&mut bound.reader, out.caller.take()));
             return Poll::Pending;
         };
-        bound.load -= bytes.len();
         let n = bytes.len().min(buf.len());
         buf[..n].copy_from_slice(&bytes[..n]);
-        Poll::Ready((n, from))
+        let received = (n, *from);
+        if take && let Some((bytes, _)) = bound.arrived.pop_front() {
+            bound.load -= bytes.len();
+        }
+        Poll::Ready(received)
     }
 
     pub(super) fn on_datagram(&mut self, datagram: Datagram, out: &mut Out) {
@@ -144,15 +160,10 @@ impl NetState {
             bytes,
         } = datagram;
         let n = bytes.len();
-        let any = match to {
-            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        };
-        let wildcard = SocketAddr::new(any, to.port());
         let key = if self.datagrams.contains_key(&to) {
             to
         } else {
-            wildcard
+            wildcard(to)
         };
         let cut = self.cuts.contains(&link(from.ip(), to.ip()));
         let buffer = self.model.buffer;

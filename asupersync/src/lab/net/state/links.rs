@@ -16,6 +16,20 @@ impl NetState {
         own.copied().unwrap_or(self.model.link)
     }
 
+    /// As `due`; at once between sockets of one host.
+    pub(super) fn due_between(
+        &mut self,
+        from: Option<IpAddr>,
+        to: Option<IpAddr>,
+        bytes: usize,
+        draw: &mut Draw<'_>,
+    ) -> Time {
+        match (from, to) {
+            (Some(from), Some(to)) => self.due(from, to, bytes, draw),
+            _ => draw.now,
+        }
+    }
+
     /// When `bytes` that are sent now arrive: after what was sent before them has
     /// left, after they have left themselves, and after the latency.
     pub(super) fn due(

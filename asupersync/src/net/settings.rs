@@ -1,0 +1,114 @@
+//! Options of sockets that exist.
+
+use super::datagrams::DatagramSocket;
+use super::family::Ip;
+use super::listener::SocketListener;
+use super::stream::SocketStream;
+use crate::world::Endpoint;
+use crate::world::net::{Choice, Group, Keepalive, Setting};
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+/// A method that sets and one that asks per option.
+macro_rules! settings {
+    ($t:ty: $($what:literal, $set:ident, $get:ident, $choice:ident($value:ty);)*) => {
+        impl $t {$(
+            #[doc = concat!("Sets ", $what)]
+            ///
+            /// # Errors
+            /// The system's; in the lab, see [`TcpSocket`](super::TcpSocket).
+            pub fn $set(&self, value: $value) -> io::Result<()> {
+                set(&*self.inner, Setting::$choice(value))
+            }
+
+            #[doc = concat!("Tells ", $what)]
+            ///
+            /// # Errors
+            /// The system's.
+            pub fn $get(&self) -> io::Result<$value> {
+                match self.inner.ask(Choice::$choice)? {
+                    Setting::$choice(value) => Ok(value),
+                    other => unreachable!("asked for {:?}, told {other:?}", Choice::$choice),
+                }
+            }
+        )*}
+    };
+}
+
+settings! { SocketStream<Ip>:
+    "whether small writes go out at once instead of waiting for more.", set_nodelay, nodelay, NoDelay(bool);
+    "how an idle connection is probed, if at all.", set_keepalive, keepalive, Keepalive(Option<Keepalive>);
+    "what closing does: zero resets the connection, `None` sends what is left. Longer times are refused, because they block the thread that closes.", set_linger, linger, Linger(Option<Duration>);
+    "how many hops packets may take.", set_ttl, ttl, Ttl(u32);
+    "how many bytes the system keeps until they are sent.", set_send_buffer_size, send_buffer_size, SendBuffer(usize);
+    "how many bytes the system keeps until they are read.", set_recv_buffer_size, recv_buffer_size, RecvBuffer(usize);
+}
+
+settings! { SocketListener<Ip>:
+    "how many hops packets may take.", set_ttl, ttl, Ttl(u32);
+}
+
+settings! { DatagramSocket<Ip>:
+    "whether datagrams may go to broadcast addresses.", set_broadcast, broadcast, Broadcast(bool);
+    "how many hops datagrams may take.", set_ttl, ttl, Ttl(u32);
+    "whether datagrams to groups come back to this host.", set_multicast_loop, multicast_loop, MulticastLoop(bool);
+    "how many hops datagrams to groups may take.", set_multicast_ttl, multicast_ttl, MulticastTtl(u32);
+    "how many bytes the system keeps until they are sent.", set_send_buffer_size, send_buffer_size, SendBuffer(usize);
+    "how many bytes the system keeps until they are received.", set_recv_buffer_size, recv_buffer_size, RecvBuffer(usize);
+}
+
+/// Membership of groups; the lab has none.
+impl DatagramSocket<Ip> {
+    /// Receives what is sent to a group, on the interface with the address
+    /// `interface`; 0.0.0.0 lets the system choose.
+    ///
+    /// # Errors
+    /// The system's; `Unsupported` in the lab.
+    pub fn join_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+        self.inner.set(Setting::Join(Group::V4(group, interface)))
+    }
+
+    /// Ends what [`DatagramSocket::join_multicast_v4`] began.
+    ///
+    /// # Errors
+    /// The system's; `Unsupported` in the lab.
+    pub fn leave_multicast_v4(&self, group: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+        self.inner.set(Setting::Leave(Group::V4(group, interface)))
+    }
+
+    /// Receives what is sent to a group, on the interface with the index
+    /// `interface`; 0 lets the system choose.
+    ///
+    /// # Errors
+    /// The system's; `Unsupported` in the lab.
+    pub fn join_multicast_v6(&self, group: Ipv6Addr, interface: u32) -> io::Result<()> {
+        self.inner.set(Setting::Join(Group::V6(group, interface)))
+    }
+
+    /// Ends what [`DatagramSocket::join_multicast_v6`] began.
+    ///
+    /// # Errors
+    /// The system's; `Unsupported` in the lab.
+    pub fn leave_multicast_v6(&self, group: Ipv6Addr, interface: u32) -> io::Result<()> {
+        self.inner.set(Setting::Leave(Group::V6(group, interface)))
+    }
+}
+
+/// Sets an option that may be set.
+fn set<E: Endpoint + ?Sized>(socket: &E, setting: Setting) -> io::Result<()> {
+    check(setting)?;
+    socket.set(setting)
+}
+
+/// Whether an option may be set: closing must not block, not even a socket whose
+/// other operations do not.
+pub(super) fn check(setting: Setting) -> io::Result<()> {
+    match setting {
+        Setting::Linger(Some(linger)) if !linger.is_zero() => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "closing would block a worker; linger for zero to reset, or await the peer's end of the stream after `shutdown`",
+        )),
+        _ => Ok(()),
+    }
+}
