@@ -1,6 +1,7 @@
 //! Operations cost no more instructions than `counts.json` says. The counts are
 //! those of the release profile, so this builds the program once more.
 
+use std::io::Write;
 use std::process::Command;
 
 #[test]
@@ -12,7 +13,10 @@ fn no_operation_has_become_dearer() {
         .output()
         .expect("cargo runs this test");
     let said = String::from_utf8_lossy(&output.stdout);
-    println!("{said}");
+    if said.starts_with("skipped: ") {
+        // Past the harness, which shows nothing of a test that passes.
+        let _ = write!(std::io::stderr(), "{said}");
+    }
     assert!(
         output.status.success(),
         "{said}{}",

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Cargo, workspace};
+use common::{Cargo, skipped, workspace};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -41,7 +41,7 @@ fn fixtures_compile_before_and_after() {
         .expect("the lock file is there");
     let cargo = Cargo::in_directory(root);
     if let Err(why) = cargo.run(&["metadata", "--format-version=1", "--quiet"]) {
-        println!("skipped: cargo cannot resolve the dependencies: {why}");
+        skipped(format_args!("cargo cannot resolve the dependencies: {why}"));
         return;
     }
     if let Err(errors) = cargo.run(&[

@@ -6,7 +6,7 @@
 mod common;
 
 use asupersync_migrate::{Dependency, Options, assess, rewrite};
-use common::{Cargo, target_dir, workspace};
+use common::{Cargo, skipped, target_dir, workspace};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -74,7 +74,7 @@ fn mini_redis_is_migrated_and_its_own_tests_pass() {
     let source = match fetch(&directory.path().join("fetch")) {
         Ok(source) => source,
         Err(why) => {
-            println!("skipped: {NAME} {VERSION} cannot be fetched: {why}");
+            skipped(format_args!("{NAME} {VERSION} cannot be fetched: {why}"));
             return;
         }
     };

@@ -6,6 +6,7 @@
     reason = "each test program uses a part, and the module is private to it"
 )]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -20,6 +21,11 @@ pub(crate) fn workspace() -> PathBuf {
 /// The directory in which the tests' own builds go.
 pub(crate) fn target_dir() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("migrate")
+}
+
+/// Says that a test did nothing, and why: past the harness, which shows nothing of a test that passes.
+pub(crate) fn skipped(why: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
 /// Runs cargo in a directory.
