@@ -1,7 +1,7 @@
 //! Gates: what a context may do, and what it says when it may not.
 //!
-//! The set is a byte of the context, beside its view, and the check is one test
-//! of that byte. A context that may do everything is never asked further.
+//! The set is a byte of the context, beside its view (`grant`), and the check is
+//! one test of that byte. A context that may do everything is never asked further.
 
 use super::Cx;
 use crate::types::caps::{CapSet, Capability, CapabilityDenied};
@@ -11,7 +11,7 @@ use crate::types::id::TaskId;
 impl Cx {
     /// The effects that this context may perform.
     pub fn caps(&self) -> CapSet {
-        self.caps
+        self.grant.caps()
     }
 
     /// The same task, able to perform the effects in `caps` at most.
@@ -55,9 +55,8 @@ impl Cx {
     /// ```
     #[must_use = "the context it is called on keeps its effects"]
     pub fn restrict(&self, caps: CapSet) -> Cx {
-        let mut cx = self.clone();
-        cx.caps = self.narrowed(caps, self.task_id());
-        cx
+        let caps = self.narrowed(caps, self.task_id());
+        self.clone().with_caps(caps)
     }
 
     /// Asks whether this context may perform an effect.
@@ -70,7 +69,7 @@ impl Cx {
     /// lab an event.
     #[inline]
     pub fn require(&self, capability: Capability) -> Result<(), CapabilityDenied> {
-        if self.caps == CapSet::ALL {
+        if self.caps() == CapSet::ALL {
             return Ok(());
         }
         self.consult(capability)
@@ -78,7 +77,7 @@ impl Cx {
 
     #[cold]
     fn consult(&self, capability: Capability) -> Result<(), CapabilityDenied> {
-        let (task, held) = (self.task_id(), self.caps);
+        let (task, held) = (self.task_id(), self.caps());
         if held.contains(capability) {
             self.task.emit(|| Event::EffectAllowed {
                 task,
@@ -123,24 +122,23 @@ impl Cx {
     /// The same task with every effect, for the parts of an effect that was
     /// granted: connecting by name starts a task of its own. Never for code of a user.
     pub(crate) fn within_effect(&self) -> Cx {
-        let mut cx = self.clone();
-        cx.caps = CapSet::ALL;
-        cx
+        self.clone().with_caps(CapSet::ALL)
     }
 
     /// The set of a context made from this one for `task`, on which `asked` was said.
     pub(super) fn narrowed(&self, asked: CapSet, task: TaskId) -> CapSet {
-        let caps = self.caps & asked;
+        let caps = self.caps() & asked;
         self.hand_over(caps, task);
         caps
     }
 
     /// Records that `task` was given a context with `caps` made from this one.
     pub(super) fn hand_over(&self, caps: CapSet, task: TaskId) {
-        if caps != self.caps {
+        let from = self.caps();
+        if caps != from {
             self.task.emit(|| Event::CapsNarrowed {
                 task,
-                from: self.caps,
+                from,
                 to: caps,
             });
         }

@@ -9,6 +9,7 @@
 //! | [`bracket`] | a resource that is released however its use ends |
 //! | [`caps`] | which effects it may perform |
 //! | [`effect`] | effects in two phases: reserve everything, then commit everything |
+//! | `grant` | what it may do and how its waits react, in one word |
 //! | `error` | how the errors of tasks and regions become [`Error`](crate::Error) |
 //! | [`interrupt`] | how waits notice a request: used by every future that takes a `Cx` |
 //! | [`join_set`] | tasks of one region, awaited as a group |
@@ -24,6 +25,7 @@ pub mod bracket;
 pub mod caps;
 pub mod effect;
 mod error;
+mod grant;
 pub mod interrupt;
 pub mod join_set;
 pub mod link;
@@ -44,6 +46,8 @@ pub use scope::{Region, RegionError, Scope, TryRegionError};
 pub use spawn::TaskBuilder;
 pub use spork::SporkOptions;
 
+use grant::Grant;
+
 use crate::exec::obligation::Obligation;
 use crate::exec::region::{RegionCell, signal};
 use crate::exec::task::TaskRef;
@@ -60,8 +64,8 @@ use crate::types::time::Time;
 use crate::world::World;
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock};
 
 /// The identity, cancel state and effects of the running task.
 ///
@@ -84,11 +88,9 @@ pub struct Cx {
     task: TaskRef,
     /// The region whose body this context was made for; `None` in a task's own context.
     scope: Option<Arc<RegionCell>>,
-    view: View,
-    /// The effects it may perform. Nothing edits it: a context is made with its set.
-    caps: CapSet,
-    /// The cleanup view of this context, made when first asked for.
-    cleanup: OnceLock<Box<Cx>>,
+    /// The effects it may perform and its view. Nothing edits them: a context is
+    /// made with its set. Its cleanup view too, once that was asked for.
+    grant: Grant,
 }
 
 /// How waits through a context react to a request.
@@ -105,9 +107,7 @@ impl Cx {
         Cx {
             task,
             scope: None,
-            view: View::Work,
-            caps,
-            cleanup: OnceLock::new(),
+            grant: Grant::new(caps, View::Work),
         }
     }
 
@@ -115,14 +115,18 @@ impl Cx {
         Cx {
             task,
             scope: Some(region),
-            view: View::Work,
-            caps,
-            cleanup: OnceLock::new(),
+            grant: Grant::new(caps, View::Work),
         }
     }
 
     pub(crate) fn into_cleanup(mut self) -> Self {
-        self.view = View::Cleanup;
+        self.grant = Grant::new(self.caps(), View::Cleanup);
+        self
+    }
+
+    /// As it is, with other effects.
+    fn with_caps(mut self, caps: CapSet) -> Self {
+        self.grant = Grant::new(caps, self.grant.view());
         self
     }
 
@@ -140,7 +144,7 @@ impl Cx {
     }
 
     pub(crate) fn is_cleanup(&self) -> bool {
-        self.view == View::Cleanup
+        self.grant.view() == View::Cleanup
     }
 
     /// The holder promises something of this kind.
@@ -280,7 +284,7 @@ impl Cx {
     /// Raises the request of a deadline that has passed and whose alarm has not rung.
     #[cold]
     fn watch_clock(&self) {
-        if self.view == View::Cleanup || self.is_cancel_requested() {
+        if self.is_cleanup() || self.is_cancel_requested() {
             return;
         }
         let now = self.world().now();
@@ -302,7 +306,7 @@ impl Cx {
     fn acknowledge(&self) -> Result<(), Cancelled> {
         // Cleanup goes on for as long as a region is there to bound it.
         if self.task.is_complete()
-            && (self.view == View::Work || self.region_cell().state() == RegionState::Closed)
+            && (!self.is_cleanup() || self.region_cell().state() == RegionState::Closed)
         {
             let mut reason = CancelReason::new(CancelKind::RegionEnd)
                 .with_message("the task of this context has ended");
@@ -310,7 +314,7 @@ impl Cx {
             reason.task = Some(self.task_id());
             return Err(Cancelled::new(Arc::new(reason)));
         }
-        if self.view == View::Cleanup {
+        if self.is_cleanup() {
             return Ok(());
         }
         if self.task_asked() {
@@ -355,11 +359,10 @@ impl Cx {
     /// }
     /// ```
     pub fn cleanup(&self) -> &Cx {
-        if self.view == View::Cleanup {
+        if self.is_cleanup() {
             return self;
         }
-        self.cleanup
-            .get_or_init(|| Box::new(self.clone().into_cleanup()))
+        self.grant.cleanup(|| self.clone().into_cleanup())
     }
 
     /// Lets the next checkpoints of this task pass although it was asked to
@@ -415,7 +418,7 @@ impl Cx {
         F: FnOnce(Cx) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let caps = self.caps;
+        let caps = self.caps();
         let finalizer: crate::exec::task::Finalizer =
             Box::new(move |task| Box::pin(f(Cx::of_task(task.clone(), caps).into_cleanup())));
         self.task.defer(finalizer);
@@ -466,9 +469,7 @@ impl Clone for Cx {
         Cx {
             task: self.task.clone(),
             scope: self.scope.clone(),
-            view: self.view,
-            caps: self.caps,
-            cleanup: OnceLock::new(),
+            grant: self.grant.clone(),
         }
     }
 }
@@ -478,8 +479,8 @@ impl fmt::Debug for Cx {
         f.debug_struct("Cx")
             .field("task", &self.task_id())
             .field("region", &self.region_id())
-            .field("view", &self.view)
-            .field("caps", &self.caps)
+            .field("view", &self.grant.view())
+            .field("caps", &self.caps())
             .finish()
     }
 }

@@ -109,7 +109,7 @@ impl Scope {
         Fut: Future<Output = ()> + Send + 'static,
     {
         let region = Arc::downgrade(self.cell());
-        let caps = self.cx.caps;
+        let caps = self.cx.caps();
         let finalizer: crate::exec::task::Finalizer = Box::new(move |runner| {
             let region = region.upgrade().unwrap_or_else(|| runner.region().clone());
             Box::pin(f(Cx::of_body(runner.clone(), region, caps).into_cleanup()))

@@ -113,7 +113,7 @@ impl Cx {
         TaskBuilder {
             cx: self,
             admission: Admission::default(),
-            caps: self.caps,
+            caps: self.caps(),
         }
     }
 }

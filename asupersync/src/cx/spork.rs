@@ -2,14 +2,14 @@
 
 use super::Cx;
 use super::scope::{Opened, RegionError};
-use crate::exec::cell::Settle;
+use crate::exec::cell::{Ended, Settle};
 use crate::exec::drive::Reported;
 use crate::exec::handle::TaskHandle;
 use crate::exec::region::RegionOptions;
 use crate::types::budget::Budget;
 use crate::types::cancel::{CancelKind, CancelReason};
 use crate::types::caps::CapSet;
-use crate::types::outcome::{Outcome, Severity};
+use crate::types::outcome::Severity;
 use crate::types::policy::{ChildEnd, Name};
 use std::convert::Infallible;
 use std::future::Future;
@@ -101,14 +101,14 @@ impl<T: 'static> Settle<Result<Reported<T>, RegionError>> for Sporked {
     fn settle(
         output: Result<Reported<T>, RegionError>,
         asked: impl FnOnce() -> Option<Arc<CancelReason>>,
-    ) -> Outcome<T, Infallible> {
+    ) -> Ended<T, Infallible> {
         let reason = match output {
             Ok(Reported {
                 panic: Some(panic), ..
-            }) => return Outcome::Panicked(panic),
+            }) => return Ended::panicked(panic),
             Ok(Reported {
                 value: Some(value), ..
-            }) => return Outcome::Ok(value),
+            }) => return Ended::Ok(value),
             // The body had to be dropped.
             Ok(Reported { report, .. }) => report.reason,
             Err(refused) => Some(match refused.cancel_reason() {
@@ -116,7 +116,8 @@ impl<T: 'static> Settle<Result<Reported<T>, RegionError>> for Sporked {
                 None => CancelReason::new(CancelKind::User).with_message(refused.to_string()),
             }),
         };
-        let reason = reason.or_else(|| asked().map(Arc::unwrap_or_clone));
-        Outcome::Cancelled(reason.unwrap_or(CancelReason::new(CancelKind::ParentCancelled)))
+        let reason = reason.map(Arc::new).or_else(asked);
+        let unknown = || Arc::new(CancelReason::new(CancelKind::ParentCancelled));
+        Ended::Cancelled(reason.unwrap_or_else(unknown))
     }
 }

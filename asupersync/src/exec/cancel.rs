@@ -282,7 +282,7 @@ impl<'a> Cascade<'a> {
     ) {
         debug_assert_eq!(
             ledger.record.alive(),
-            ledger.children.len() as u64,
+            ledger.children.iter().count() as u64,
             "the counts of {} are those of its seats",
             region.id
         );

@@ -5,7 +5,7 @@
 //! parent, which cannot close before. So does a region that takes longer to close
 //! than it may: its opener gets an account of what is left instead.
 
-use super::cell::Settle;
+use super::cell::{Ended, Settle};
 use super::region::{RegionCell, signal};
 use super::spawn::{self, Admission};
 use super::task::{BoxFuture, TaskRef};
@@ -15,7 +15,7 @@ use crate::kernel::task::CleanupLimits;
 use crate::types::cancel::{CancelKind, CancelReason};
 use crate::types::event::Event;
 use crate::types::id::TaskId;
-use crate::types::outcome::{Outcome, PanicPayload, Severity};
+use crate::types::outcome::{PanicPayload, Severity};
 use crate::types::policy::Name;
 use crate::types::report::{Abandoned, Failure, RegionReport};
 use crate::types::time::Time;
@@ -446,8 +446,8 @@ impl Settle<()> for Returned {
     type T = ();
     type E = Infallible;
 
-    fn settle((): (), _: impl FnOnce() -> Option<Arc<CancelReason>>) -> Outcome<(), Infallible> {
-        Outcome::Ok(())
+    fn settle((): (), _: impl FnOnce() -> Option<Arc<CancelReason>>) -> Ended<(), Infallible> {
+        Ended::Ok(())
     }
 }
 

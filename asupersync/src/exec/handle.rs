@@ -85,7 +85,8 @@ unsafe impl<T, E> Sync for TaskHandle<T, E> {}
 
 enum Inner {
     Task(TaskRef),
-    Refused(SpawnError),
+    /// Boxed, since handles are kept by the thousand, and few are of refused tasks.
+    Refused(Box<SpawnError>),
     Taken(TaskRef),
     /// Between two of the others, within one call.
     Moving,
@@ -102,7 +103,7 @@ impl<T, E> TaskHandle<T, E> {
 
     pub(crate) fn refuse(error: SpawnError) -> Self {
         TaskHandle {
-            inner: Inner::Refused(error),
+            inner: Inner::Refused(Box::new(error)),
             _outcome: PhantomData,
         }
     }

@@ -9,6 +9,7 @@
 //! is polled, finds its waiter urgent, and lends on. Nobody who is not urgent
 //! ever gets here.
 
+use super::state;
 use super::task::{TaskRef, WAKER, borrow};
 use crate::world::Lane;
 use std::mem::ManuallyDrop;
@@ -149,6 +150,10 @@ impl TaskRef {
         let before = mark.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |word| {
             Some(onward.add_to(word))
         });
+        // Who asks for its lane looks at the mark from here on.
+        if self.state() & state::LENT == 0 {
+            state::set(&self.head().header.state, state::LENT);
+        }
         let before = before.unwrap_or_else(|same| same);
         // What it waits for learns of it when it is polled. A task that runs or
         // is queued is in its new lane from its next turn on.

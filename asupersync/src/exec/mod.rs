@@ -10,6 +10,7 @@
 //! | [`bound`] | what stays on its thread inside of a task |
 //! | [`cancel`] | the cascade of a request through tasks and regions |
 //! | [`region`] | a region: its record behind its own lock |
+//! | [`seats`] | the children of a region |
 //! | [`account`] | what a region tells: its report, its drain, who is stuck |
 //! | [`drive`] | the future that runs a region's body, drain and finalizers |
 //! | [`spawn`] | admission of tasks |
@@ -44,6 +45,7 @@ pub(crate) mod poll;
 pub mod probe;
 pub(crate) mod region;
 pub mod root;
+pub(crate) mod seats;
 pub(crate) mod spawn;
 pub(crate) mod state;
 pub(crate) mod task;

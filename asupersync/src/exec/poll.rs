@@ -4,7 +4,8 @@
 //! to skip the body, or to drop the future; poll with panics caught; then
 //! suspend, or settle the outcome, run deferred work, and complete.
 
-use super::cell::{Cell, Settle, Stage, clear};
+use super::cell::{Ended, Settle, Stage};
+use super::region::RegionCell;
 use super::state;
 use super::task::{BoxFuture, TaskRef};
 use super::{cancel, contain, link, obligation};
@@ -12,12 +13,11 @@ use crate::kernel::region::{End, is_stop};
 use crate::kernel::task::TaskPhase;
 use crate::types::cancel::{CancelKind, CancelReason};
 use crate::types::event::Event;
-use crate::types::outcome::{Outcome, Severity};
+use crate::types::outcome::{PanicPayload, Severity};
 use crate::types::report::{Abandoned, Failure};
 use crate::world::runnable::Header;
 use std::cell::Cell as StdCell;
 use std::future::Future;
-use std::pin::Pin;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -90,11 +90,14 @@ where
 {
     // SAFETY: as the caller promises.
     let task = unsafe { TaskRef::from_raw(header) };
-    // SAFETY: the cell is alive while `task` is, and has these types.
-    let stage = unsafe { header.cast::<Cell<F, Fut, C>>().as_ref() }
-        .stage
-        .get();
     let bits = state::start(&task.head().header.state);
+    // SAFETY: the cell is alive while `task` is, and has these types; start() made
+    // the stage ours until suspend() or complete().
+    let mut stage = unsafe { Stage::<F, Fut, C>::of(header) };
+    let own = (bits & state::STARTED == 0).then(|| {
+        // SAFETY: the reference that comes with the first poll.
+        unsafe { TaskRef::from_raw(header) }
+    });
     let _turn = Turn::begin();
     task.emit(|| Event::TaskPolled { task: task.id() });
 
@@ -104,99 +107,82 @@ where
         } else {
             judge(&task, bits)
         };
-        let outcome = match verdict {
-            // SAFETY: start() made the stage ours until suspend() or complete().
-            Verdict::Poll => match unsafe { poll_stage::<F, Fut, C>(&task, stage) } {
+        let ended = match verdict {
+            Verdict::Poll => match poll_stage(&task, own, &mut stage) {
                 Poll::Pending => return task.suspend(),
-                Poll::Ready(outcome) => outcome,
+                Poll::Ready(ended) => ended,
             },
-            Verdict::Skip(reason) => end_by_drop(stage, reason),
+            Verdict::Skip(reason) => end_by_drop(&mut stage, reason),
             Verdict::Escalate(reason) => {
                 abandon(&task, &reason);
-                let outcome = end_by_drop(stage, reason);
+                let ended = end_by_drop(&mut stage, reason);
                 // What finalizers promise is theirs again.
                 obligation::escalated(&task, false);
-                outcome
+                ended
             }
         };
-        // SAFETY: the stage is still ours; `Gone` or a finished future is replaced.
-        let panic = clear(stage);
-        if let Some(p) = panic {
-            task.region().add_failure(failure_of(
-                &task,
-                Severity::Panicked,
-                format!("while its future was dropped: {p}"),
-                None,
-            ));
+        if let Some(panic) = stage.clear() {
+            dropped_badly(&task, &panic);
         }
-        // SAFETY: as above.
-        unsafe { *stage = Stage::Done(outcome) };
+        stage.end(ended);
         if begin_finalizing(&task) {
             state::set(&task.head().header.state, state::FINALIZING);
         } else {
-            // SAFETY: the stage is ours and holds the outcome.
-            return unsafe { complete::<F, Fut, C>(task, stage) };
+            return complete(task, stage);
         }
     }
     if finalize(&task).is_pending() {
         return task.suspend();
     }
-    // SAFETY: the stage is ours and holds the outcome.
-    unsafe { complete::<F, Fut, C>(task, stage) }
+    complete(task, stage);
 }
 
-/// Calls the body if need be and polls the future.
-///
-/// # Safety
-/// The stage is the caller's alone and holds a body or a future.
-unsafe fn poll_stage<F, Fut, C>(
+/// Calls the body if need be, giving it its reference, and polls the future.
+#[inline(always)]
+fn poll_stage<F, Fut, C>(
     task: &TaskRef,
-    stage: *mut Stage<F, Fut, C::T, C::E>,
-) -> Poll<Outcome<C::T, C::E>>
+    own: Option<TaskRef>,
+    stage: &mut Stage<F, Fut, C>,
+) -> Poll<Ended<C::T, C::E>>
 where
     F: FnOnce(TaskRef) -> Fut,
     Fut: Future,
     C: Settle<Fut::Output>,
 {
     let polled = contain(|| {
-        // SAFETY: the stage is ours; the reference does not outlive this block.
-        if let Stage::Body(_) = unsafe { &*stage } {
-            // SAFETY: the stage is ours; a body is not pinned, so it may be moved out.
-            let Stage::Body(body) = std::mem::replace(unsafe { &mut *stage }, Stage::Gone) else {
-                unreachable!("checked above");
-            };
-            let future = body(task.clone());
-            // SAFETY: the stage is ours and holds nothing.
-            unsafe { *stage = Stage::Running(future) };
+        if let Some(own) = own
+            && let Some(body) = stage.take_body()
+        {
+            stage.begin(body(own));
         }
-        // SAFETY: the stage is ours.
-        let Stage::Running(future) = (unsafe { &mut *stage }) else {
-            unreachable!("only a live task is polled");
-        };
-        // SAFETY: the future lives in a heap cell and is dropped in place by `clear`.
-        let future = unsafe { Pin::new_unchecked(future) };
         let waker = task.borrow_waker();
-        future.poll(&mut Context::from_waker(&waker))
+        let polled = stage.future().poll(&mut Context::from_waker(&waker));
+        // Looking into an error, and dropping it, runs its owner's code.
+        polled.map(|output| C::settle(output, || task.reason()))
     });
-    match polled {
-        Ok(Poll::Pending) => Poll::Pending,
-        Ok(Poll::Ready(output)) => {
-            // Looking into an error, and dropping it, runs its owner's code.
-            let settled = contain(|| C::settle(output, || task.reason()));
-            Poll::Ready(settled.unwrap_or_else(Outcome::Panicked))
-        }
-        Err(panic) => Poll::Ready(Outcome::Panicked(panic)),
+    polled.unwrap_or_else(|panic| Poll::Ready(Ended::panicked(panic)))
+}
+
+#[cold]
+fn end_by_drop<F, Fut, C>(
+    stage: &mut Stage<F, Fut, C>,
+    reason: Arc<CancelReason>,
+) -> Ended<C::T, C::E>
+where
+    Fut: Future,
+    C: Settle<Fut::Output>,
+{
+    match stage.clear() {
+        None => Ended::Cancelled(reason),
+        Some(panic) => Ended::panicked(panic),
     }
 }
 
-fn end_by_drop<F, Fut, T, E>(
-    stage: *mut Stage<F, Fut, T, E>,
-    reason: Arc<CancelReason>,
-) -> Outcome<T, E> {
-    match clear(stage) {
-        None => Outcome::Cancelled(Arc::unwrap_or_clone(reason)),
-        Some(panic) => Outcome::Panicked(panic),
-    }
+#[cold]
+fn dropped_badly(task: &TaskRef, panic: &PanicPayload) {
+    let message = format!("while its future was dropped: {panic}");
+    let failure = failure_of(task, Severity::Panicked, message, None);
+    task.region().add_failure(failure);
 }
 
 /// Decides about a task that was asked to cancel, is metered, or is overdue.
@@ -269,6 +255,7 @@ fn abandon(task: &TaskRef, reason: &CancelReason) {
 
 /// Whether there is deferred work; if so it has a budget from here on.
 fn begin_finalizing(task: &TaskRef) -> bool {
+    // One load for the many that have no control.
     let defers = task.peek_control(|c| {
         c.record.body_ended();
         !c.defers.is_empty()
@@ -338,34 +325,28 @@ fn drop_finalizer(task: &TaskRef, f: BoxFuture) {
     }
 }
 
-fn report_panic(task: &TaskRef, panic: &crate::types::outcome::PanicPayload) {
+fn report_panic(task: &TaskRef, panic: &PanicPayload) {
     let message = format!("in a finalizer: {panic}");
     task.region()
         .add_failure(failure_of(task, Severity::Panicked, message, None));
 }
 
-/// Publishes the outcome and tells the region.
-///
-/// # Safety
-/// The stage is the caller's alone and holds the outcome.
-unsafe fn complete<F, Fut, C>(task: TaskRef, stage: *mut Stage<F, Fut, C::T, C::E>)
+/// Publishes the outcome, which the stage holds, and tells the region.
+fn complete<F, Fut, C>(task: TaskRef, mut stage: Stage<F, Fut, C>)
 where
     Fut: Future,
     C: Settle<Fut::Output>,
 {
-    // SAFETY: as the caller promises.
-    let panicked = matches!(unsafe { &*stage }, Stage::Done(Outcome::Panicked(_)));
     if let Some(panic) = obligation::settle_leaks(&task)
-        && !panicked
+        && stage.ended().severity() != Severity::Panicked
     {
-        clear(stage);
-        // SAFETY: as the caller promises.
-        unsafe { *stage = Stage::Done(Outcome::Panicked(panic)) };
+        stage.clear();
+        stage.end(Ended::panicked(panic));
     }
-    // SAFETY: as the caller promises; the reference ends before the outcome is published.
-    let (severity, mut end) = match unsafe { &*stage } {
-        Stage::Done(outcome) => (outcome.severity(), end_of::<Fut::Output, C>(&task, outcome)),
-        _ => unreachable!("a task completes with its outcome set"),
+    let severity = stage.ended().severity();
+    let mut end = match stage.ended() {
+        Ended::Ok(_) => End::Ok,
+        ended => end_of::<Fut::Output, C>(&task, ended),
     };
     let head = task.head();
     if matches!(end, End::Failed(_)) {
@@ -374,33 +355,19 @@ where
     let before = state::complete(&head.header.state);
     obligation::settle_late(&task);
     // Only now: whoever sets an alarm or defers work later sees COMPLETE after
-    // that, and takes back what it has put here.
-    let left = task.peek_control(|c| {
-        c.record.completed();
-        (
-            c.alarm.take(),
-            std::mem::take(&mut c.defers),
-            c.links.drain(),
-        )
-    });
-    let (alarm, late, links) = left.unwrap_or_default();
-    if let Some(alarm) = alarm {
-        task.region().tree.world.timer_cancel(alarm);
-    }
-    for finalizer in late {
-        let _ = contain(|| drop(finalizer));
+    // that, and takes back what it has put here. So does who makes the control.
+    if before & state::CONTROL != 0 {
+        close_control(&task);
     }
     if before & state::HANDLE == 0 {
         // The handle is gone, so the outcome is still ours; an error in it goes
         // to whoever reads the region's report.
         if let End::Failed(failure) = &mut end {
-            // SAFETY: the stage is ours, now that nobody can take the outcome.
-            let left = std::mem::replace(unsafe { &mut *stage }, Stage::Gone);
-            if let Stage::Done(Outcome::Err(e)) = left {
+            if let Ended::Err(e) = stage.take() {
                 failure.value = contain(|| C::keep(e)).ok().flatten();
             }
         } else {
-            clear(stage);
+            stage.clear();
         }
     }
     if before & state::JOIN_WAKER != 0 {
@@ -408,33 +375,54 @@ where
         let waker = unsafe { head.join.collect() };
         waker.into_iter().for_each(super::wake);
     }
-    link::part(&task, links);
+    if before & state::CONTROL != 0 {
+        let links = task.peek_control(|c| c.links.drain());
+        link::part(&task, links.unwrap_or_default());
+    }
     task.emit(|| Event::TaskCompleted {
         task: task.id(),
         region: task.region().id,
         severity,
     });
     if before & state::DRIVER != 0 {
-        task.region().driver_ended(&task);
+        RegionCell::driver_ended(task);
     } else if !task.is_root() {
-        task.region().task_ended(&task, severity, end);
+        RegionCell::task_ended(task, severity, end);
     }
 }
 
-fn end_of<O, C: Settle<O>>(task: &TaskRef, outcome: &Outcome<C::T, C::E>) -> End {
-    let severity = outcome.severity();
+/// What is left on the cold side of a task that is complete.
+#[cold]
+fn close_control(task: &TaskRef) {
+    let left = task.peek_control(|c| {
+        c.record.completed();
+        (c.alarm.take(), std::mem::take(&mut c.defers))
+    });
+    let (alarm, late) = left.unwrap_or_default();
+    if let Some(alarm) = alarm {
+        task.region().tree.world.timer_cancel(alarm);
+    }
+    for finalizer in late {
+        let _ = contain(|| drop(finalizer));
+    }
+}
+
+/// What a region is told of an end that is no value.
+#[cold]
+fn end_of<O, C: Settle<O>>(task: &TaskRef, ended: &Ended<C::T, C::E>) -> End {
+    let severity = ended.severity();
     let seen = || task.reason_seen().map(|r| CancelReason::clone(&r));
-    let (message, reason) = match outcome {
-        Outcome::Ok(_) => return End::Ok,
-        Outcome::Cancelled(r) if is_stop(r) => return End::Stopped,
+    let (message, reason) = match ended {
+        Ended::Ok(_) => return End::Ok,
+        Ended::Cancelled(r) if is_stop(r) => return End::Stopped,
         // The error's own words are its owner's code.
-        Outcome::Err(e) => match contain(|| C::describe(e)) {
+        Ended::Err(e) => match contain(|| C::describe(e)) {
             Ok(message) => (message, seen()),
             Err(panic) => (format!("an error whose text panicked: {panic}"), seen()),
         },
         // The reason says it all, to the few of many that a report keeps.
-        Outcome::Cancelled(r) => (String::new(), Some(r.clone())),
-        Outcome::Panicked(p) => (p.to_string(), seen()),
+        Ended::Cancelled(r) => (String::new(), Some(CancelReason::clone(r))),
+        Ended::Panicked(p) => (p.to_string(), seen()),
     };
     End::Failed(failure_of(task, severity, message, reason))
 }

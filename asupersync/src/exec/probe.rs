@@ -4,9 +4,8 @@
 //! cancellation, if the task was asked. The bound is a sealed trait whose
 //! marker is inferred, so no error type has to implement anything.
 
-use super::cell::Settle;
+use super::cell::{Ended, Settle};
 use crate::types::cancel::{CancelReason, reason_in};
-use crate::types::outcome::Outcome;
 use crate::types::report::FailureValue;
 use std::convert::Infallible;
 use std::error::Error;
@@ -144,8 +143,8 @@ impl<T: 'static> Settle<T> for Local {
     type E = Infallible;
     const LOCAL: bool = true;
 
-    fn settle(output: T, _: impl FnOnce() -> Option<Arc<CancelReason>>) -> Outcome<T, Infallible> {
-        Outcome::Ok(output)
+    fn settle(output: T, _: impl FnOnce() -> Option<Arc<CancelReason>>) -> Ended<T, Infallible> {
+        Ended::Ok(output)
     }
 }
 
@@ -159,9 +158,9 @@ impl<T: 'static, E: Send + 'static> Settle<Result<T, Probed<E>>> for TriedWith {
     fn settle(
         output: Result<T, Probed<E>>,
         asked: impl FnOnce() -> Option<Arc<CancelReason>>,
-    ) -> Outcome<T, E> {
+    ) -> Ended<T, E> {
         match output {
-            Ok(value) => Outcome::Ok(value),
+            Ok(value) => Ended::Ok(value),
             Err(Probed { error, is_cancel }) => end_with(error, is_cancel, asked),
         }
     }
@@ -176,10 +175,10 @@ fn end_with<T, E>(
     e: E,
     is_cancel: bool,
     asked: impl FnOnce() -> Option<Arc<CancelReason>>,
-) -> Outcome<T, E> {
+) -> Ended<T, E> {
     match is_cancel.then(asked).flatten() {
-        Some(asked) => Outcome::Cancelled(CancelReason::clone(&asked)),
-        None => Outcome::Err(e),
+        Some(asked) => Ended::Cancelled(asked),
+        None => Ended::Err(e),
     }
 }
 
@@ -190,8 +189,8 @@ impl<T: 'static> Settle<T> for Plain {
     type T = T;
     type E = Infallible;
 
-    fn settle(output: T, _: impl FnOnce() -> Option<Arc<CancelReason>>) -> Outcome<T, Infallible> {
-        Outcome::Ok(output)
+    fn settle(output: T, _: impl FnOnce() -> Option<Arc<CancelReason>>) -> Ended<T, Infallible> {
+        Ended::Ok(output)
     }
 }
 
@@ -205,9 +204,9 @@ impl<T: 'static, E: CancelProbe<M> + Send, M: 'static> Settle<Result<T, E>> for 
     fn settle(
         output: Result<T, E>,
         asked: impl FnOnce() -> Option<Arc<CancelReason>>,
-    ) -> Outcome<T, E> {
+    ) -> Ended<T, E> {
         match output {
-            Ok(value) => Outcome::Ok(value),
+            Ok(value) => Ended::Ok(value),
             Err(e) => {
                 let is_cancel = e.cancel_reason().is_some();
                 end_with(e, is_cancel, asked)

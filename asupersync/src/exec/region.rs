@@ -6,8 +6,9 @@
 
 use super::ids::{Ids, Spare};
 use super::meter::{self, Meter};
+use super::seats::{Seat, Seats};
 use super::task::{Finalizer, TaskRef};
-use super::{cancel, contain, lock};
+use super::{cancel, contain, lock, state};
 use crate::kernel::drain::Look;
 use crate::kernel::region::{End, Next, Refused, RegionRecord, RegionState, Role, Sweep};
 use crate::kernel::request::Request;
@@ -22,7 +23,7 @@ use crate::types::policy::{
     Action, ChildEnd, CleanupPolicy, Escalation, Name, Policy, RegionLimits,
 };
 use crate::types::report::{Abandoned, Failure, LeakRecord};
-use crate::types::slots::{Key, Slots};
+use crate::types::slots::Key;
 use crate::types::time::Time;
 use crate::world::{TimerKey, World};
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -161,9 +162,9 @@ pub(crate) struct RegionCell {
 /// What the region's lock guards.
 pub(crate) struct Ledger {
     pub(crate) record: RegionRecord,
-    pub(crate) children: Slots<Child>,
+    pub(crate) children: Seats,
     /// The region's place among its parent's children.
-    pub(crate) seat: Option<Key>,
+    pub(crate) seat: Option<Seat>,
     /// The region's place among those its opener awaits.
     pub(crate) opened: Option<Key>,
     /// Ids that nobody has, last freed first.
@@ -258,7 +259,7 @@ impl RegionCell {
             }
         }
         let role = if opener.region().id == parent.id && !opener.is_root() {
-            opener.head().role
+            opener.role()
         } else {
             Role::Foreground
         };
@@ -293,7 +294,7 @@ impl RegionCell {
                 asked_polls: AtomicU32::new(u32::MAX),
                 ledger: Mutex::new(Ledger::new(limits, inherited)),
             });
-            let seat = ledger.children.insert(Child::Region(cell.clone()));
+            let seat = ledger.children.take(Child::Region(cell.clone()));
             // Nobody else knows the new ledger yet, so this lock is free: the one
             // place where two are held, parent before child.
             lock(&cell.ledger).seat = Some(seat);
@@ -432,44 +433,73 @@ impl RegionCell {
         (ledger, id)
     }
 
-    /// A child task has its outcome.
-    pub(crate) fn task_ended(self: &Arc<Self>, task: &TaskRef, severity: Severity, end: End) {
-        let head = task.head();
-        let blocking = task.is_pinned();
-        let heard = self.policy.hears_of(severity) && !matches!(end, End::Stopped);
-        let failure = match &end {
-            End::Failed(f) if heard => Some(f.clone()),
-            _ => None,
-        };
-        let left = |ledger: &mut Ledger| {
-            let seat = ledger.children.remove(head.seat);
-            ledger.spare.task_left(task.id());
-            let next = if blocking {
-                ledger.record.blocking_left(head.role)
-            } else {
-                ledger.record.task_left(head.role)
+    /// A child task has its outcome, and leaves.
+    #[inline]
+    pub(crate) fn task_ended(task: TaskRef, severity: Severity, end: End) {
+        let region = task.region();
+        if severity == Severity::Ok && !region.policy.hears_of(severity) {
+            let left = region.leaves(&task, Some(End::Ok));
+            RegionCell::parted(task, left);
+        } else {
+            RegionCell::task_ended_otherwise(task, severity, end);
+        }
+    }
+
+    #[inline(never)]
+    fn task_ended_otherwise(task: TaskRef, severity: Severity, end: End) {
+        let region = task.region();
+        let heard = region.policy.hears_of(severity) && !matches!(end, End::Stopped);
+        let next = if heard {
+            let failure = match &end {
+                End::Failed(f) => Some(f.clone()),
+                End::Ok | End::Stopped => None,
             };
-            (next, seat)
-        };
-        let (next, seat) = if heard {
             // Counted before the policy is asked, so that what follows is seen to
             // follow; the seat is given up after, so that the region is still there.
-            lock(&self.ledger).record.count(end);
+            lock(&region.ledger).record.count(end);
             let end = ChildEnd {
                 task: task.id(),
-                region: self.id,
+                region: region.id,
                 severity,
-                at: self.tree.world.now(),
+                at: region.tree.world.now(),
             };
-            self.react(&end, failure);
-            left(&mut lock(&self.ledger))
+            region.react(&end, failure);
+            region.leaves(&task, None)
         } else {
-            let mut ledger = lock(&self.ledger);
-            ledger.record.count(end);
-            left(&mut ledger)
+            region.leaves(&task, Some(end))
         };
-        drop(seat);
-        self.carry_out(next);
+        RegionCell::parted(task, next);
+    }
+
+    /// The task gives up its seat and its id; `end` is counted unless it was.
+    #[inline]
+    fn leaves(&self, task: &TaskRef, end: Option<End>) -> (Next, Child) {
+        let bits = task.state();
+        let role = task.role();
+        let mut ledger = lock(&self.ledger);
+        if let Some(end) = end {
+            ledger.record.count(end);
+        }
+        let seat = ledger.children.leave(task.head().seat);
+        ledger.spare.task_left(task.id());
+        let next = if bits & state::PINNED == 0 {
+            ledger.record.task_left(role)
+        } else {
+            ledger.record.blocking_left(role)
+        };
+        (next, seat)
+    }
+
+    /// Does what follows from a task's leaving, and lets go of the task.
+    #[inline]
+    fn parted(task: TaskRef, (next, child): (Next, Child)) {
+        if next != Next::default() {
+            task.region().carry_out(next);
+        }
+        match child {
+            Child::Task(seated) => task.leave(seated),
+            Child::Region(_) => unreachable!("a task sits in its own seat"),
+        }
     }
 
     /// Does what the policy says about an end. An escalated failure counts in
@@ -510,22 +540,22 @@ impl RegionCell {
     }
 
     /// The runtime's own draining task ended.
-    pub(crate) fn driver_ended(self: &Arc<Self>, task: &TaskRef) {
-        let (next, seat) = {
-            let mut ledger = lock(&self.ledger);
-            let seat = ledger.children.remove(task.head().seat);
+    pub(crate) fn driver_ended(task: TaskRef) {
+        let region = task.region();
+        let left = {
+            let mut ledger = lock(&region.ledger);
+            let seat = ledger.children.leave(task.head().seat);
             ledger.spare.task_left(task.id());
             (ledger.record.driver_ended(), seat)
         };
-        drop(seat);
-        self.carry_out(next);
+        RegionCell::parted(task, left);
     }
 
     /// A subregion is Closed.
-    fn region_ended(self: &Arc<Self>, child: &RegionCell, seat: Key) {
+    fn region_ended(self: &Arc<Self>, child: &RegionCell, seat: Seat) {
         let (next, seat) = {
             let mut ledger = lock(&self.ledger);
-            let seat = ledger.children.remove(seat);
+            let seat = ledger.children.leave(seat);
             ledger.spare.region_left(child.id);
             (ledger.record.region_ended(child.role), seat)
         };
@@ -631,7 +661,7 @@ impl Ledger {
     fn new(limits: RegionLimits, inherited_deadline: Option<Time>) -> Self {
         Ledger {
             record: RegionRecord::with_limits(limits),
-            children: Slots::new(),
+            children: Seats::new(),
             seat: None,
             opened: None,
             spare: Spare::default(),

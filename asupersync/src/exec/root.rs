@@ -6,26 +6,20 @@
 
 use super::cell::Typed;
 use super::drive::{Drive, Reported};
-use super::join::JoinSlot;
-use super::lending::Borrowed;
 use super::probe::Plain;
 use super::region::{RegionCell, RegionOptions, Tree};
 use super::state;
 use super::task::{Head, TaskRef};
 use super::{cancel, contain, lock};
-use crate::kernel::region::Role;
 use crate::kernel::task::TaskPhase;
 use crate::types::cancel::{CancelKind, CancelReason};
 use crate::types::event::Event;
 use crate::types::id::{RegionId, TaskId};
 use crate::types::policy::Name;
 use crate::types::slots::Key;
-use crate::world::runnable::Header;
 use crate::world::{Hint, Home, World};
-use std::cell::UnsafeCell;
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
@@ -320,48 +314,25 @@ fn root_task(
     type Root = Typed<Body, StackFuture, Plain, true>;
     // The region names its opener and the task names its region, so the region
     // is made around the task's address before the task is written there.
-    let header = super::cache::allocate::<super::cell::Cell<Body, StackFuture, Plain>>();
-    let header = header.cast::<Header>();
+    let header = Root::allocate();
+    // One reference for the region, one for the caller; the one that the first
+    // `enqueue` turns into the Runnable is cloned by the caller.
+    let mut bits = state::SCHEDULED | state::PINNED | (2 * state::REF);
+    if tree.records {
+        bits |= state::RECORDS;
+    }
+    if options.budget.deadline.is_some() {
+        bits |= state::TIMED;
+    }
     // SAFETY: a TaskRef is a pointer and a claim on one of the references of
     // birth; it is not looked through before the cell is written below.
     let opener = unsafe { TaskRef::from_raw(header) };
     let region = Arc::new(RegionCell::root(tree, region_id, opener, options));
-    let head = Head {
-        header: Header {
-            // One reference for the region, one for the caller, and one that the
-            // first `enqueue` turns into the Runnable is cloned by the caller.
-            state: AtomicUsize::new(state::SCHEDULED | state::PINNED | (2 * state::REF)),
-            vtable: Root::VTABLE,
-            next: UnsafeCell::new(None),
-            id,
-            region: region_id,
-        },
-        region,
-        seat: Key {
-            slot: 0,
-            generation: 0,
-        },
-        role: Role::Foreground,
-        home: Home::default(),
-        rank: AtomicU8::new(0),
-        cleanup_polls: AtomicU8::new(0),
-        ended: AtomicU8::new(0),
-        borrowed: Borrowed::default(),
-        promises: AtomicU64::new(0),
-        join: JoinSlot::default(),
-        control: Mutex::new(None),
-    };
+    let mut head = Head::new(bits, Root::VTABLE, region, Home::default(), None);
+    head.header.id = id;
     let body: Body = Box::new(move |_| future);
-    let cell = super::cell::Cell {
-        head,
-        stage: UnsafeCell::new(super::cell::Stage::Body(body)),
-    };
-    // SAFETY: the place was allocated with this type and nobody has read it.
-    unsafe {
-        header
-            .cast::<super::cell::Cell<Body, StackFuture, Plain>>()
-            .write(cell)
-    };
+    // SAFETY: the room is new.
+    unsafe { Root::fill(header, head, body) };
     // SAFETY: the second reference of birth.
     unsafe { TaskRef::from_raw(header) }
 }

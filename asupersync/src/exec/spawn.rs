@@ -1,8 +1,6 @@
 //! Admission of tasks: one allocation, one visit to the region's lock.
 
 use super::cell::{Settle, Typed};
-use super::join::JoinSlot;
-use super::lending::Borrowed;
 use super::region::{Child, RegionCell};
 use super::task::{Control, Head, TaskRef};
 use super::{cancel, state};
@@ -10,17 +8,13 @@ use crate::kernel::region::{Refused, Role};
 use crate::types::budget::Budget;
 use crate::types::cancel::CancelReason;
 use crate::types::event::Event;
-use crate::types::id::TaskId;
 use crate::types::policy::Name;
-use crate::types::slots::Key;
 use crate::types::time::Time;
 use crate::world::runnable::Header;
 use crate::world::{Hint, Home};
-use std::cell::UnsafeCell;
 use std::future::Future;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// What a newcomer is.
 #[derive(Default)]
@@ -57,18 +51,19 @@ where
     Fut: Future + Send + 'static,
     C: Settle<Fut::Output>,
 {
-    let role = if admission.daemon {
-        Role::Daemon
-    } else {
-        Role::Foreground
-    };
     let driver = admission.driver;
     let mut bits = state::BIRTH;
+    if admission.daemon {
+        bits |= state::DAEMON;
+    }
     if admission.pinned {
         bits |= state::PINNED;
     }
     if driver {
         bits |= state::DRIVER;
+    }
+    if region.tree.records {
+        bits |= state::RECORDS;
     }
     let deadline = admission
         .budget
@@ -96,30 +91,16 @@ where
         control = Some(c);
         bits |= state::CONTROL;
     }
-    let head = Head {
-        header: Header {
-            state: AtomicUsize::new(bits),
-            vtable: Typed::<F, Fut, C, false>::VTABLE,
-            next: UnsafeCell::new(None),
-            id: TaskId::new(0, 0),
-            region: region.id,
-        },
-        region: region.clone(),
-        seat: Key {
-            slot: 0,
-            generation: 0,
-        },
-        role,
-        home: admission.home,
-        rank: AtomicU8::new(0),
-        cleanup_polls: AtomicU8::new(0),
-        ended: AtomicU8::new(0),
-        borrowed: Borrowed::default(),
-        promises: AtomicU64::new(0),
-        join: JoinSlot::default(),
-        control: Mutex::new(control),
+    let header = Typed::<F, Fut, C, false>::allocate();
+    let vtable = Typed::<F, Fut, C, false>::VTABLE;
+    let head = Head::new(bits, vtable, region.clone(), admission.home, control);
+    // SAFETY: the room is new.
+    unsafe { Typed::<F, Fut, C, false>::fill(header, head, body) };
+    let role = if admission.daemon {
+        Role::Daemon
+    } else {
+        Role::Foreground
     };
-    let header = Typed::<F, Fut, C, false>::allocate(head, body);
     let seated = {
         let (mut ledger, id) = region.with_task_id();
         let admitted = if driver {
@@ -137,7 +118,7 @@ where
             // SAFETY: this is one of the three references of birth.
             let seat = ledger
                 .children
-                .insert(Child::Task(unsafe { TaskRef::from_raw(header) }));
+                .take(Child::Task(unsafe { TaskRef::from_raw(header) }));
             // SAFETY: whoever finds the task in its seat needs the lock we hold,
             // so nobody else looks at the head yet.
             let head = unsafe { header.cast::<Head>().as_mut() };
@@ -182,9 +163,10 @@ unsafe fn discard_unborn(header: NonNull<Header>) {
 
 /// Gives up the handle's claim to the outcome, and its reference.
 pub(crate) fn release_handle(task: TaskRef) {
-    let before = state::clear(&task.head().header.state, state::HANDLE);
-    if before & state::COMPLETE != 0 && before & state::HANDLE != 0 {
-        // SAFETY: complete, and we cleared HANDLE: the outcome is ours.
-        unsafe { (task.head().header.vtable.discard)(task.as_raw()) };
+    if state::abandon_handle(&task.head().header.state) {
+        std::mem::forget(task);
+        return;
     }
+    // SAFETY: complete with HANDLE set: the outcome is ours.
+    unsafe { (task.head().header.vtable.discard)(task.as_raw()) };
 }

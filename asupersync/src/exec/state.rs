@@ -17,6 +17,9 @@
 //! | CONTROL | with the first use of the control | never | the cold side of the task exists |
 //! | TIMED | at birth | never | a deadline binds the task: a checkpoint reads the clock |
 //! | SEEN | at the first checkpoint that fails | never | a task without a control has acknowledged |
+//! | DAEMON | at birth | never | it does not keep its region open |
+//! | LENT | with the first loan of urgency | never | its lane depends on what it has borrowed |
+//! | RECORDS | at birth | never | the world records events |
 //!
 //! Rules:
 //! 1. only the thread that moved SCHEDULED to RUNNING touches the future;
@@ -49,12 +52,20 @@ pub(crate) const DRIVER: usize = 1 << 11;
 pub(crate) const CONTROL: usize = 1 << 12;
 pub(crate) const TIMED: usize = 1 << 13;
 pub(crate) const SEEN: usize = 1 << 14;
-pub(crate) const REF: usize = 1 << 16;
+pub(crate) const DAEMON: usize = 1 << 15;
+pub(crate) const LENT: usize = 1 << 16;
+pub(crate) const RECORDS: usize = 1 << 17;
+pub(crate) const REF: usize = 1 << 20;
 
 /// Bits that make a poll look closer before it starts.
 pub(crate) const SLOW: usize = CANCEL | ESCALATE | METERED | FINALIZING;
 
+/// Bits without which a task belongs to the ready lane; worlds know them as
+/// [`LANED`](crate::world::runnable::LANED).
+pub(crate) const LANED: usize = CANCEL | TIMED | LENT;
+
 /// References of a newborn: its seat in the region, its `Runnable`, its handle.
+/// A fourth comes with the first poll, see [`start`].
 pub(crate) const BIRTH: usize = SCHEDULED | HANDLE | (3 * REF);
 
 /// What a waker has to do.
@@ -92,6 +103,7 @@ pub(crate) enum AfterPoll {
 }
 
 /// Makes the task runnable.
+#[inline]
 pub(crate) fn wake(state: &AtomicUsize) -> Wake {
     let before = state.fetch_or(SCHEDULED, Ordering::AcqRel);
     if before & (SCHEDULED | RUNNING | COMPLETE) == 0 {
@@ -121,15 +133,17 @@ pub(crate) fn ask(state: &AtomicUsize, anew: bool) -> Asked {
     }
 }
 
-/// Begins a poll; returns the bits as they were.
+/// Begins a poll; returns the bits as they were. The first poll, which finds
+/// STARTED clear, brings a reference: that of the body's own context.
+#[inline]
 pub(crate) fn start(state: &AtomicUsize) -> usize {
     // Only a poll sets STARTED, and one poll comes after the other: whoever is
     // about to poll knows whether it is the first, and sets the bit in passing.
     let first = state.load(Ordering::Relaxed) & STARTED == 0;
-    let started = if first { STARTED } else { 0 };
+    let began = if first { STARTED + REF } else { 0 };
     // SCHEDULED is set and RUNNING is not, so one subtraction clears the one
     // and sets the other.
-    let before = state.fetch_add(RUNNING - SCHEDULED + started, Ordering::AcqRel);
+    let before = state.fetch_add(RUNNING - SCHEDULED + began, Ordering::AcqRel);
     debug_assert_eq!(
         before & (SCHEDULED | RUNNING | COMPLETE),
         SCHEDULED,
@@ -161,6 +175,7 @@ pub(crate) fn suspend(state: &AtomicUsize) -> AfterPoll {
 }
 
 /// Ends the last poll; returns the bits as they were.
+#[inline]
 pub(crate) fn complete(state: &AtomicUsize) -> usize {
     // Clears RUNNING and sets COMPLETE in one step. A SCHEDULED left by a wake
     // during the poll stays: it has no `Runnable`, and COMPLETE outranks it.
@@ -168,29 +183,55 @@ pub(crate) fn complete(state: &AtomicUsize) -> usize {
 }
 
 /// Sets bits; returns the bits as they were.
+#[inline]
 pub(crate) fn set(state: &AtomicUsize, bits: usize) -> usize {
     state.fetch_or(bits, Ordering::AcqRel)
 }
 
 /// Clears bits; returns the bits as they were.
+#[inline]
 pub(crate) fn clear(state: &AtomicUsize, bits: usize) -> usize {
     state.fetch_and(!bits, Ordering::AcqRel)
 }
 
 /// Adds a reference.
+#[inline]
 pub(crate) fn retain(state: &AtomicUsize) {
     let before = state.fetch_add(REF, Ordering::Relaxed);
     if before > usize::MAX / 2 {
-        // 2^47 references: only a leak in a loop gets here, and going on would free live memory.
+        // 2^43 references: only a leak in a loop gets here, and going on would free live memory.
         std::process::abort();
     }
 }
 
-/// Drops a reference; `true` when it was the last.
+/// Gives up the handle's claim to the outcome and its reference, unless the task
+/// is complete: then both are the caller's still, and `false` is returned.
 #[must_use]
-pub(crate) fn release(state: &AtomicUsize) -> bool {
-    let before = state.fetch_sub(REF, Ordering::Release);
-    if before / REF != 1 {
+pub(crate) fn abandon_handle(state: &AtomicUsize) -> bool {
+    let mut before = state.load(Ordering::Acquire);
+    while before & COMPLETE == 0 {
+        // Not the last reference: a task that is not complete has its seat's.
+        let after = before - HANDLE - REF;
+        match state.compare_exchange_weak(before, after, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => return true,
+            Err(now) => before = now,
+        }
+    }
+    false
+}
+
+/// Drops `n` references; `true` when they were the last.
+#[inline]
+#[must_use]
+pub(crate) fn release(state: &AtomicUsize, n: usize) -> bool {
+    // Whoever has all references that there are can only be joined by those it
+    // gives one to: no step is needed to give them up. The load pairs with the
+    // Release of the drops that came before.
+    if state.load(Ordering::Acquire) / REF == n {
+        return true;
+    }
+    let before = state.fetch_sub(n * REF, Ordering::Release);
+    if before / REF != n {
         return false;
     }
     // Pairs with the Release of every other drop: their writes to the cell come first.

@@ -1,10 +1,12 @@
 //! References to tasks, and what can be asked of a task of any type.
 
+use super::cell::Tag;
 use super::join::JoinSlot;
 use super::lending::Borrowed;
 use super::link::{Entry, Exit};
 use super::lock;
 use super::region::RegionCell;
+use super::seats::Seat;
 use super::state::{self, AfterPoll, Wake};
 use crate::kernel::region::Role;
 use crate::kernel::task::{Checkpoint, CleanupLimits, TaskPhase, TaskRecord};
@@ -14,15 +16,16 @@ use crate::types::event::Event;
 use crate::types::id::TaskId;
 use crate::types::obligation::ObligationKind;
 use crate::types::policy::Name;
-use crate::types::slots::{Key, Slots};
+use crate::types::slots::Slots;
 use crate::types::time::Time;
-use crate::world::runnable::Header;
+use crate::world::runnable::{Header, LANED, Vtable};
 use crate::world::{Chain, Hint, Home, Lane, Runnable, TimerKey};
+use std::cell::UnsafeCell;
 use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
@@ -38,11 +41,20 @@ pub(crate) struct Head {
     pub(crate) header: Header,
     /// The owner; for the root task, the root region.
     pub(crate) region: Arc<RegionCell>,
+    /// What it has promised: a [`Promises`](crate::kernel::obligation::Promises).
+    pub(crate) promises: AtomicU64,
+    /// Who waits for the outcome.
+    pub(crate) join: JoinSlot,
+    /// What few tasks ever need: allocated when first needed.
+    pub(crate) control: Mutex<Option<Box<Control>>>,
     /// The task's place among the region's children; written once, before the task is shared.
-    pub(crate) seat: Key,
-    pub(crate) role: Role,
+    pub(crate) seat: Seat,
     /// Where it is polled, if it must not change threads.
     pub(crate) home: Home,
+    /// Urgency borrowed from who waits for this task.
+    pub(crate) borrowed: Borrowed,
+    /// What the rest of the cell holds; belongs to whoever the stage belongs to.
+    pub(crate) stage: UnsafeCell<Tag>,
     /// Rank of the strongest request to this task alone, for the cancel lane.
     pub(crate) rank: AtomicU8,
     /// Polls since the request, while there is no control to count them.
@@ -50,14 +62,40 @@ pub(crate) struct Head {
     /// How badly it ended, as a [`Severity`](crate::types::outcome::Severity); 0 for a
     /// value, and for an end that was asked for. Says something once it is complete.
     pub(crate) ended: AtomicU8,
-    /// Urgency borrowed from who waits for this task.
-    pub(crate) borrowed: Borrowed,
-    /// What it has promised: a [`Promises`](crate::kernel::obligation::Promises).
-    pub(crate) promises: AtomicU64,
-    /// Who waits for the outcome.
-    pub(crate) join: JoinSlot,
-    /// What few tasks ever need: allocated when first needed.
-    pub(crate) control: Mutex<Option<Box<Control>>>,
+}
+
+const _: () = assert!(state::LANED == LANED, "worlds and tasks mean the same bits");
+
+impl Head {
+    /// The head of a newborn, whose id and seat are still to come.
+    #[inline(always)]
+    pub(crate) fn new(
+        state: usize,
+        vtable: &'static Vtable,
+        region: Arc<RegionCell>,
+        home: Home,
+        control: Option<Box<Control>>,
+    ) -> Self {
+        Head {
+            header: Header {
+                state: AtomicUsize::new(state),
+                vtable,
+                next: UnsafeCell::new(None),
+                id: TaskId::new(0, 0),
+            },
+            region,
+            promises: AtomicU64::new(0),
+            join: JoinSlot::default(),
+            control: Mutex::new(control),
+            seat: Seat::default(),
+            home,
+            borrowed: Borrowed::default(),
+            stage: UnsafeCell::new(Tag::Body),
+            rank: AtomicU8::new(0),
+            cleanup_polls: AtomicU8::new(0),
+            ended: AtomicU8::new(0),
+        }
+    }
 }
 
 /// The cold side of a task.
@@ -107,6 +145,15 @@ impl TaskRef {
         ManuallyDrop::new(self).0.cast()
     }
 
+    /// Gives this reference and another one up together: that of its former seat.
+    pub(crate) fn leave(self, seat: TaskRef) {
+        debug_assert_eq!(self.0, seat.0, "both are to the same task");
+        std::mem::forget(seat);
+        let this = ManuallyDrop::new(self);
+        // SAFETY: we own both references and give them up here.
+        unsafe { (this.head().header.vtable.release)(this.0.cast(), 2) }
+    }
+
     pub(crate) fn as_raw(&self) -> NonNull<Header> {
         self.0.cast()
     }
@@ -118,6 +165,15 @@ impl TaskRef {
 
     pub(crate) fn id(&self) -> TaskId {
         self.head().header.id
+    }
+
+    /// How it counts in its region.
+    pub(crate) fn role(&self) -> Role {
+        if self.state() & state::DAEMON == 0 {
+            Role::Foreground
+        } else {
+            Role::Daemon
+        }
     }
 
     pub(crate) fn region(&self) -> &Arc<RegionCell> {
@@ -445,10 +501,10 @@ impl TaskRef {
         unsafe { Waker::from_raw(RawWaker::new(data.as_ptr().cast_const().cast(), &ALARM)) }
     }
 
+    #[inline]
     pub(crate) fn emit(&self, event: impl FnOnce() -> Event) {
-        let tree = &self.region().tree;
-        if tree.records {
-            tree.world.emit(event());
+        if self.head().header.state.load(Ordering::Relaxed) & state::RECORDS != 0 {
+            self.region().tree.world.emit(event());
         }
     }
 
@@ -489,7 +545,7 @@ impl Clone for TaskRef {
 impl Drop for TaskRef {
     fn drop(&mut self) {
         // SAFETY: we own one reference and give it up here.
-        unsafe { (self.head().header.vtable.release)(self.0.cast()) }
+        unsafe { (self.head().header.vtable.release)(self.0.cast(), 1) }
     }
 }
 

@@ -465,17 +465,17 @@ fn a_wake_during_a_poll_requeues_once() {
     assert_eq!(state::wake(&s), Wake::Enqueue);
     assert_eq!(state::wake(&s), Wake::Nothing);
     assert!(
-        !state::release(&s) && state::release(&s),
-        "two of three references are left"
+        !state::release(&s, 1) && state::release(&s, 2),
+        "three of four references are left"
     );
 }
 
 #[test]
 fn the_last_reference_is_left_to_its_owner() {
-    let s = AtomicUsize::new(state::SCHEDULED | state::REF);
+    let s = AtomicUsize::new(state::SCHEDULED | state::STARTED | state::REF);
     let _ = state::start(&s);
     assert_eq!(state::suspend(&s), AfterPoll::Drop);
-    assert!(state::release(&s));
+    assert!(state::release(&s, 1));
 }
 
 #[test]
@@ -485,7 +485,9 @@ fn a_completed_task_ignores_wakes() {
     let before = state::complete(&s);
     assert_eq!(before & state::HANDLE, state::HANDLE);
     assert_eq!(state::wake(&s), Wake::Nothing);
-    assert!(!state::release(&s) && !state::release(&s) && state::release(&s));
+    let freed: Vec<bool> = (0..4).map(|_| state::release(&s, 1)).collect();
+    // The last is not taken away: who has it frees.
+    assert_eq!(freed, [false, false, false, true]);
 }
 
 #[test]
@@ -524,11 +526,11 @@ fn a_cycle_in_the_tree_is_told_and_the_request_arrives_all_the_same() {
                         let mut ledger = lock(&below.ledger);
                         let admitted = ledger.record.admit_region(Role::Foreground, false);
                         admitted.unwrap();
-                        ledger.children.insert(Child::Region(above.clone()))
+                        ledger.children.take(Child::Region(above.clone()))
                     };
                     cancel::cancel_region(above, CancelReason::new(CancelKind::User));
                     let mut ledger = lock(&below.ledger);
-                    let gone = ledger.children.remove(seat);
+                    let gone = ledger.children.leave(seat);
                     let next = ledger.record.region_ended(Role::Foreground);
                     drop(ledger);
                     drop((gone, next));

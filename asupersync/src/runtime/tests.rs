@@ -10,7 +10,7 @@ use crate::types::budget::Budget;
 use crate::types::cancel::CancelKind;
 use crate::types::id::{RegionId, TaskId};
 use crate::types::time::Time;
-use crate::world::runnable::{Chain, Header, Vtable};
+use crate::world::runnable::{Chain, Header, LANED, Vtable};
 use crate::world::{Hint, Lane, Runnable, World};
 use crate::{Cx, Scope};
 use std::cell::{Cell, UnsafeCell};
@@ -47,7 +47,7 @@ unsafe fn run(header: NonNull<Header>) {
     }
 }
 
-unsafe fn release(header: NonNull<Header>) {
+unsafe fn release(header: NonNull<Header>, _: usize) {
     // SAFETY: as in `run`.
     let task = unsafe { Box::from_raw(header.cast::<Counted>().as_ptr()) };
     task.log.dropped.fetch_add(1, Ordering::Relaxed);
@@ -62,6 +62,10 @@ unsafe fn lane(header: NonNull<Header>) -> Lane {
     task.lane
 }
 
+unsafe fn region(_: NonNull<Header>) -> RegionId {
+    RegionId::new(0, 0)
+}
+
 unsafe fn take(_: NonNull<Header>, _: *mut ()) {
     unreachable!("nobody waits for these tasks");
 }
@@ -74,6 +78,7 @@ static VTABLE: Vtable = Vtable {
     run,
     release,
     lane,
+    region,
     take,
     discard,
     root: false,
@@ -82,11 +87,11 @@ static VTABLE: Vtable = Vtable {
 
 fn task(log: &Arc<Log>, number: usize, lane: Lane) -> Runnable {
     let header = Header {
-        state: AtomicUsize::new(0),
+        // Their lanes are looked up.
+        state: AtomicUsize::new(LANED),
         vtable: &VTABLE,
         next: UnsafeCell::new(None),
         id: TaskId::new(number as u32, 0),
-        region: RegionId::new(0, 0),
     };
     let boxed = Box::new(Counted {
         header,

@@ -10,7 +10,7 @@ use std::cell::UnsafeCell;
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Which queue a runnable task belongs to. The order is the order of service,
 /// bounded so that no lane starves (see `sched`).
@@ -42,17 +42,21 @@ pub struct Header {
     /// Link of an intrusive queue; owned by whoever holds the task's `Runnable`.
     pub(crate) next: UnsafeCell<Option<NonNull<Header>>>,
     pub(crate) id: TaskId,
-    pub(crate) region: RegionId,
 }
+
+/// Bits of the state word without which a task belongs to the ready lane.
+pub(crate) const LANED: usize = (1 << 4) | (1 << 13) | (1 << 16);
 
 /// What a world can do to a task of unknown type.
 pub(crate) struct Vtable {
     /// Polls the task once; consumes one reference.
     pub(crate) run: unsafe fn(NonNull<Header>),
-    /// Drops one reference.
-    pub(crate) release: unsafe fn(NonNull<Header>),
+    /// Drops so many references.
+    pub(crate) release: unsafe fn(NonNull<Header>, usize),
     /// Which lane the task belongs to now.
     pub(crate) lane: unsafe fn(NonNull<Header>) -> Lane,
+    /// Its owner.
+    pub(crate) region: unsafe fn(NonNull<Header>) -> RegionId,
     /// Moves the outcome of a completed task to the given place.
     pub(crate) take: unsafe fn(NonNull<Header>, *mut ()),
     /// Drops the outcome of a completed task.
@@ -103,11 +107,16 @@ impl Runnable {
 
     /// Its owner.
     pub fn region(&self) -> RegionId {
-        self.header().region
+        // SAFETY: the cell is alive while we hold a reference.
+        unsafe { (self.vtable().region)(self.header) }
     }
 
     /// Which lane it belongs to now.
+    #[inline]
     pub fn lane(&self) -> Lane {
+        if self.header().state.load(Ordering::Relaxed) & LANED == 0 {
+            return Lane::Ready;
+        }
         // SAFETY: the cell is alive while we hold a reference.
         unsafe { (self.vtable().lane)(self.header) }
     }
@@ -144,7 +153,7 @@ impl Runnable {
 impl Drop for Runnable {
     fn drop(&mut self) {
         // SAFETY: we own one reference and give it up here.
-        unsafe { (self.vtable().release)(self.header) }
+        unsafe { (self.vtable().release)(self.header, 1) }
     }
 }
 

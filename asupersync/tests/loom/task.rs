@@ -50,7 +50,13 @@ impl Task {
         if taken.is_err() {
             return false;
         }
-        let _ = state::start(&self.state);
+        if state::start(&self.state) & state::STARTED == 0 {
+            // The body's context is gone at once.
+            assert!(
+                !state::release(&self.state, 1),
+                "the seat holds a reference"
+            );
+        }
         let signals = self.signals.load(Ordering::Relaxed);
         self.seen.with_mut(|seen| {
             // SAFETY: the poll owns the future; loom checks that it does.
@@ -181,8 +187,7 @@ impl Ending {
 
     /// As in `release_handle`.
     fn drop_handle(&self) {
-        let before = state::clear(&self.state, state::HANDLE);
-        if before & state::COMPLETE != 0 && before & state::HANDLE != 0 {
+        if !state::abandon_handle(&self.state) {
             self.discard();
         }
     }
@@ -245,7 +250,7 @@ fn the_last_of_the_references_frees_after_all_uses() {
         let cell = Arc::new((AtomicUsize::new(state::BIRTH), UnsafeCell::new(0)));
         let freed = Arc::new(AtomicUsize::new(0));
         let release = |cell: &(AtomicUsize, UnsafeCell<u32>), freed: &AtomicUsize| {
-            if state::release(&cell.0) {
+            if state::release(&cell.0, 1) {
                 // SAFETY: nobody else is left; loom checks that.
                 cell.1.with_mut(|value| unsafe { *value += 1 });
                 freed.fetch_add(1, Ordering::Relaxed);
@@ -265,6 +270,33 @@ fn the_last_of_the_references_frees_after_all_uses() {
         for other in others {
             other.join().unwrap();
         }
+        assert_eq!(freed.load(Ordering::Relaxed), 1);
+    });
+}
+
+#[test]
+fn who_has_all_that_is_left_frees_without_a_step() {
+    model(|| {
+        let cell = Arc::new((AtomicUsize::new(state::BIRTH), UnsafeCell::new(0)));
+        let freed = Arc::new(AtomicUsize::new(0));
+        let theirs = (cell.clone(), freed.clone());
+        let other = thread::spawn(move || {
+            let (cell, freed) = theirs;
+            // SAFETY: a use through the reference that is then given up.
+            cell.1.with(|value| unsafe { assert_eq!(*value, 0) });
+            if state::release(&cell.0, 1) {
+                // SAFETY: nobody else is left; loom checks that.
+                cell.1.with_mut(|value| unsafe { *value += 1 });
+                freed.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        // As at the end of a task: the seat's and the Runnable's reference together.
+        if state::release(&cell.0, 2) {
+            // SAFETY: as above.
+            cell.1.with_mut(|value| unsafe { *value += 1 });
+            freed.fetch_add(1, Ordering::Relaxed);
+        }
+        other.join().unwrap();
         assert_eq!(freed.load(Ordering::Relaxed), 1);
     });
 }
