@@ -138,6 +138,44 @@ fn a_weak_sender_does_not_keep_the_channel_open() {
 }
 
 #[test]
+fn a_sender_that_finds_no_place_comes_back() {
+    everywhere(async |cx: Scope| {
+        let (tx, mut rx) = mpsc::channel(1);
+        let permit = tx.try_reserve_owned(&cx).unwrap();
+        assert_eq!(rx.statistics().reserved, 1);
+        let tx = permit.send(1).unwrap();
+        let Err(mpsc::TrySendError::Full(tx)) = tx.try_reserve_owned(&cx) else {
+            panic!("there is no place");
+        };
+        assert_eq!(rx.recv(&cx).await, Ok(1));
+        let tx = tx.try_reserve_owned(&cx).unwrap().abort();
+        drop(rx);
+        let closed = tx.try_reserve_owned(&cx);
+        assert!(matches!(closed, Err(mpsc::TrySendError::Closed(_))));
+    });
+}
+
+#[test]
+fn threads_outside_receive_many() {
+    let (tx, mut rx) = mpsc::channel(3);
+    let thread = std::thread::spawn(move || {
+        let (mut all, mut most) = (Vec::new(), 0);
+        while let Ok(n) = rx.blocking_recv_many(&mut all, 2) {
+            most = most.max(n);
+        }
+        assert_eq!(rx.blocking_recv_many(&mut all, 0), Ok(0));
+        (all, most)
+    });
+    for n in 0..100 {
+        tx.blocking_send(n).unwrap();
+    }
+    drop(tx);
+    let (all, most) = thread.join().unwrap();
+    assert_eq!(all, (0..100).collect::<Vec<_>>());
+    assert!((1..=2).contains(&most), "{most}");
+}
+
+#[test]
 fn threads_outside_send_and_receive() {
     let (tx, mut rx) = mpsc::channel(2);
     let (back, mut answers) = mpsc::channel(2);

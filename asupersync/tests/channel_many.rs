@@ -136,6 +136,22 @@ fn a_receiver_joins_at_the_present() {
 }
 
 #[test]
+fn a_weak_broadcast_sender_does_not_keep_the_channel_open() {
+    everywhere(async |cx: Scope| {
+        let (tx, mut rx) = broadcast::channel(2);
+        let weak = tx.downgrade();
+        let other = weak.clone().upgrade().unwrap();
+        assert!(other.same_channel(&tx) && weak.statistics().receivers == 1);
+        drop(tx);
+        other.send(1).unwrap();
+        drop(other);
+        assert!(weak.upgrade().is_none(), "the last sender is gone");
+        assert_eq!(rx.recv(&cx).await, Ok(1));
+        assert_eq!(rx.recv(&cx).await, Err(RecvError::Closed));
+    });
+}
+
+#[test]
 fn a_cancelled_broadcast_recv_loses_nothing() {
     everywhere(async |cx: Scope| {
         let (tx, mut rx) = broadcast::channel(4);

@@ -77,6 +77,7 @@ enum Told {
     Poll(usize, bool),
     Drop(usize),
     One,
+    Last,
     All,
 }
 
@@ -87,6 +88,7 @@ fn told() -> impl Strategy<Value = Told> {
         6 => (n(), any::<bool>()).prop_map(|(who, other)| Told::Poll(who, other)),
         3 => n().prop_map(Told::Drop),
         4 => Just(Told::One),
+        2 => Just(Told::Last),
         1 => Just(Told::All),
     ]
 }
@@ -101,11 +103,16 @@ enum Wait {
     Everyone,
 }
 
-/// Whoever is first in line is chosen, or the permit is kept.
-fn notify_one(waits: &mut [(Polled<'_, ()>, Wait, usize)], permit: &mut bool) {
+/// Whoever is first in line is chosen, or last, or the permit is kept.
+fn choose_one(waits: &mut [(Polled<'_, ()>, Wait, usize)], permit: &mut bool, last: bool) {
     let line = waits.iter_mut().filter(|w| w.1 == Wait::InLine);
-    match line.min_by_key(|w| w.2) {
-        Some(first) => first.1 = Wait::Chosen,
+    let chosen = if last {
+        line.max_by_key(|w| w.2)
+    } else {
+        line.min_by_key(|w| w.2)
+    };
+    match chosen {
+        Some(chosen) => chosen.1 = Wait::Chosen,
         None => *permit = true,
     }
 }
@@ -147,12 +154,16 @@ fn notify(steps: Vec<Told>) {
                     };
                     let (_, place, _) = waits.swap_remove(at);
                     if place == Wait::Chosen {
-                        notify_one(&mut waits, &mut permit);
+                        choose_one(&mut waits, &mut permit, false);
                     }
                 }
                 Told::One => {
                     notify.notify_one();
-                    notify_one(&mut waits, &mut permit);
+                    choose_one(&mut waits, &mut permit, false);
+                }
+                Told::Last => {
+                    notify.notify_last();
+                    choose_one(&mut waits, &mut permit, true);
                 }
                 Told::All => {
                     notify.notify_waiters();

@@ -95,7 +95,17 @@ impl Notify {
 
     /// Wakes the task that waits longest, or leaves a permit, of which there is at most one.
     pub fn notify_one(&self) {
-        let after = self.lock().notify_one();
+        let after = self.lock().notify(WaitQueue::grant_front);
+        after.run();
+    }
+
+    /// Wakes the task that waits shortest, or leaves the permit: for work of which
+    /// whoever has just gone idle still has the most at hand.
+    ///
+    /// A wait that was chosen so and leaves passes the notification to the one
+    /// that waits longest, as any other does.
+    pub fn notify_last(&self) {
+        let after = self.lock().notify(WaitQueue::grant_back);
         after.run();
     }
 
@@ -131,8 +141,9 @@ impl Notify {
 }
 
 impl State {
-    fn notify_one(&mut self) -> After {
-        let waker = self.line.grant_front();
+    /// Somebody in line is chosen, or the permit kept.
+    fn notify(&mut self, choose: fn(&mut WaitQueue<Why>) -> Option<Waker>) -> After {
+        let waker = choose(&mut self.line);
         self.permit |= waker.is_none();
         After::wake(waker)
     }
@@ -189,7 +200,7 @@ impl Notified<'_> {
             let why = *state.line.want(&ticket);
             match state.line.leave(ticket) {
                 Left::Queued(waker) => After::drop(waker),
-                Left::Granted if why == Why::Chosen => state.notify_one(),
+                Left::Granted if why == Why::Chosen => state.notify(WaitQueue::grant_front),
                 Left::Granted => After::Nothing,
             }
         };

@@ -9,7 +9,7 @@
 //!
 //! Invariants:
 //!
-//! 1. grants go out in the order of `push`, whatever left in between;
+//! 1. [`WaitQueue::grant_front`] grants in the order of `push`, whatever left in between;
 //! 2. a waiter is granted at most once, and a grant is seen at most once: by
 //!    `poll` as [`Turn::Granted`] or by `leave` as [`Left::Granted`];
 //! 3. the list holds exactly the queued waiters, linked both ways;
@@ -183,6 +183,12 @@ impl<W> WaitQueue<W> {
         self.unlink(key, Place::Granted)
     }
 
+    /// Grants the last in line its turn, as [`WaitQueue::grant_front`] does the first.
+    pub fn grant_back(&mut self) -> Option<Waker> {
+        let key = self.back?;
+        self.unlink(key, Place::Granted)
+    }
+
     /// Asks how it stands with a waiter.
     pub fn poll(&mut self, ticket: Ticket, waker: &Waker) -> Turn {
         match &self.waiter(ticket.0).place {
@@ -332,6 +338,7 @@ mod tests {
     enum Step {
         Push(u8),
         Grant,
+        GrantBack,
         Look { who: usize, other_waker: bool },
         Leave(usize),
         TakeWakers,
@@ -342,6 +349,7 @@ mod tests {
         prop_oneof![
             4 => any::<u8>().prop_map(Step::Push),
             3 => Just(Step::Grant),
+            1 => Just(Step::GrantBack),
             3 => (any::<usize>(), any::<bool>())
                 .prop_map(|(who, other_waker)| Step::Look { who, other_waker }),
             2 => any::<usize>().prop_map(Step::Leave),
@@ -395,10 +403,13 @@ mod tests {
                         line.push_back((name, want));
                         alive.push(Alive { name, ticket, waker, has_waker: true, granted: false });
                     }
-                    Step::Grant => {
+                    Step::Grant | Step::GrantBack => {
                         prop_assert_eq!(queue.front(), line.front());
-                        let waker = queue.grant_front();
-                        match line.pop_front() {
+                        let (waker, granted) = match step {
+                            Step::Grant => (queue.grant_front(), line.pop_front()),
+                            _ => (queue.grant_back(), line.pop_back()),
+                        };
+                        match granted {
                             None => prop_assert!(waker.is_none()),
                             Some((name, _)) => {
                                 let who = alive.iter_mut().find(|a| a.name == name).unwrap();

@@ -144,6 +144,13 @@ impl<T> Sender<T> {
         self.shared.channel().subscribe()
     }
 
+    /// A sender that does not keep the channel open.
+    pub fn downgrade(&self) -> WeakSender<T> {
+        WeakSender {
+            shared: self.shared.channel().clone(),
+        }
+    }
+
     /// How many receivers there are.
     pub fn receiver_count(&self) -> usize {
         lock(&self.shared.state).receivers()
@@ -166,6 +173,27 @@ impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
         let shared = self.shared.clone();
         Sender { shared }
+    }
+}
+
+/// A sender that does not keep the channel open: [`WeakSender::upgrade`] it to send.
+pub struct WeakSender<T> {
+    shared: Arc<Shared<T>>,
+}
+
+impl<T> WeakSender<T> {
+    /// A sender, unless the last one has gone.
+    pub fn upgrade(&self) -> Option<Sender<T>> {
+        Share::revive(&self.shared).map(|shared| Sender { shared })
+    }
+}
+
+end!(WeakSender, "channel");
+
+impl<T> Clone for WeakSender<T> {
+    fn clone(&self) -> Self {
+        let shared = self.shared.clone();
+        WeakSender { shared }
     }
 }
 

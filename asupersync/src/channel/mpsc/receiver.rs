@@ -86,6 +86,27 @@ impl<T> Receiver<T> {
         outside::block(|task| self.poll_recv(task)).ok_or(RecvError::Closed)
     }
 
+    /// As [`Receiver::recv_many`], on a thread that runs no task, which blocks
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// [`RecvError::Closed`]; nothing was added to `buffer` then.
+    ///
+    /// # Panics
+    /// Inside of a task: it would block its worker.
+    pub fn blocking_recv_many(
+        &mut self,
+        buffer: &mut Vec<T>,
+        limit: usize,
+    ) -> Result<usize, RecvError> {
+        let mut many = ReceivingMany {
+            one: Receiving::new(&self.shared),
+            buffer,
+            limit,
+        };
+        outside::block(|task| many.poll(task))
+    }
+
     /// Lets nobody send any more, except into places already reserved; what is
     /// queued or comes from these can still be received.
     pub fn close(&mut self) {

@@ -19,7 +19,7 @@ use std::task::{Context, Poll};
 /// The sending end; clone it for further senders.
 ///
 /// When the last one is dropped, the receiver gets what is queued and then
-/// [`RecvError::Closed`].
+/// [`RecvError::Closed`](super::RecvError::Closed).
 pub struct Sender<T> {
     pub(super) shared: Share<Shared<T>>,
 }
@@ -42,6 +42,19 @@ impl<T> Sender<T> {
     pub async fn reserve_owned(self, cx: &Cx) -> Result<OwnedPermit<T>, ReserveError> {
         let promise = self.reserve(cx).await?.0.into_promise();
         Ok(OwnedPermit::new(self, promise))
+    }
+
+    /// Like [`Sender::try_reserve`], for a permit that owns this sender.
+    ///
+    /// # Errors
+    /// [`TrySendError`], always with the sender.
+    pub fn try_reserve_owned(self, cx: &Cx) -> Result<OwnedPermit<T>, TrySendError<Self>> {
+        let reserved = self.try_reserve(cx).map(|permit| permit.0.into_promise());
+        match reserved {
+            Ok(promise) => Ok(OwnedPermit::new(self, promise)),
+            Err(TryReserveError::Full) => Err(TrySendError::Full(self)),
+            Err(TryReserveError::Closed) => Err(TrySendError::Closed(self)),
+        }
     }
 
     /// How many values fit.
