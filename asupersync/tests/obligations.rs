@@ -10,7 +10,7 @@ use asupersync::sync::Semaphore;
 use asupersync::types::obligation::{LeakResponse, ObligationKind};
 use asupersync::types::report::LeakRecord;
 use asupersync::{
-    Cancelled, Cx, LabConfig, LabRuntime, Outcome, Policy, RegionOptions, Runtime, Scope,
+    Cancelled, Cx, LabConfig, LabRuntime, Outcome, Policy, RegionOptions, Runtime, Scope, race,
 };
 use std::any::Any;
 use std::sync::Arc;
@@ -212,4 +212,132 @@ fn the_lab_calls_what_production_responds_to_a_violation() {
         seen.iter()
             .for_each(|seen| check(seen, kind, way, response));
     }
+}
+
+type Permit = mpsc::OwnedPermit<u8>;
+
+/// A permit that belongs to the region whose body asks for it.
+async fn permit(scope: &Cx) -> Permit {
+    let (tx, _rx) = mpsc::channel(1);
+    tx.reserve_owned(scope).await.unwrap()
+}
+
+/// What the law of obligations says of a program; what else ends a run is a failure.
+fn judged(body: impl AsyncFn(Scope)) -> Option<String> {
+    let mut said = Vec::new();
+    for seed in 0..20 {
+        let lab = LabRuntime::new(LabConfig::default().seed(seed));
+        let failure = lab.try_run(async |scope| body(scope).await).err();
+        said.push(failure.map(|failure| match failure {
+            LabFailure::Violation(v) if v.oracle == "obligation leak" => v.what,
+            other => panic!("seed {seed}: {other}"),
+        }));
+    }
+    said.dedup();
+    assert_eq!(said.len(), 1, "every seed says the same: {said:?}");
+    said.pop().flatten()
+}
+
+#[test]
+fn what_a_body_promised_and_does_not_return_is_resolved_when_its_region_closes() {
+    let closed = |said: Option<String>| {
+        let said = said.expect("it has leaked");
+        assert!(
+            said.contains("was still reserved when R1, whose body promised it, closed"),
+            "{said}"
+        );
+    };
+    closed(judged(async |cx: Scope| {
+        cx.region(async |scope| std::mem::forget(permit(&scope).await))
+            .await
+            .unwrap();
+    }));
+    // A variable outside is no way out.
+    closed(judged(async |cx: Scope| {
+        let mut outside = None;
+        cx.region(async |scope| outside = Some(permit(&scope).await))
+            .await
+            .unwrap();
+        outside.unwrap().abort();
+    }));
+    // Nor is a task's own region, or one that was dropped.
+    closed(judged(async |cx: Scope| {
+        let shelf = std::sync::Mutex::new(Vec::new());
+        let mut region = Box::pin(cx.region(async |scope| {
+            let kept = permit(&scope).await;
+            shelf.lock().unwrap().push(kept);
+            std::future::pending::<()>().await;
+        }));
+        assert!(futures::poll!(&mut region).is_pending());
+        drop(region);
+        cx.sleep(std::time::Duration::from_secs(1)).await.unwrap();
+        shelf.into_inner().unwrap().pop().unwrap().abort();
+    }));
+}
+
+#[test]
+fn what_a_body_returns_leaves_its_region_with_the_promise() {
+    let clean = |said: Option<String>| assert_eq!(said, None);
+    clean(judged(async |cx: Scope| {
+        let permit = cx.region(async |scope| permit(&scope).await).await;
+        permit.unwrap().abort();
+    }));
+    // Out of two regions, and out of a race and a timeout.
+    clean(judged(async |cx: Scope| {
+        cx.spawn(async |cx: Cx| {
+            let twice = cx.region(async |a| a.region(async |b| permit(&b).await).await);
+            twice.await.unwrap().unwrap().abort();
+            let won = race!(&cx, |s| async move { permit(&s).await }, |s| async move {
+                s.cancelled().await;
+                permit(s.cleanup()).await
+            })
+            .await;
+            won.unwrap().value.abort();
+            let soon = std::time::Duration::from_secs(1);
+            let timely = cx.timeout(soon, async |scope: Scope| permit(&scope).await);
+            timely.await.unwrap().abort();
+        })
+        .await
+        .into_result()
+        .unwrap();
+    }));
+    // What is promised through an outer context is not the region's to begin with.
+    clean(judged(async |cx: Scope| {
+        let mut outside = None;
+        cx.region(async |_scope| outside = Some(permit(&cx).await))
+            .await
+            .unwrap();
+        outside.unwrap().abort();
+    }));
+    // Work that is deferred to the region's end is part of it.
+    clean(judged(async |cx: Scope| {
+        cx.region(async |scope| {
+            let kept = permit(&scope).await;
+            scope.defer_sync(move || drop(kept.abort()));
+        })
+        .await
+        .unwrap();
+    }));
+}
+
+#[test]
+fn what_may_have_left_with_a_value_is_judged_at_the_end_of_whoever_got_it() {
+    // A text owns something, so it cannot be told from a permit.
+    let careless = async |scope: Scope| {
+        std::mem::forget(permit(&scope).await);
+        String::new()
+    };
+    let said = judged(async |cx: Scope| {
+        cx.region(async |outer| drop(outer.region(careless).await))
+            .await
+            .unwrap();
+    });
+    let said = said.expect("it has leaked");
+    assert!(said.contains("when R1, whose body"), "{said}");
+    let said = judged(async |cx: Scope| {
+        let task = cx.spawn(async move |cx: Cx| drop(cx.region(careless).await));
+        drop(task.await);
+    });
+    let said = said.expect("it has leaked");
+    assert!(said.contains("when its holder completed"), "{said}");
 }

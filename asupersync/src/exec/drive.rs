@@ -93,6 +93,11 @@ impl<B: Future<Output = T>, T> Drive<B, T> {
                 Ok(Poll::Pending) => return Poll::Pending,
                 Ok(Poll::Ready(None)) => None,
                 Ok(Poll::Ready(Some(value))) => {
+                    // A type without anything to drop owns no promise.
+                    if std::mem::needs_drop::<T>() {
+                        let region = this.region.id;
+                        this.region.emit(|| Event::RegionReturned { region });
+                    }
                     let judged = (this.judge)(&value);
                     *this.value = Some(value);
                     judged.map(|message| failure(this.region, Severity::Err, message))

@@ -113,7 +113,26 @@ impl Obligation {
     #[inline]
     pub(crate) fn by_body(mut self, region: Option<&RegionCell>) -> Self {
         self.body = region.map(|r| r.id);
+        if let Some(region) = region
+            && region.tree.records
+        {
+            self.tell_body();
+        }
         self
+    }
+
+    #[cold]
+    fn tell_body(&self) {
+        if let Some((obligation, region)) = self.place.id().zip(self.body)
+            && self.is_reserved()
+        {
+            let task = self.holder.id();
+            self.holder.emit(|| Event::ObligationOfRegion {
+                task,
+                obligation,
+                region,
+            });
+        }
     }
 
     /// The task that promised.
@@ -137,7 +156,7 @@ impl Obligation {
     /// completed cannot take it over, and one that leaked is not found again:
     /// then everything stays as it is.
     pub(crate) fn transfer(mut self, to: &TaskRef, region: Option<&RegionCell>) -> Self {
-        let mut new = Obligation::make(to, self.kind).by_body(region);
+        let mut new = Obligation::make(to, self.kind);
         let ids = new.place.id().zip(self.place.id());
         let (Some((taken, old)), true) = (ids, new.is_reserved() && self.is_reserved()) else {
             new.release(|_| ());
@@ -151,7 +170,7 @@ impl Obligation {
                 kind,
             });
         });
-        new
+        new.by_body(region)
     }
 
     fn is_reserved(&self) -> bool {

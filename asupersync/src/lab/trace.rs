@@ -181,6 +181,17 @@ fn canonical(event: &Event) -> ([u64; WORDS], usize) {
             of_promise(obligation),
             of_obligation(kind),
         ]),
+        Event::ObligationOfRegion {
+            task,
+            obligation,
+            region,
+        } => form(&[
+            49,
+            of_task(task),
+            u64::from(obligation.slot()) << 32 | u64::from(obligation.generation()),
+            of_region(region),
+        ]),
+        Event::RegionReturned { region } => form(&[50, of_region(region)]),
         Event::ObligationMoved { from, to, kind } => {
             let of = |(task, obligation)| [of_task(task), of_promise(obligation)];
             let ([a, b], [c, d]) = (of(from), of(to));

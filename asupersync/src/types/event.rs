@@ -124,6 +124,22 @@ pub enum Event {
         /// What was promised.
         kind: ObligationKind,
     },
+    /// An obligation that was just reserved or moved is a region's: of its body, or
+    /// of work that was deferred to its end.
+    ObligationOfRegion {
+        /// The holder.
+        task: TaskId,
+        /// Which of the holder's obligations.
+        obligation: ObligationId,
+        /// The region.
+        region: RegionId,
+    },
+    /// A region's body returned a value that can own something: what the body had
+    /// promised may leave the region with it.
+    RegionReturned {
+        /// Which region.
+        region: RegionId,
+    },
     /// An obligation moved to another task, in one step.
     ObligationMoved {
         /// The holder so far, and which of its obligations.

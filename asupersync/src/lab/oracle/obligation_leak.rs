@@ -1,10 +1,18 @@
 //! Obligation leak: a promise is resolved before its holder completes, and, in
 //! strict mode, never by a running task that just drops it.
+//!
+//! A promise that a region's body made is the region's, and is resolved before
+//! that is closed, unless it may have left with what the body returned: then it
+//! is the enclosing region's whose body the same task runs, and if there is none
+//! the task's. Whether it has left cannot be seen, but a value whose type has
+//! nothing to drop owns no promise, so a body that returns such a value, or none,
+//! takes nothing along. What is put into a variable outside of the region does not
+//! leave in this way: promise through the context of whom it is to belong to.
 
 use super::{Oracle, OracleViolation};
 use crate::lab::trace::TraceEvent;
 use crate::types::event::Event;
-use crate::types::id::{ObligationId, TaskId};
+use crate::types::id::{ObligationId, RegionId, TaskId};
 use crate::types::obligation::{AbortCause, ObligationKind, Resolution};
 use std::collections::BTreeMap;
 
@@ -14,8 +22,24 @@ pub(super) const NAME: &str = "obligation leak";
 #[derive(Debug)]
 pub struct ObligationLeak {
     strict: bool,
-    reserved: BTreeMap<(TaskId, ObligationId), ObligationKind>,
+    reserved: BTreeMap<(TaskId, ObligationId), Promise>,
+    regions: BTreeMap<RegionId, Region>,
     violation: Option<OracleViolation>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Promise {
+    kind: ObligationKind,
+    /// Whose body made it, or was given it with a value.
+    region: Option<RegionId>,
+}
+
+#[derive(Debug)]
+struct Region {
+    parent: Option<RegionId>,
+    opener: TaskId,
+    /// Its body returned a value that may own promises.
+    returned: bool,
 }
 
 impl ObligationLeak {
@@ -24,6 +48,7 @@ impl ObligationLeak {
         ObligationLeak {
             strict,
             reserved: BTreeMap::new(),
+            regions: BTreeMap::new(),
             violation: None,
         }
     }
@@ -37,6 +62,34 @@ impl ObligationLeak {
             task: Some(task),
             region: None,
         });
+    }
+
+    /// What the region still has leaves it with the value, or has leaked.
+    fn closed(&mut self, e: &TraceEvent, id: RegionId) {
+        let Some(closed) = self.regions.remove(&id) else {
+            return;
+        };
+        let parent = closed.parent.and_then(|p| Some((p, self.regions.get(&p)?)));
+        let around = parent.filter(|(_, p)| p.opener == closed.opener);
+        let around = around.map(|(id, _)| id);
+        let own = self
+            .reserved
+            .iter_mut()
+            .filter(|(_, p)| p.region == Some(id));
+        let mut leaked = None;
+        for ((task, _), promise) in own {
+            promise.region = around;
+            if !closed.returned {
+                leaked.get_or_insert((*task, promise.kind));
+            }
+        }
+        if let Some((task, kind)) = leaked {
+            let what = format!(
+                "was still reserved when {id}, whose body promised it, closed; promise through the \
+                 context of whom it is to belong to, or return it from the body"
+            );
+            self.violate(Some(e.seq), task, kind, &what);
+        }
     }
 }
 
@@ -52,8 +105,37 @@ impl Oracle for ObligationLeak {
                 obligation,
                 kind,
             } => {
-                self.reserved.insert((task, obligation), kind);
+                let promise = Promise { kind, region: None };
+                self.reserved.insert((task, obligation), promise);
             }
+            Event::ObligationOfRegion {
+                task,
+                obligation,
+                region,
+            } => {
+                if let Some(promise) = self.reserved.get_mut(&(task, obligation)) {
+                    promise.region = Some(region);
+                }
+            }
+            Event::RegionOpened {
+                region,
+                parent,
+                opener,
+                ..
+            } => {
+                let opened = Region {
+                    parent,
+                    opener,
+                    returned: false,
+                };
+                self.regions.insert(region, opened);
+            }
+            Event::RegionReturned { region } => {
+                if let Some(region) = self.regions.get_mut(&region) {
+                    region.returned = true;
+                }
+            }
+            Event::RegionClosed { region } => self.closed(e, region),
             Event::ObligationResolved {
                 task,
                 obligation,
@@ -97,12 +179,12 @@ impl Oracle for ObligationLeak {
                         "was moved without being reserved",
                     );
                 }
-                self.reserved.insert(to, kind);
+                self.reserved.insert(to, Promise { kind, region: None });
             }
             Event::TaskCompleted { task, .. } => {
                 let last = ObligationId::new(u32::MAX, u32::MAX);
                 let all = (task, ObligationId::new(0, 0))..=(task, last);
-                if let Some(kind) = self.reserved.range(all).next().map(|(_, kind)| *kind) {
+                if let Some(kind) = self.reserved.range(all).next().map(|(_, p)| p.kind) {
                     self.violate(
                         Some(e.seq),
                         task,
@@ -116,7 +198,8 @@ impl Oracle for ObligationLeak {
     }
 
     fn end(&mut self) {
-        if let Some(((task, _), kind)) = self.reserved.first_key_value().map(|(k, v)| (*k, *v)) {
+        let first = self.reserved.first_key_value();
+        if let Some((task, kind)) = first.map(|((task, _), p)| (*task, p.kind)) {
             self.violate(None, task, kind, "is reserved although the run is over");
         }
     }
