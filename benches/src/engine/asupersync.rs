@@ -103,6 +103,10 @@ impl Engine for Asupersync {
         assert!(sent.is_ok(), "the receiver lives");
     }
 
+    fn send_from_outside<T: Send + 'static>(tx: &mpsc::Sender<T>, value: T) {
+        assert!(tx.try_send(value).is_ok(), "there is room");
+    }
+
     async fn recv<T: Send + 'static>(cx: &Cx, rx: &mut mpsc::Receiver<T>) -> Option<T> {
         rx.recv(cx).await.ok()
     }

@@ -79,6 +79,9 @@ pub trait Engine: Sized + Send + Sync + 'static {
         value: T,
     ) -> impl Future<Output = ()> + Send;
 
+    /// Sends from a thread of no runtime; there is room.
+    fn send_from_outside<T: Send + 'static>(tx: &Self::Tx<T>, value: T);
+
     /// Receives; `None` once all senders are gone.
     fn recv<T: Send + 'static>(
         cx: &Self::Cx,

@@ -1,7 +1,7 @@
 //! How long things take while other tasks keep the workers busy.
 
 use super::{Run, inside};
-use crate::engine::Engine;
+use crate::engine::{Engine, Wait};
 use crate::measure::{Lap, Stopwatch};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +12,8 @@ pub(super) fn runs<E: Engine>(engine: &'static E) -> Vec<(&'static str, Run)> {
         ("ping-yields", Storm::Yields, Probe::Ping),
         ("ping-hogs", Storm::Hogs, Probe::Ping),
         ("sleep-yields", Storm::Yields, Probe::Sleep),
+        ("message-calm", Storm::Calm, Probe::Message),
+        ("message-cancels", Storm::Cancels, Probe::Message),
     ];
     let runs = rows.map(|(row, storm, probe)| {
         inside(engine, row, move |cx, n| async move {
@@ -20,6 +22,7 @@ pub(super) fn runs<E: Engine>(engine: &'static E) -> Vec<(&'static str, Run)> {
             let laps = match probe {
                 Probe::Ping => pings::<E>(&cx, n).await,
                 Probe::Sleep => sleeps::<E>(&cx, n).await,
+                Probe::Message => messages::<E>(&cx, n).await,
             };
             over.store(true, Ordering::Relaxed);
             for task in storm {
@@ -38,6 +41,10 @@ enum Storm {
     Yields,
     /// Compute.
     Hogs,
+    /// Start crowds and cancel them.
+    Cancels,
+    /// There are none.
+    Calm,
 }
 
 /// What is timed.
@@ -47,7 +54,15 @@ enum Probe {
     Ping,
     /// How much too late a timer wakes.
     Sleep,
+    /// How long a message from a thread outside takes to a task that waits. Who
+    /// sends does not wait for an answer, and so comes at any time of a storm.
+    Message,
 }
+
+/// How many tasks are cancelled at once.
+const CROWD: u32 = 1_000;
+/// How long an outside thread rests between two messages.
+const PAUSE: Duration = Duration::from_micros(200);
 
 /// How long a hog computes between two yields.
 const HOGS_FOR: Duration = Duration::from_micros(50);
@@ -57,6 +72,8 @@ impl Storm {
         match self {
             Storm::Yields => 64,
             Storm::Hogs => 4,
+            Storm::Cancels => 2,
+            Storm::Calm => 0,
         }
     }
 
@@ -67,7 +84,8 @@ impl Storm {
             E::spawn(cx, move |cx| async move {
                 while !over.load(Ordering::Relaxed) {
                     match self {
-                        Storm::Yields => {}
+                        Storm::Yields | Storm::Calm => {}
+                        Storm::Cancels => E::crowd(&cx, CROWD, Wait::Pending, || ()).await,
                         Storm::Hogs => compute(),
                     }
                     E::yield_now(&cx).await;
@@ -117,5 +135,21 @@ async fn sleeps<E: Engine>(cx: &E::Cx, n: u32) -> Vec<Lap> {
         let late = start.elapsed().saturating_sub(asked);
         laps.push(Lap::value(late.as_nanos() as f64));
     }
+    laps
+}
+
+async fn messages<E: Engine>(cx: &E::Cx, n: u32) -> Vec<Lap> {
+    let (tx, mut rx) = E::channel(n as usize);
+    let outside = std::thread::spawn(move || {
+        for _ in 0..n {
+            std::thread::sleep(PAUSE);
+            E::send_from_outside(&tx, Instant::now());
+        }
+    });
+    let mut laps = Vec::with_capacity(n as usize);
+    while let Some(sent) = E::recv(cx, &mut rx).await {
+        laps.push(Lap::value(sent.elapsed().as_nanos() as f64));
+    }
+    outside.join().expect("there was room");
     laps
 }

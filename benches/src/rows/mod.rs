@@ -282,6 +282,16 @@ pub const ROWS: &[Row] = &[
         100,
         "sleep(1 ms), how much later it wakes while 64 tasks yield",
     ),
+    fairness(
+        "message-calm",
+        2_000,
+        "a message from a thread outside, every 200 us, to a task that waits for it",
+    ),
+    fairness(
+        "message-cancels",
+        2_000,
+        "the same while 2 tasks start crowds of 1,000 waiting tasks and cancel them, over and over",
+    ),
     echo(
         "echo-1",
         10_000,
