@@ -135,7 +135,7 @@ async fn storm(polls: &AtomicUsize, over: &AtomicBool) {
 #[test]
 fn a_message_from_outside_gets_through_a_storm_within_the_bound() {
     const MESSAGES: usize = 60;
-    for (threads, limits) in [(0, (8, 8)), (1, (8, 8)), (0, (1, 1)), (1, (2, 5))] {
+    for (threads, limits) in [(0, (8, 8)), (1, (2, 5))] {
         let (l, s) = limits;
         for (asked, timed, bound) in [
             (true, false, l + 1),
@@ -218,7 +218,7 @@ fn a_message_from_outside_gets_through_a_storm_within_the_bound() {
                     };
                     turns(100).await;
                     tasks.iter().for_each(|task| task.cancel(CancelKind::User));
-                    turns(1_000).await;
+                    turns(10_000).await;
                     rise.send(()).unwrap();
                     probe.await.into_result().unwrap();
                     over.store(true, Ordering::SeqCst);

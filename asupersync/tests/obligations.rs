@@ -287,7 +287,7 @@ fn what_a_body_returns_leaves_its_region_with_the_promise() {
         cx.spawn(async |cx: Cx| {
             let twice = cx.region(async |a| a.region(async |b| permit(&b).await).await);
             twice.await.unwrap().unwrap().abort();
-            let won = race!(&cx, |s| async move { permit(&s).await }, |s| async move {
+            let won = race!(&cx, |s| async move { permit(s).await }, |s| async move {
                 s.cancelled().await;
                 permit(s.cleanup()).await
             })

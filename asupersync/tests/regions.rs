@@ -10,6 +10,7 @@ use asupersync::{
     Budget, CancelKind, CapSet, Capability, Cx, Outcome, Region, RegionError, RegionLimits,
     RegionOptions, Scope, Severity, SpawnError, SporkOptions,
 };
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -383,4 +384,66 @@ fn a_task_can_be_joined_while_it_cancels() {
         let outcome = task.join(&cx).await.expect("nobody cancels the joiner");
         assert_eq!(outcome, Outcome::Ok("cleaned up"));
     });
+}
+
+/// Whatever starts a task does so in a region: the method of something that has one, or is given one.
+#[test]
+fn nothing_public_spawns_without_a_region() {
+    const HAVE_A_REGION: [&str; 4] = ["Cx", "Scope", "TaskBuilder", "JoinSet"];
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let mut owner = "";
+            for line in text.lines() {
+                if let Some(head) = line.strip_prefix("impl") {
+                    let mut depth = 0;
+                    let after = head.find(|c| {
+                        depth += i32::from(c == '<') - i32::from(c == '>');
+                        depth == 0 && c != '>'
+                    });
+                    let head = head[after.unwrap()..].rsplit(" for ").next().unwrap();
+                    owner = head.trim_start().split(['<', ' ']).next().unwrap();
+                } else if line.starts_with('}') {
+                    owner = "";
+                }
+                let item = line.trim_start().strip_prefix("pub ");
+                let item = item.map(|item| item.trim_start_matches("async "));
+                let Some(name) = item.and_then(|item| item.strip_prefix("fn ")) else {
+                    continue;
+                };
+                let name = name.split(['<', '(']).next().unwrap();
+                let given = line.contains("cx: &Cx");
+                if (name.contains("spawn") || name.contains("spork")) && !given {
+                    found.push((owner.to_owned(), name.to_owned(), path.clone()));
+                }
+            }
+        }
+    }
+    let without = found
+        .iter()
+        .filter(|(owner, ..)| !HAVE_A_REGION.contains(&&**owner));
+    let without: Vec<_> = without.collect();
+    assert!(without.is_empty(), "{without:?}");
+    let names: Vec<_> = found
+        .iter()
+        .map(|(owner, name, _)| format!("{owner}::{name}"))
+        .collect();
+    for known in [
+        "Cx::spawn",
+        "Cx::spawn_local",
+        "TaskBuilder::spawn_checked",
+        "JoinSet::spawn",
+    ] {
+        assert!(
+            names.iter().any(|name| name == known),
+            "{known} is not found in {names:?}"
+        );
+    }
 }

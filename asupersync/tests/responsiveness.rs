@@ -2,10 +2,14 @@
 //! cancel, and its polls from then on are counted.
 
 use asupersync::channel::{ack_queue, broadcast, mpsc, oneshot, rpc, watch};
+use asupersync::io::{ReadExt, WriteExt};
+use asupersync::net::{TcpListener, TcpStream, UdpSocket};
 use asupersync::sync::{Barrier, Mutex, Notify, OnceCell, Pool, RwLock, Semaphore};
 use asupersync::types::event::Event;
 use asupersync::types::responsiveness::document;
-use asupersync::{CancelKind, Cx, LabConfig, LabRuntime, Missed, Primitive, RESPONSIVENESS, Scope};
+use asupersync::{
+    CancelKind, Cx, JoinSet, LabConfig, LabRuntime, Missed, Primitive, RESPONSIVENESS, Scope,
+};
 use std::future::pending;
 use std::path::Path;
 use std::pin::pin;
@@ -37,6 +41,11 @@ async fn wait(cx: &Cx, primitive: Primitive) -> bool {
         Primitive::Join => {
             let handle = cx.spawn(deaf);
             handle.join(cx).await.is_err()
+        }
+        Primitive::JoinNext => {
+            let mut set = JoinSet::new(cx);
+            set.spawn(deaf);
+            set.join_next(cx).await.is_err()
         }
         Primitive::Handle => cx.spawn(deaf).await.is_cancelled(),
         Primitive::Reserve => {
@@ -115,7 +124,35 @@ async fn wait(cx: &Cx, primitive: Primitive) -> bool {
             assert!(futures::poll!(first.as_mut()).is_pending());
             cell.get_or_init(cx, async || 2).await.is_err()
         }
+        Primitive::Accept => {
+            let listener = TcpListener::bind(cx, ANY).await.unwrap();
+            listener.accept(cx).await.is_err()
+        }
+        Primitive::ReadBytes => {
+            let (_listener, mut here, _there) = connection(cx).await;
+            here.read(cx, &mut [0; 8]).await.is_err()
+        }
+        Primitive::WriteBytes => {
+            let (_listener, mut here, _there) = connection(cx).await;
+            here.write_all(cx, &vec![0; 1 << 24]).await.is_err()
+        }
+        Primitive::RecvDatagram => {
+            let socket = UdpSocket::bind(cx, ANY).await.unwrap();
+            socket.recv_from(cx, &mut [0; 8]).await.is_err()
+        }
     }
+}
+
+const ANY: &str = "127.0.0.1:0";
+
+/// Two ends of a connection on which nothing happens.
+async fn connection(cx: &Cx) -> (TcpListener, TcpStream, TcpStream) {
+    let listener = TcpListener::bind(cx, ANY).await.unwrap();
+    let here = TcpStream::connect(cx, listener.local_addr().unwrap())
+        .await
+        .unwrap();
+    let (there, _) = listener.accept(cx).await.unwrap();
+    (listener, here, there)
 }
 
 /// A task that sees no request for a second.
@@ -142,7 +179,7 @@ fn measure(primitive: Primitive, seed: u64) -> (Option<u32>, u32) {
             }
         } else {
             // Virtual time passes only when everyone waits.
-            scope.sleep(Duration::from_millis(1)).await.unwrap();
+            scope.sleep(Duration::from_millis(500)).await.unwrap();
         }
         let task = waiter.id().unwrap();
         waiter.cancel(CancelKind::User);

@@ -117,6 +117,17 @@ impl Cx {
 
 /// A reserved effect. Dropping it rolls it back, which in a task that runs
 /// normally is a violation in strict labs: say which of the two you mean.
+///
+/// Either consumes it, so that it does not happen twice and is not taken back
+/// once it has happened:
+///
+/// ```compile_fail,E0382
+/// # use asupersync::{Cx, Reserved, Staged};
+/// fn both<S: Staged>(cx: &Cx, reserved: Reserved<S>) {
+///     reserved.commit(cx);
+///     reserved.rollback();
+/// }
+/// ```
 #[must_use = "a reserved effect is committed or rolled back; dropping it rolls it back"]
 pub struct Reserved<S: Staged> {
     // Both are there until it is resolved.

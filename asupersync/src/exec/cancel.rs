@@ -18,7 +18,7 @@ use super::lock;
 use super::region::{Child, Ledger, RegionCell, signal};
 use super::state::{self, Asked, Wake};
 use super::task::TaskRef;
-use crate::kernel::fuel::{Fuel, Node};
+use crate::kernel::fuel::{Account, Fuel, Node};
 use crate::kernel::region::{RegionState, Sweep};
 use crate::kernel::task::{CleanupLimits, Requested};
 use crate::types::cancel::{CancelKind, CancelReason};
@@ -166,7 +166,7 @@ impl<'a> Cascade<'a> {
             }
         }
         if let Some(fuel) = self.fuel {
-            account(self.from, &fuel);
+            tell(self.from, &fuel.end());
         }
     }
 
@@ -332,18 +332,18 @@ fn note(task: TaskRef, reason: &CancelReason, wake: Wake, ready: &mut Chain) {
 
 /// A cascade is over: whoever was not reached exactly once is this library's
 /// fault, and told; the cascade has not been stopped by it.
-fn account(region: &RegionCell, fuel: &Fuel) {
+fn tell(region: &RegionCell, account: &Account) {
     region.emit(|| Event::CascadeEnded {
         region: region.id,
-        task: match fuel.target() {
+        task: match account.target {
             Node::Task(task) => Some(task),
             Node::Region(_) => None,
         },
-        fuel: fuel.owed(),
-        reached: fuel.spent(),
-        again: fuel.repeated(),
+        fuel: account.fuel,
+        reached: account.reached,
+        again: account.again,
     });
-    if let Err(uneven) = fuel.check() {
+    if let Err(uneven) = account.check() {
         let fault = Error::of(ErrorKind::Internal, uneven);
         region.tree.world.warn(&fault);
     }

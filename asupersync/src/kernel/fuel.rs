@@ -18,7 +18,6 @@
 //! there are nodes. It does not follow that those who are asked end.
 
 use crate::types::id::{RegionId, TaskId};
-use std::collections::BTreeSet;
 
 /// Who can be asked to cancel.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -29,17 +28,29 @@ pub enum Node {
     Task(TaskId),
 }
 
-/// The account of one cascade.
+/// What one cascade has done so far.
 #[derive(Clone, Debug)]
 pub struct Fuel {
     target: Node,
-    /// The target, and whoever was reached.
-    seen: BTreeSet<Node>,
+    /// Whoever was reached. A list, sorted in the end: a cascade of many nodes
+    /// is not to allocate for each of them, in debug builds either.
+    reached: Vec<Node>,
     owed: u32,
-    spent: u32,
-    repeated: u32,
-    /// The first to be reached again.
-    again: Option<Node>,
+}
+
+/// What it has done in all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Account {
+    /// Where it began.
+    pub target: Node,
+    /// How many there were to reach.
+    pub fuel: u32,
+    /// How often somebody was reached.
+    pub reached: u32,
+    /// How often somebody who had been reached before, or the target.
+    pub again: u32,
+    /// The first of those.
+    pub twice: Option<Node>,
 }
 
 /// A cascade that did not reach everybody below once.
@@ -63,17 +74,9 @@ impl Fuel {
     pub fn new(target: Node) -> Self {
         Fuel {
             target,
-            seen: BTreeSet::from([target]),
+            reached: Vec::new(),
             owed: 0,
-            spent: 0,
-            repeated: 0,
-            again: None,
         }
-    }
-
-    /// Where it began.
-    pub fn target(&self) -> Node {
-        self.target
     }
 
     /// So many were found below somebody who passes the request on.
@@ -83,39 +86,35 @@ impl Fuel {
 
     /// The request reaches somebody.
     pub fn reach(&mut self, node: Node) {
-        self.spent += 1;
-        if !self.seen.insert(node) {
-            self.repeated += 1;
-            self.again.get_or_insert(node);
-        }
-    }
-
-    /// How many there were to reach.
-    pub fn owed(&self) -> u32 {
-        self.owed
-    }
-
-    /// How often somebody was reached.
-    pub fn spent(&self) -> u32 {
-        self.spent
-    }
-
-    /// How often somebody was reached who had been before.
-    pub fn repeated(&self) -> u32 {
-        self.repeated
+        self.reached.push(node);
     }
 
     /// The cascade is over.
+    pub fn end(mut self) -> Account {
+        let reached = self.reached.len() as u32;
+        self.reached.push(self.target);
+        self.reached.sort_unstable();
+        let repeated = self.reached.windows(2).filter(|pair| pair[0] == pair[1]);
+        Account {
+            target: self.target,
+            fuel: self.owed,
+            reached,
+            again: repeated.clone().count() as u32,
+            twice: repeated.map(|pair| pair[0]).next(),
+        }
+    }
+}
+
+impl Account {
+    /// Whether everybody below was reached, and once.
     ///
     /// # Errors
     /// When the account does not come out even.
     pub fn check(&self) -> Result<(), Uneven> {
-        match self.again {
-            Some(node) => Err(Uneven::Again(node, self.repeated)),
-            None if self.owed != self.spent => Err(Uneven::Differs {
-                fuel: self.owed,
-                reached: self.spent,
-            }),
+        let (fuel, reached) = (self.fuel, self.reached);
+        match self.twice {
+            Some(node) => Err(Uneven::Again(node, self.again)),
+            None if fuel != reached => Err(Uneven::Differs { fuel, reached }),
             None => Ok(()),
         }
     }
@@ -133,7 +132,7 @@ mod tests {
 
     /// Sends a request down `children` from `0`, as a cascade does: whoever was
     /// asked before passes nothing on.
-    fn cascade(children: &[Vec<usize>]) -> Fuel {
+    fn cascade(children: &[Vec<usize>]) -> Account {
         let mut fuel = Fuel::new(region(0));
         let mut asked = vec![false; children.len()];
         let mut queue = VecDeque::from([0]);
@@ -146,14 +145,14 @@ mod tests {
                 queue.extend(&children[at]);
             }
         }
-        fuel
+        fuel.end()
     }
 
     #[test]
     fn a_cycle_is_told_and_the_cascade_ends_all_the_same() {
         let fuel = cascade(&[vec![1], vec![2], vec![0, 3], vec![]]);
         assert_eq!(fuel.check(), Err(Uneven::Again(region(0), 1)));
-        assert_eq!((fuel.owed(), fuel.spent(), fuel.repeated()), (4, 4, 1));
+        assert_eq!((fuel.fuel, fuel.reached, fuel.again), (4, 4, 1));
     }
 
     #[test]
@@ -167,12 +166,13 @@ mod tests {
         let mut fuel = Fuel::new(region(0));
         fuel.owe(2);
         fuel.reach(region(1));
+        let check = |fuel: &Fuel| fuel.clone().end().check();
         let differs = |fuel, reached| Err(Uneven::Differs { fuel, reached });
-        assert_eq!(fuel.check(), differs(2, 1));
+        assert_eq!(check(&fuel), differs(2, 1));
         fuel.reach(region(2));
-        assert_eq!(fuel.check(), Ok(()));
+        assert_eq!(check(&fuel), Ok(()));
         fuel.reach(Node::Task(TaskId::new(2, 0)));
-        assert_eq!(fuel.check(), differs(2, 3));
+        assert_eq!(check(&fuel), differs(2, 3));
     }
 
     proptest! {
@@ -189,7 +189,7 @@ mod tests {
             }
             let fuel = cascade(&children);
             prop_assert_eq!(fuel.check(), Ok(()));
-            prop_assert_eq!(fuel.spent(), parents.len() as u32);
+            prop_assert_eq!(fuel.reached, parents.len() as u32);
         }
     }
 }

@@ -256,21 +256,86 @@ mod tests {
         Arc::new(CancelReason::new(kind))
     }
 
+    /// Every event in every phase, asked before and not, masked and not, against
+    /// the table at the top of this file.
     #[test]
-    fn every_phase_answers_a_request_as_the_table_says() {
-        for (phase, after, fresh) in [
-            (TaskPhase::Created, TaskPhase::CancelRequested, true),
-            (TaskPhase::Running, TaskPhase::CancelRequested, true),
-            (TaskPhase::Finalizing, TaskPhase::Finalizing, true),
-            (TaskPhase::Completed, TaskPhase::Completed, false),
-        ] {
-            let mut r = TaskRecord {
-                phase,
-                ..TaskRecord::default()
+    fn every_event_in_every_phase_does_what_the_table_says() {
+        use TaskPhase::*;
+        for phase in TaskPhase::ALL {
+            // Asked before its phase could say so is nobody, and asked is who says so.
+            let asked: &[bool] = match phase {
+                Created | Running => &[false],
+                CancelRequested | Cancelling => &[true],
+                Finalizing | Completed => &[false, true],
             };
-            let requested = r.request(reason(CancelKind::User), Time::ZERO, LIMITS);
-            assert_eq!(requested == Requested::Fresh, fresh, "{phase:?}");
-            assert_eq!(r.phase, after, "{phase:?}");
+            for asked in asked.iter().copied() {
+                let fresh = || {
+                    let mut r = TaskRecord {
+                        phase,
+                        ..TaskRecord::default()
+                    };
+                    if asked {
+                        let _ = r.asked.ask(reason(CancelKind::Timeout), Time::ZERO, LIMITS);
+                    }
+                    r
+                };
+                let case = format!("{phase:?}, asked before: {asked}");
+
+                // A request.
+                for (kind, again) in [
+                    (CancelKind::User, Requested::Absorbed),
+                    (CancelKind::Timeout, Requested::Absorbed),
+                    (CancelKind::Shutdown, Requested::Strengthened),
+                ] {
+                    let mut r = fresh();
+                    let told = r.request(reason(kind), Time::ZERO, LIMITS);
+                    let expected = match phase {
+                        Completed => Requested::TooLate,
+                        _ if asked => again,
+                        _ => Requested::Fresh,
+                    };
+                    assert_eq!(told, expected, "{kind:?} in {case}");
+                    let after = match phase {
+                        Created | Running => CancelRequested,
+                        other => other,
+                    };
+                    assert_eq!(r.phase, after, "{kind:?} in {case}");
+                }
+
+                // A checkpoint, without a mask and under one.
+                for masked in [false, true] {
+                    let mut r = fresh();
+                    assert!(!masked || r.mask(2));
+                    let told = r.checkpoint();
+                    let stops = asked && !masked;
+                    let case = format!("{case}, masked: {masked}");
+                    match told {
+                        Checkpoint::Go => assert!(!asked, "{case}"),
+                        Checkpoint::Masked => {
+                            assert!(asked && masked, "{case}");
+                            assert_eq!(r.deferrals, 1, "{case}");
+                        }
+                        Checkpoint::Stop { first, .. } => {
+                            assert!(stops, "{case}");
+                            assert_eq!(first, phase == CancelRequested, "{case}");
+                        }
+                    }
+                    let after = match phase {
+                        CancelRequested if stops => Cancelling,
+                        other => other,
+                    };
+                    assert_eq!((r.phase, r.seen), (after, after != phase), "{case}");
+                }
+
+                // The body ends, and the task is done: from where a body can end.
+                if phase < Finalizing {
+                    let mut r = fresh();
+                    r.body_ended();
+                    assert_eq!(r.phase, Finalizing, "{case}");
+                    r.completed();
+                    assert_eq!(r.phase, Completed, "{case}");
+                }
+            }
         }
     }
 

@@ -275,3 +275,34 @@ impl fmt::Debug for Name {
         fmt::Debug::fmt(self.as_str(), f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stronger_reason_never_gets_more_time_or_polls_for_its_cleanup() {
+        let policy = CleanupPolicy::default();
+        let seconds: Vec<_> = (0..=6)
+            .map(|rank| policy.limits(rank).0.as_secs())
+            .collect();
+        assert_eq!(
+            seconds,
+            [5, 5, 3, 3, 2, 1, 1],
+            "a rank beyond the last is the last"
+        );
+        for policy in [policy, policy.capped(Duration::from_secs(2))] {
+            for rank in 1..=6 {
+                let (weaker, stronger) = (policy.limits(rank - 1), policy.limits(rank));
+                assert!(
+                    stronger.0 <= weaker.0 && stronger.1 <= weaker.1,
+                    "rank {rank}"
+                );
+            }
+        }
+        assert_eq!(
+            policy.capped(Duration::from_secs(2)).limits(0).0.as_secs(),
+            2
+        );
+    }
+}

@@ -87,6 +87,8 @@ primitives! {
     TimeoutDrop, "cx.timeout_drop(duration, future)", Bound::AT_ONCE;
     /// Waiting for a task.
     Join, "handle.join(&cx)", Bound::AT_ONCE;
+    /// Waiting for the next of a set of tasks.
+    JoinNext, "set.join_next(&cx)", Bound::AT_ONCE;
     /// Waiting for a task, or for a closure on the blocking pool, without a checkpoint.
     Handle, "handle.await", Bound::NEVER;
     /// Waiting for room in a channel.
@@ -129,6 +131,14 @@ primitives! {
     Notified, "Notify::notified(&cx)", Bound::AT_ONCE;
     /// Waiting for another's initialiser.
     Init, "OnceCell::get_or_init(&cx, init)", Bound::AT_ONCE;
+    /// Waiting for a connection.
+    Accept, "TcpListener::accept(&cx)", Bound::AT_ONCE;
+    /// Waiting for bytes.
+    ReadBytes, "ReadExt::read(&cx, buffer)", Bound::AT_ONCE;
+    /// Waiting until the other end has room for bytes.
+    WriteBytes, "WriteExt::write_all(&cx, bytes)", Bound::AT_ONCE;
+    /// Waiting for a datagram.
+    RecvDatagram, "UdpSocket::recv_from(&cx, buffer)", Bound::AT_ONCE;
 }
 
 /// The table as a document.
