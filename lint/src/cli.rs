@@ -77,6 +77,9 @@ struct Arguments {
     /// Set a rule to allow
     #[arg(short = 'A', long, value_name = "CODE")]
     allow: Vec<String>,
+    /// How much tests, examples and benchmarks are told of what they leave behind: allow, warn or deny [default: allow]
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    tests: Option<Level>,
     /// Build with these features (compiler engine)
     #[arg(long, value_name = "FEATURES")]
     features: Vec<String>,
@@ -127,6 +130,10 @@ enum Colour {
     Auto,
     Always,
     Never,
+}
+
+fn level(word: &str) -> Result<Level, String> {
+    Level::parse(word).ok_or_else(|| "write `allow`, `warn` or `deny`".to_owned())
 }
 
 /// Runs the program on its arguments, the first of which is its own name.
@@ -206,6 +213,7 @@ fn lint(arguments: &Arguments, matches: &ArgMatches) -> ExitCode {
         workspace: arguments.workspace,
         packages: arguments.package.clone(),
         levels: levels(matches),
+        tests: arguments.tests,
         blocking: Vec::new(),
         cargo_args,
     };

@@ -8,6 +8,8 @@
 //! unbounded_channel = "deny"
 //! ```
 //!
+//! `tests = "warn"` is the highest level that rules about what a program leaves behind have in tests, examples and benchmarks, where
+//! they are off otherwise ([`crate::rules::Heard::OutsideTests`]).
 //! `handles = ["some_crate::Task"]` names types whose values stand for a running task: a call of a function of the linted crates that
 //! returns one, and drops it, is AS104. `blocking = ["some_crate::read_all"]` names functions that hold the thread; it sets AS406 to warn unless `levels` says otherwise.
 //! A wrong key is an error that names the right ones; the other keys still hold. The package's word beats the workspace's, and
@@ -21,7 +23,7 @@ use std::collections::BTreeMap;
 /// The table's name under `metadata`.
 pub(crate) const TABLE: &str = "asupersync-lint";
 
-const KEYS: &[&str] = &["levels", "exclude", "blocking", "handles"];
+const KEYS: &[&str] = &["levels", "tests", "exclude", "blocking", "handles"];
 
 /// The most similar of some words, if one is similar enough to have been meant.
 fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -97,7 +99,7 @@ pub enum ConfigError {
     UnknownLevel {
         /// Where.
         place: String,
-        /// The rule.
+        /// The rule, or `tests`.
         rule: String,
         /// What was written.
         given: String,
@@ -118,6 +120,7 @@ pub enum ConfigError {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Config {
     levels: BTreeMap<&'static str, Level>,
+    in_tests: Option<Level>,
     exclude: Vec<String>,
     named: Named,
 }
@@ -152,6 +155,14 @@ impl Config {
                         }
                     }
                     None => wrong.push(wrong_type(key, "a table of rule = level")),
+                },
+                "tests" => match value.as_str().and_then(Level::parse) {
+                    Some(level) => self.in_tests = Some(level),
+                    None => wrong.push(ConfigError::UnknownLevel {
+                        place: place.clone(),
+                        rule: key.clone(),
+                        given: value.to_string(),
+                    }),
                 },
                 "exclude" => match texts(value) {
                     Some(patterns) => self.exclude.extend(patterns),
@@ -225,6 +236,21 @@ impl Config {
         let asked_for = !self.named.blocking.is_empty() && *rule == *rules::blocking_configured();
         let default = if asked_for { Level::Warn } else { rule.level };
         self.levels.get(rule.code).copied().unwrap_or(default)
+    }
+
+    /// Whether somebody set a level for a rule.
+    pub(crate) fn sets(&self, rule: &Rule) -> bool {
+        self.levels.contains_key(rule.code)
+    }
+
+    /// The highest level, in test code, of rules that are [`crate::rules::Heard::OutsideTests`].
+    pub(crate) fn in_tests(&self) -> Level {
+        self.in_tests.unwrap_or(Level::Allow)
+    }
+
+    /// See [`Config::in_tests`].
+    pub(crate) fn set_in_tests(&mut self, level: Level) {
+        self.in_tests = Some(level);
     }
 
     /// What rules watch besides what they know themselves.

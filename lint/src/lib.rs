@@ -30,6 +30,7 @@ pub mod rules;
 mod shape;
 mod site;
 mod suppress;
+mod testcode;
 mod texts;
 
 pub use config::ConfigError;
@@ -42,9 +43,11 @@ use config::{Config, Named};
 use engine::marks::{Candidates, Marks};
 use engine::resolved::{self, Hits};
 use engine::syntactic::{self, Sources};
+use rules::Heard;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use suppress::Suppression;
+use testcode::TestCode;
 
 /// Which engine names what is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -69,6 +72,8 @@ pub struct Options {
     pub packages: Vec<String>,
     /// Levels set from outside, in order: a rule's code or name, `all` or `warnings`.
     pub levels: Vec<(String, Level)>,
+    /// The highest level, in tests, examples and benchmarks, of the rules that are heard outside of them; over the configuration's.
+    pub tests: Option<Level>,
     /// Functions that block the thread, besides those the configuration lists.
     pub blocking: Vec<String>,
     /// Arguments for cargo in the resolved engine, such as `--all-features`.
@@ -255,6 +260,9 @@ fn configurations(
         for (word, level) in &options.levels {
             config.set(word, *level).map_err(LintError::Level)?;
         }
+        if let Some(level) = options.tests {
+            config.set_in_tests(level);
+        }
         configs.push(config);
     }
     Ok(configs)
@@ -326,6 +334,7 @@ fn judge(
             owners.entry(module.file).or_insert(target);
         }
     }
+    let tests = TestCode::of(project);
     let mut by_file: BTreeMap<PathBuf, Vec<Finding>> = BTreeMap::new();
     for finding in found {
         by_file
@@ -376,8 +385,19 @@ fn judge(
             &suppressions,
             config,
         ));
+        let in_lab = testcode::is_lab_tested(package, file);
         for mut finding in findings {
-            finding.level = config.level(finding.rule);
+            finding.level = match finding.rule.heard {
+                Heard::Everywhere => config.level(finding.rule),
+                Heard::InTests if !tests.holds(id, &finding.span) => Level::Allow,
+                Heard::InTests => config.level(finding.rule),
+                Heard::OutsideTests if tests.holds(id, &finding.span) => {
+                    config.level(finding.rule).min(config.in_tests())
+                }
+                Heard::OutsideTests => config.level(finding.rule),
+                Heard::InLab if in_lab || config.sets(finding.rule) => config.level(finding.rule),
+                Heard::InLab => Level::Allow,
+            };
             if finding.level != Level::Allow {
                 report.findings.push(finding);
             }

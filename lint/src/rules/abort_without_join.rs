@@ -1,6 +1,6 @@
 //! AS103 `abort_without_join`: an abort that nobody waits for.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::facts::SPAWNS;
 use crate::fate::Fate;
 use crate::finding::{Fix, Level};
@@ -15,6 +15,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS103",
     name: "abort_without_join",
     level: Level::Warn,
+    heard: Heard::OutsideTests,
     summary: "`.abort()` and no await of the handle after it",
     what: "Flags a task whose handle is only ever aborted: at once, or bound to a name on which `abort` is called and which is then dropped.",
     why: "`abort` asks; it does not wait. The task still runs to its next await, and on until its values are dropped, while the caller goes on as if it were gone.",

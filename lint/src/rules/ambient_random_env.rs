@@ -1,9 +1,10 @@
 //! AS302 `ambient_random_env`: chance and surroundings from outside the context.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::finding::{Fix, Level};
 use crate::point::{Flag, Point, context_in_scope};
 use crate::site::Site;
+use crate::testcode::is_lab_tested;
 use asupersync_source::edit::Edit;
 use asupersync_source::walk::{Cursor, bare};
 use syn::Expr;
@@ -12,6 +13,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS302",
     name: "ambient_random_env",
     level: Level::Allow,
+    heard: Heard::Everywhere,
     summary: "`thread_rng`, `rand::random`, `env::var`, and, in lab-tested crates, `HashMap` order and `current_cx`",
     what: "Flags randomness from the thread or the system and reads of the environment. In packages that depend on `asupersync` it also flags the order in which a std `HashMap` or `HashSet` is gone through, which differs from run to run, and `asupersync_compat::current_cx`, a context from the surroundings.",
     why: "A run that failed under the lab is replayed from its seed. Whatever the program takes from elsewhere differs the next time, and the failure does not come back.",
@@ -132,16 +134,10 @@ fn loops(point: &Point<'_, '_, '_>) -> Vec<Flag> {
     }]
 }
 
-/// Whether the package depends on the runtime, or a lone file names it.
+/// Whether the code may run under the lab.
 fn lab_tested(cursor: &Cursor<'_, '_>) -> bool {
     let package = cursor.index().project.package_of(cursor.target());
-    match package.manifest {
-        Some(_) => package
-            .dependencies
-            .values()
-            .any(|real| real.starts_with("asupersync")),
-        None => cursor.file().text.contains("asupersync"),
-    }
+    is_lab_tested(package, cursor.file())
 }
 
 /// `rand::random::<u64>()` drawn from the context, where there is one.

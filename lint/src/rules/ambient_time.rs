@@ -1,6 +1,6 @@
 //! AS301 `ambient_time`: time from outside the context.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::facts::{AMBIENT_TIME, BLOCKING_SLEEPS};
 use crate::finding::{Fix, Level};
 use crate::point::context_in_scope;
@@ -12,6 +12,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS301",
     name: "ambient_time",
     level: Level::Warn,
+    heard: Heard::InLab,
     summary: "`Instant`/`SystemTime::now`, `elapsed`, tokio and std sleeps, intervals, timeouts",
     what: "Flags reads of the ambient clock and waits on it: `Instant::now`, `SystemTime::now`, `elapsed`, `sleep`, `interval`, `timeout` of std, tokio and async-std.",
     why: "A test cannot move the process's clock. Code that takes the time from its context runs the same in production and under a test's virtual clock, where an hour passes at once and every run is the same.",

@@ -1,6 +1,6 @@
 //! AS106 `async_yields_handle`: an async block whose value still has to be awaited.
 
-use super::{Ask, Recode, Rule, Verdict};
+use super::{Ask, Heard, Recode, Rule, Verdict};
 use crate::finding::Level;
 use crate::point::{Flag, Point};
 use asupersync_source::types::Ty;
@@ -10,6 +10,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS106",
     name: "async_yields_handle",
     level: Level::Warn,
+    heard: Heard::OutsideTests,
     summary: "an async block whose value is a handle or another future",
     what: "Flags an async block or closure that ends in a task's handle or in a future, without awaiting it. This is `clippy::async_yields_async`; where the compiler does not look, tails of known type are found.",
     why: "Awaiting the block yields the handle, not the task's result; whoever takes that for the end of the work drops the handle and detaches the task, or drops a future that never ran.",

@@ -1,6 +1,6 @@
 //! AS207 `await_in_stream_consumer`: futures that stand still while their consumer waits.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::finding::Level;
 use crate::shape::{Scan, Seen, Step, any_in_block, bound_name, name_of, suspends};
 use crate::site::{Site, Subject};
@@ -14,6 +14,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS207",
     name: "await_in_stream_consumer",
     level: Level::Warn,
+    heard: Heard::OutsideTests,
     summary: "an `.await` in the loop that consumes a `buffered` stream or a `FuturesUnordered`",
     what: "Flags a `while let` over `next` of a stream that drives several futures at once (`buffered`, `buffer_unordered`, `FuturesUnordered`, `FuturesOrdered`), whose body awaits something. Streams of tasks that were spawned are left alone: the runtime drives those.",
     why: "The futures in the stream are polled only while the loop waits for `next`. While the body awaits, all of them stand still: timeouts expire, connections time out, and a lock that one of them holds is never released.",

@@ -1,6 +1,6 @@
 //! AS211 `biased_starvation`: a shutdown that is only asked for when nothing else is to do.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::finding::{Fix, Level};
 use crate::point::{Flag, Point, What, in_loop};
 use crate::shape::{called_name, indent, is_spawn_like};
@@ -13,6 +13,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS211",
     name: "biased_starvation",
     level: Level::Warn,
+    heard: Heard::OutsideTests,
     summary: "`biased` with the shutdown branch last, in a loop",
     what: "Flags a `biased` `select!` in a loop whose last branch waits for a shutdown: a `cancelled()`, a `ctrl_c()`, or a receive from something called shutdown, stop, cancel, quit or exit.",
     why: "With `biased`, branches are polled in order and the first that is ready wins. As long as there is work, a shutdown that stands last is never looked at, and the loop does not end.",

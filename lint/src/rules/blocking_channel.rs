@@ -1,6 +1,6 @@
 //! AS404 `blocking_channel`: a wait for another thread.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::facts::BLOCKING_CHANNEL;
 use crate::finding::Level;
 use crate::site::{Runs, Site};
@@ -9,6 +9,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS404",
     name: "blocking_channel",
     level: Level::Warn,
+    heard: Heard::OutsideTests,
     summary: "std `recv` and thread `join` in async code",
     what: "Flags a receive from a channel of std, and the join of a thread, in async code outside `spawn_blocking`.",
     why: "Another thread decides how long the call takes. If what it waits for needs this worker, it waits forever.",

@@ -1,6 +1,6 @@
 //! AS406 `blocking_configured`: a call that the user's own list says blocks.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::facts::BLOCKING_CONFIGURED;
 use crate::finding::Level;
 use crate::site::{Runs, Site};
@@ -9,6 +9,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS406",
     name: "blocking_configured",
     level: Level::Allow,
+    heard: Heard::OutsideTests,
     summary: "a call of a function that the configuration lists as blocking",
     what: "Flags a call, in async code outside `spawn_blocking`, of a function listed under `blocking` in `[workspace.metadata.asupersync-lint]` or the package's table. The list turns the rule on; by default it is empty.",
     why: "Which functions of a project or its libraries hold the thread - a database driver, a compression routine, a native library - only its authors know. Once written down, a call in async code is found like any other that blocks.",

@@ -1,6 +1,6 @@
 //! AS402 `blocking_io`: I/O that holds the executor.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::facts::BLOCKING_IO;
 use crate::finding::Level;
 use crate::site::{Runs, Site};
@@ -9,6 +9,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS402",
     name: "blocking_io",
     level: Level::Warn,
+    heard: Heard::OutsideTests,
     summary: "`std::fs`, `std::net`, stdin in async code",
     what: "Flags blocking file, network and standard input calls of std in async code outside `spawn_blocking`.",
     why: "A disk or a peer decides how long the call takes, and every other task of the worker waits with it.",

@@ -1,6 +1,6 @@
 //! AS403 `blocking_process`: a child process that holds the executor.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::facts::BLOCKING_PROCESS;
 use crate::finding::{Fix, Level};
 use crate::point::is_async;
@@ -14,6 +14,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS403",
     name: "blocking_process",
     level: Level::Warn,
+    heard: Heard::OutsideTests,
     summary: "`Command::output`, `status`, `Child::wait` of std in async code",
     what: "Flags waits for a child process through std in async code outside `spawn_blocking`.",
     why: "The child decides how long the call takes, and every other task of the worker waits with it.",

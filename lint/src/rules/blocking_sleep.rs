@@ -1,6 +1,6 @@
 //! AS401 `blocking_sleep`: a sleep that holds the executor.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::facts::BLOCKING_SLEEPS;
 use crate::finding::{Fix, Level};
 use crate::point::is_async;
@@ -12,6 +12,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS401",
     name: "blocking_sleep",
     level: Level::Deny,
+    heard: Heard::OutsideTests,
     summary: "`thread::sleep` in async code outside `spawn_blocking`",
     what: "Flags `std::thread::sleep` in an async function, block or closure, also in a closure that is called in place there. Closures that run elsewhere, such as that of `spawn_blocking`, are left alone.",
     why: "The sleep holds the executor's thread. Every other task of that worker waits with it, timers fire late and cancellation is not seen.",

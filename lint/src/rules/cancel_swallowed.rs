@@ -1,6 +1,6 @@
 //! AS210 `cancel_swallowed`: a task that was asked to cancel and goes on.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::fate;
 use crate::finding::Level;
 use crate::point::{Flag, Point};
@@ -16,6 +16,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS210",
     name: "cancel_swallowed",
     level: Level::Deny,
+    heard: Heard::Everywhere,
     summary: "an arm for `Cancelled` that returns `Ok`, makes up a value or goes round the loop again; a checkpoint whose answer is thrown away",
     what: "Flags, in a function that returns a `Result` or `Outcome`, an arm for this runtime's `Cancelled` that ends in `Ok`, in a constant in place of the value, or in the next round of a loop; and a `checkpoint`, or a `sleep` in a loop that nothing else ends, whose answer is dropped without a mask. Outcomes of other tasks are no concern of this rule, nor is `break`.",
     why: "The caller takes the value for a finished work and goes on, and the request to cancel is lost on the way up; in a loop, every further wait fails at once, and the task spins until its cleanup budget is spent.",

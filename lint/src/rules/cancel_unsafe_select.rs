@@ -1,6 +1,6 @@
 //! AS201 `cancel_unsafe_select`: work lost when another branch wins.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::facts::{Loss, operation_at, operations_with};
 use crate::finding::{Fix, Level};
 use crate::shape::name_of;
@@ -12,6 +12,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS201",
     name: "cancel_unsafe_select",
     level: Level::Deny,
+    heard: Heard::Everywhere,
     summary: "an operation that loses work when dropped (`read_exact`, `read_line`, `write_all`, ..) in a `select!` branch",
     what: "Flags operations that are not cancel safe in the future of a `select!` branch, directly, inside an async block, or bound to a name that the branch takes by value.",
     why: "`select!` drops the futures of the branches that lose. An operation that was half done then leaves bytes read and lost, or written and not accounted for, and the stream is out of step.",

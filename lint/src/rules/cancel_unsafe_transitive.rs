@@ -1,6 +1,6 @@
 //! AS205 `cancel_unsafe_transitive`: a function that loses work when another branch wins.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::facts::CANCEL_UNSAFE;
 use crate::finding::Level;
 use crate::shape::{bound_name, leaves, name_of};
@@ -13,6 +13,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS205",
     name: "cancel_unsafe_transitive",
     level: Level::Warn,
+    heard: Heard::OutsideTests,
     summary: "a `select!` branch that calls a function in which an operation of AS201 or AS202 is awaited",
     what: "Flags a call, in the future of a `select!` branch, of a function of the linted crates that awaits an operation that is not cancel safe, itself or through other functions. Where every other branch leaves for good - `return`, `break` - nothing reads the stream or sends again afterwards, and the call is left alone.",
     why: "The function's name does not tell, but what AS201 and AS202 say of the operation holds for it too: when another branch wins, the bytes read so far or the message are lost.",

@@ -1,6 +1,6 @@
 //! AS309 `constant_absolute_deadline`: a constant where an instant is wanted.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::finding::Level;
 use crate::site::{Site, Subject};
 use asupersync_source::walk::bare;
@@ -10,6 +10,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS309",
     name: "constant_absolute_deadline",
     level: Level::Warn,
+    heard: Heard::Everywhere,
     summary: "a constant passed where an absolute deadline is wanted",
     what: "Flags a constant `Time` given to `sleep_until`, `with_deadline` or `Sleep::reset`: `Time::from_nanos` of a literal, or a constant of the program.",
     why: "A `Time` counts from the start of the world, not from now. What was meant as \"five seconds\" is over five seconds after the program started: from then on every such wait ends at once.",

@@ -1,6 +1,6 @@
 //! AS212 `control_flow_across_region`: leaving a region's body past children that still run.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::finding::Level;
 use crate::point::{Flag, Point};
 use crate::shape::{Scan, Seen, Step, bound_name, called_name, name_of};
@@ -13,6 +13,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS212",
     name: "control_flow_across_region",
     level: Level::Warn,
+    heard: Heard::Everywhere,
     summary: "`?` or `return` out of a region's body while children still run; a `yield` in one",
     what: "Flags, in the body given to `region`, a `?` or `return` behind a `spawn` whose task was not awaited, unless the region is cancelled or closed in the body. Also flags a `yield` of a generator inside of a region's body. `try_region` says what happens to the children and is left alone.",
     why: "`region` takes the value of its body as it is: an `Err` cancels nobody, and the caller waits for children that nobody wants any more, perhaps for ever. A `yield` leaves the region open for as long as the consumer pleases.",

@@ -1,21 +1,23 @@
 //! AS101 `detached_spawn`: a spawn whose handle is dropped.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::facts::SPAWNS;
 use crate::fate::Fate;
 use crate::finding::{Fix, Level};
-use crate::point::context_in_scope;
+use crate::point::{context_in_scope, definition};
+use crate::shape::{Seen, any_in_expr, bound_name, last_segment, name_of};
 use crate::site::{Site, Subject};
 use asupersync_source::edit::Edit;
-use asupersync_source::walk::bare;
-use syn::Expr;
+use asupersync_source::walk::{Node, bare};
+use syn::{Expr, FnArg};
 
 pub(super) static RULE: Rule = Rule {
     code: "AS101",
     name: "detached_spawn",
     level: Level::Deny,
+    heard: Heard::OutsideTests,
     summary: "a spawn whose `JoinHandle` is dropped: statement, `let _ =`, `drop`, `mem::forget`",
-    what: "Flags a call that spawns a task and drops the handle at once: as a statement, with `let _ =`, through `drop` or `mem::forget`, or as the unused value of a block, arm or closure.",
+    what: "Flags a call that spawns a task and drops the handle at once: as a statement, with `let _ =`, through `drop` or `mem::forget`, or as the unused value of a block, arm or closure. Two kinds are left alone: a method of a trait that spawns the very future it is given, such as an executor's, which has nobody to hand the handle to; and a task that waits for a signal to the process, and so is meant to last as long as that.",
     why: "Nobody waits for the task. It may outlive what it works on, it is cut off without warning when the runtime shuts down, and its panic or error is seen by no one.",
     example: r#"async fn serve(listener: tokio::net::TcpListener) -> std::io::Result<()> {
     loop {
@@ -47,6 +49,9 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
     let Fate::Dropped(how) = site.fate() else {
         return None;
     };
+    if is_executor(site) || waits_for_signal(site) {
+        return None;
+    }
     let label = match how {
         "let _" => "`let _` drops the handle here".to_owned(),
         "drop" | "mem::forget" => format!("the handle goes to `{how}`"),
@@ -61,6 +66,56 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
         help: "keep the handle and await it, spawn into a `JoinSet`, or spawn in a region that owns the task"
             .to_owned(),
         fix: region_spawn(site),
+    })
+}
+
+/// `fn execute(&self, future: F) { tokio::spawn(future); }` of a trait: the caller chose the future, and the trait takes no handle.
+fn is_executor(site: &Site<'_, '_, '_>) -> bool {
+    let argument = match site.subject {
+        Subject::Expr(Expr::Call(call)) => call.args.first(),
+        Subject::Expr(Expr::MethodCall(call)) => call.args.first(),
+        _ => None,
+    };
+    // `future.in_current_span()` is the same future.
+    let mut future = argument.map(bare);
+    while let Some(Expr::MethodCall(call)) = future {
+        future = Some(bare(&call.receiver));
+    }
+    let Some(name) = future.and_then(name_of) else {
+        return false;
+    };
+    let function = site.cursor.ancestors().find_map(|node| match node {
+        Node::Function { sig, .. } => Some(Some(sig)),
+        Node::Expr(Expr::Closure(_) | Expr::Async(_)) => Some(None),
+        _ => None,
+    });
+    let Some(Some(sig)) = function else {
+        return false;
+    };
+    let is_parameter = sig.inputs.iter().any(|input| match input {
+        FnArg::Typed(typed) => bound_name(&typed.pat).as_deref() == Some(name.as_str()),
+        FnArg::Receiver(_) => false,
+    });
+    is_parameter && definition(site.cursor, sig).is_some_and(|function| function.of_trait.is_some())
+}
+
+/// `ctrl_c().await`, `signal(..)` of tokio's in the task's own block.
+fn waits_for_signal(site: &Site<'_, '_, '_>) -> bool {
+    let Subject::Expr(Expr::Call(call)) = site.subject else {
+        return false;
+    };
+    call.args.first().is_some_and(|task| {
+        any_in_expr(site.cursor.file(), task, |seen| match seen {
+            Seen::Expr(Expr::Call(call)) => match bare(&call.func) {
+                Expr::Path(path) => {
+                    let last = last_segment(&path.path);
+                    let of_signal = path.path.segments.iter().any(|part| part.ident == "signal");
+                    last == "ctrl_c" || (of_signal && path.path.segments.len() > 1)
+                }
+                _ => false,
+            },
+            _ => false,
+        })
     })
 }
 

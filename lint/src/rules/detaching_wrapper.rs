@@ -1,6 +1,6 @@
 //! AS104 `detaching_wrapper`: a call that hides a detached spawn.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::facts::HANDLE_RETURNING;
 use crate::fate::Fate;
 use crate::finding::Level;
@@ -10,6 +10,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS104",
     name: "detaching_wrapper",
     level: Level::Warn,
+    heard: Heard::OutsideTests,
     summary: "call of a function whose returned handle is dropped",
     what: "Flags a call of a function of the linted crates that returns a `JoinHandle`, where the handle is dropped at once.",
     why: "The call looks like any other, but it starts a task that nobody waits for; `JoinHandle` is not `must_use`, so the compiler says nothing.",
@@ -40,6 +41,10 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
         return None;
     };
     let name = site.last_name();
+    // Its name says what it does.
+    if name == "detach" {
+        return None;
+    }
     Some(Verdict {
         message: format!("the task that `{name}` starts is detached"),
         label: format!("`{name}` returns a handle, which is dropped here"),

@@ -1,6 +1,6 @@
 //! AS206 `futurelock`: waiting for what a future that nobody polls may hold.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::finding::Level;
 use crate::point::{Flag, Point, What};
 use crate::shape::{Scan, Seen, Step, bound_name, called_name, is_spawn_like, last_segment};
@@ -15,6 +15,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS206",
     name: "futurelock",
     level: Level::Deny,
+    heard: Heard::Everywhere,
     summary: "a handler waits for what a future of another branch, polled by reference, may hold",
     what: "Flags a `select!` in which one branch polls `&mut future` and the handler of another awaits a lock, permit or channel place that the future waits for or holds too. Both uses are followed to a variable or field through `clone`.",
     why: "While a handler runs, no branch is polled. If the future has got the lock, or is next in its queue, it keeps it and cannot go on; the handler waits for it, and neither ever ends.",

@@ -1,6 +1,6 @@
 //! AS503 `guard_across_await`: a guard, permit or span over an await that has nothing to do with it.
 
-use super::{Ask, Recode, Rule, Verdict};
+use super::{Ask, Heard, Recode, Rule, Verdict};
 use crate::facts::GUARDS;
 use crate::finding::Level;
 use crate::held::{Held, guard_name, held};
@@ -11,6 +11,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS503",
     name: "guard_across_await",
     level: Level::Warn,
+    heard: Heard::OutsideTests,
     summary: "an async guard, channel permit or entered span over an unrelated `.await`",
     what: "Flags three things that are alive over an await: an entered `tracing` span; the guard of an async lock that is not used from that await on; a channel's permit over an await that does not use it. A name that starts with `_` says that only the life of the value matters, and such guards are left alone; spans are not.",
     why: "An entered span stays entered on the thread while other tasks run there, and their events land in it. A guard held for nothing makes every other task wait for an unrelated answer. A permit takes a place in the channel from those who have something to send.",

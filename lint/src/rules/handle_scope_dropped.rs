@@ -1,6 +1,6 @@
 //! AS102 `handle_scope_dropped`: a handle that its scope drops.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::facts::SPAWNS;
 use crate::fate::Fate;
 use crate::finding::Level;
@@ -10,6 +10,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS102",
     name: "handle_scope_dropped",
     level: Level::Warn,
+    heard: Heard::OutsideTests,
     summary: "`let h = spawn(..)` never awaited, aborted or moved out",
     what: "Flags a handle that is bound to a name and then neither awaited nor aborted nor passed on, so that it is dropped at the end of the scope.",
     why: "The task is detached as surely as without the name; the name only hides it.",

@@ -1,6 +1,6 @@
 //! AS605 `ignored_outcome`: how a task ended, thrown away.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::fate;
 use crate::finding::Level;
 use crate::point::{Flag, Point};
@@ -14,6 +14,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS605",
     name: "ignored_outcome",
     level: Level::Warn,
+    heard: Heard::OutsideTests,
     summary: "an `Outcome`, or what awaiting a task's handle says, thrown away",
     what: "Flags an await of a task's handle whose result is dropped: `let _ = handle.await`, `handle.await.ok();`, and the same of this runtime's `join`. A handle that was asked to stop with `abort` or `cancel` before is left alone: how it ends is known.",
     why: "The result is the only place where the task's panic, error or cancellation is told. Thrown away, a task that died is taken for one that finished.",

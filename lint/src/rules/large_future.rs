@@ -1,6 +1,6 @@
 //! AS602 `large_future`: a future of many kilobytes.
 
-use super::{Ask, Recode, Rule, Verdict};
+use super::{Ask, Heard, Recode, Rule, Verdict};
 use crate::finding::{Fix, Level};
 use asupersync_source::edit::Edit;
 
@@ -8,6 +8,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS602",
     name: "large_future",
     level: Level::Allow,
+    heard: Heard::OutsideTests,
     summary: "a future larger than `future-size-threshold` (16 KiB without configuration)",
     what: "Flags a future larger than a limit: `future-size-threshold` of the project's `clippy.toml`, 16 KiB by default. This is `clippy::large_futures`; only the compiler knows sizes.",
     why: "A future holds everything that lives over its awaits, and the futures it awaits inside of it. Each move copies all of it, and one kept on a thread's stack may overflow it.",

@@ -1,6 +1,6 @@
 //! AS107 `let_underscore_future`: a future dropped before it was ever polled.
 
-use super::{Ask, Recode, Rule, Verdict};
+use super::{Ask, Heard, Recode, Rule, Verdict};
 use crate::finding::{Fix, Level};
 use crate::point::{Flag, Point, What};
 use asupersync_source::edit::Edit;
@@ -12,6 +12,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS107",
     name: "let_underscore_future",
     level: Level::Warn,
+    heard: Heard::Everywhere,
     summary: "a future dropped without being polled: `let _ = work();`",
     what: "Flags `let _ =` of a future. This is `clippy::let_underscore_future`; where the compiler does not look, calls of known async functions are found. A task's handle so dropped is AS101's.",
     why: "A future does nothing until it is polled. `let _` drops it at once, so nothing of what it says happens, and the compiler's own warning is silenced.",

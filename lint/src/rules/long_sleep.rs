@@ -1,6 +1,6 @@
 //! AS305 `long_sleep`: a sleep of more than a day.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::finding::{Fix, Level};
 use crate::site::{Site, Subject};
 use asupersync_source::edit::Edit;
@@ -11,6 +11,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS305",
     name: "long_sleep",
     level: Level::Warn,
+    heard: Heard::OutsideTests,
     summary: "a sleep of a constant over 24 hours",
     what: "Flags a sleep whose length is a constant of more than 24 hours, `Duration::MAX` included.",
     why: "Such a sleep means \"for ever\". The reader has to work that out, timers have their own limits (tokio's is about two years), and a test with virtual time that waits for the next timer jumps there.",

@@ -1,6 +1,6 @@
 //! AS308 `loop_no_checkpoint`: a loop in async code that nothing can stop.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::finding::{Fix, Level};
 use crate::point::{Flag, Point, context_in_scope};
 use crate::shape::{
@@ -14,6 +14,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS308",
     name: "loop_no_checkpoint",
     level: Level::Warn,
+    heard: Heard::OutsideTests,
     summary: "an endless loop, or a busy wait, in async code with no `.await` and no checkpoint",
     what: "Flags in async code a `loop` that neither awaits, nor asks for a checkpoint, nor has a way out; and a loop that does nothing but look at a condition until it holds.",
     why: "The executor gets its thread back only where code waits. Such a loop keeps the thread for ever: other tasks on it do not run, a cancellation is never seen, and if it waits for one of those tasks, it waits for ever.",

@@ -41,6 +41,7 @@ mod sync_lock_across_await;
 mod timeout_on_handle;
 mod timeout_param;
 mod unbounded_channel;
+mod unheard_assertion;
 mod unresolved_obligation;
 mod unsafe_cleanup_await;
 mod unused_async;
@@ -62,6 +63,8 @@ pub struct Rule {
     pub name: &'static str,
     /// The level without configuration.
     pub level: Level,
+    /// Where it has that level.
+    pub heard: Heard,
     /// What it flags, in half a sentence.
     pub summary: &'static str,
     /// What it does.
@@ -74,6 +77,37 @@ pub struct Rule {
     pub instead: &'static str,
     /// What it is asked about.
     pub(crate) asks: &'static [Ask],
+}
+
+/// Where a rule's findings are worth a reader's time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Whatever the code is for.
+    Everywhere,
+    /// In what ships. The rule is about what outlives its owner, holds up others or takes real time; a test, example or benchmark ends
+    /// with its process, has nobody to hold up and waits for real things. There the level is at most that of `tests` in the configuration,
+    /// `allow` unless set.
+    OutsideTests,
+    /// In tests, examples and benchmarks only.
+    InTests,
+    /// In packages that depend on the runtime, whose lab can run them, and wherever the rule's level was set by name.
+    InLab,
+}
+
+impl Heard {
+    /// In half a sentence, for the explanation of a rule; nothing to say of a rule that is heard everywhere.
+    fn words(self) -> &'static str {
+        match self {
+            Heard::Everywhere => "",
+            Heard::OutsideTests => {
+                "; in tests, examples and benchmarks at most the level of `tests`, which is allow unless set"
+            }
+            Heard::InTests => "; in tests, examples and benchmarks only",
+            Heard::InLab => {
+                "; only in packages that depend on `asupersync`, unless its level is set"
+            }
+        }
+    }
 }
 
 /// What a rule is asked about, and how it answers.
@@ -150,6 +184,7 @@ pub const RULES: &[&Rule] = &[
     &timeout_on_handle::RULE,
     &async_yields_handle::RULE,
     &let_underscore_future::RULE,
+    &unheard_assertion::RULE,
     &cancel_unsafe_select::RULE,
     &send_in_select::RULE,
     &queue_position_loss::RULE,
@@ -240,10 +275,11 @@ pub fn explain(rule: &Rule) -> String {
     let mut text = String::new();
     let _ = write!(
         text,
-        "{} asupersync::{} ({} by default)\n\n### What it does\n\n{}\n\n### Why is this bad\n\n{}\n\n### Example\n\n```rust\n{}\n```\n\n### Use instead\n\n```rust\n{}\n```\n",
+        "{} asupersync::{} ({} by default{})\n\n### What it does\n\n{}\n\n### Why is this bad\n\n{}\n\n### Example\n\n```rust\n{}\n```\n\n### Use instead\n\n```rust\n{}\n```\n",
         rule.code,
         rule.name,
         rule.level.word(),
+        rule.heard.words(),
         rule.what.trim(),
         rule.why.trim(),
         rule.example.trim(),

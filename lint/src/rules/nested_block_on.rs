@@ -1,6 +1,6 @@
 //! AS405 `nested_block_on`: an executor inside an executor.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::facts::BLOCK_ON;
 use crate::finding::Level;
 use crate::site::{Runs, Site};
@@ -9,6 +9,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS405",
     name: "nested_block_on",
     level: Level::Deny,
+    heard: Heard::OutsideTests,
     summary: "`block_on` inside async code",
     what: "Flags `block_on` of a runtime, handle or executor in async code outside `spawn_blocking`.",
     why: "tokio panics when a runtime is entered from within a runtime; other executors hold the thread until the inner future is done, and wait forever if it needs that thread.",

@@ -1,7 +1,7 @@
 //! AS502 `refcell_across_await`: a borrow of a `RefCell` over an `.await`.
 
 use super::sync_lock_across_await::guard_over_await;
-use super::{Ask, Recode, Rule, Verdict};
+use super::{Ask, Heard, Recode, Rule, Verdict};
 use crate::finding::Level;
 use crate::point::{Flag, Point};
 
@@ -9,6 +9,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS502",
     name: "refcell_across_await",
     level: Level::Deny,
+    heard: Heard::OutsideTests,
     summary: "a `Ref` or `RefMut` of a `RefCell` over an `.await`",
     what: "Flags a borrow of a `RefCell` that is alive while the code awaits. This is `clippy::await_holding_refcell_ref`; where the compiler does not look, borrows bound to a name are found by their type.",
     why: "While the task is suspended any other task of the thread may run, and panics if it borrows the same cell.",

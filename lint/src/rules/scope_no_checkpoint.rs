@@ -1,6 +1,6 @@
 //! AS307 `scope_no_checkpoint`: a timeout or region around code that never waits.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::facts::TIMEOUTS;
 use crate::finding::Level;
 use crate::shape::{Seen, any_in_expr, called_name, suspends};
@@ -12,6 +12,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS307",
     name: "scope_no_checkpoint",
     level: Level::Warn,
+    heard: Heard::Everywhere,
     summary: "a timeout or region whose body has no `.await`",
     what: "Flags a timeout around an async block or closure without an await, and a region whose body neither awaits, nor spawns, nor asks for a checkpoint.",
     why: "A timeout takes effect where the code waits. Code that never waits runs to its end however long that takes, and the timeout only looks as if it bounded it.",

@@ -1,6 +1,6 @@
 //! AS202 `send_in_select`: a message lost when another branch wins.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::facts::{Loss, operation_at, operations_with};
 use crate::finding::{Fix, Level};
 use crate::site::{Site, Subject};
@@ -13,6 +13,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS202",
     name: "send_in_select",
     level: Level::Deny,
+    heard: Heard::Everywhere,
     summary: "a channel `send` in a `select!` branch (the message is lost)",
     what: "Flags the `send` of a bounded channel or sink in the future of a `select!` branch.",
     why: "The message belongs to the future. When another branch wins, the future is dropped and the message with it, without an error.",

@@ -1,6 +1,6 @@
 //! AS303 `sleep_poll_loop`: asking again and again instead of waiting to be told.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::finding::Level;
 use crate::shape::{any_in_expr, called_name, leaves, suspends};
 use crate::site::{Site, Subject};
@@ -12,6 +12,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS303",
     name: "sleep_poll_loop",
     level: Level::Warn,
+    heard: Heard::OutsideTests,
     summary: "a loop that sleeps until a condition holds",
     what: "Flags a loop that does nothing but look at a condition and sleep: `while !ready() { sleep(..).await }`, or a `loop` with an `if ready() { break }`. Loops that do work between the sleeps, or await an attempt, are left alone, and so are conditions about time, processes and files, of which nobody can tell.",
     why: "The wait is as long as the sleep at least, however soon the condition holds, and the task is woken for nothing in the meantime. Under virtual time each sleep is a step of every run.",

@@ -1,6 +1,6 @@
 //! AS208 `state_torn_across_await`: a field that is empty while the code awaits.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::finding::Level;
 use crate::shape::{any_in_stmts, bound_name, suspends};
 use crate::site::{Site, Subject};
@@ -12,6 +12,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS208",
     name: "state_torn_across_await",
     level: Level::Allow,
+    heard: Heard::OutsideTests,
     summary: "a value taken out of a field, an `.await`, and the value put back",
     what: "Flags `take` or `replace` of a field whose value is bound to a name, an await, and behind it an assignment to the same field, all in one block.",
     why: "A future that is dropped at that await never gets to the assignment. The field stays empty, and the next caller finds a state that the code's author never meant to be seen.",

@@ -1,15 +1,17 @@
 //! AS501 `sync_lock_across_await`: a thread's lock over an `.await`.
 
-use super::{Ask, Recode, Rule, Verdict};
+use super::{Ask, Heard, Recode, Rule, Verdict};
 use crate::finding::Level;
 use crate::held::{Held, guard_name, held, is_std_lock};
 use crate::point::{Flag, Point, What};
 use asupersync_source::types::Ty;
+use asupersync_source::walk::bare;
 
 pub(super) static RULE: Rule = Rule {
     code: "AS501",
     name: "sync_lock_across_await",
     level: Level::Deny,
+    heard: Heard::OutsideTests,
     summary: "a guard of a std or parking_lot lock over an `.await`",
     what: "Flags a guard of a lock of `std::sync` or `parking_lot` that is alive while the code awaits. This is `clippy::await_holding_lock`; where the compiler does not look, guards bound to a name are found by their type.",
     why: "Another task on the same thread that wants the lock blocks the thread, and with it the task that holds the lock: neither goes on. Where tasks move between threads it is a matter of luck.",
@@ -82,7 +84,9 @@ pub(super) fn guard_over_await(
     };
     let (name, ident) = guard_name(&local.pat)?;
     let init = &local.init.as_ref()?.expr;
-    if !point.is_async() {
+    // No guard can be cloned: this is a copy of what it guards.
+    let copied = matches!(bare(init), syn::Expr::MethodCall(call) if call.method == "clone");
+    if copied || !point.is_async() {
         return None;
     }
     let mut ty = point.cursor.type_of(init);

@@ -1,6 +1,6 @@
 //! AS105 `timeout_on_handle`: a timeout around a handle.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::facts::TIMEOUTS;
 use crate::finding::Level;
 use crate::site::{Site, Subject};
@@ -11,6 +11,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS105",
     name: "timeout_on_handle",
     level: Level::Warn,
+    heard: Heard::OutsideTests,
     summary: "`timeout(d, handle)`: the task outlives the timeout",
     what: "Flags a timeout around a task's handle, given by value or spawned in place.",
     why: "When the time is up the handle is dropped, not the task: it runs on, detached, while the caller believes that it was stopped.",

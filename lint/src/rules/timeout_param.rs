@@ -1,6 +1,6 @@
 //! AS306 `timeout_param`: a function that times itself.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::finding::Level;
 use crate::point::{Flag, Point, What, definition};
 use crate::shape::bound_name;
@@ -10,6 +10,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS306",
     name: "timeout_param",
     level: Level::Allow,
+    heard: Heard::OutsideTests,
     summary: "an async function with a `timeout` parameter in place of a budget",
     what: "Flags a parameter of an async function that is named for a timeout and is a `Duration`, or an optional one. Implementations of traits are left alone, and so are functions named for a timeout themselves.",
     why: "Each layer that takes a timeout of its own passes a part of it down by hand, and most get it wrong: the parts add up to more than the caller was ready to wait. A caller that times the call from outside, or gives a budget that is met with every inner one, needs nothing of that.",

@@ -1,20 +1,22 @@
 //! AS601 `unbounded_channel`: a queue, or a crowd of tasks, without a bound.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::facts::{SPAWNS, UNBOUNDED};
 use crate::fate::Fate;
 use crate::finding::Level;
-use crate::shape::{Seen, any_in_block, called_name};
-use crate::site::Site;
+use crate::shape::{Scan, Seen, Step, any_in_block, called_name, is_name, names_in};
+use crate::site::{Runs, Site};
 use asupersync_source::walk::{Node, bare};
-use syn::Expr;
+use syn::visit::Visit;
+use syn::{Expr, Stmt};
 
 pub(super) static RULE: Rule = Rule {
     code: "AS601",
     name: "unbounded_channel",
     level: Level::Warn,
+    heard: Heard::OutsideTests,
     summary: "`unbounded_channel`, std's `channel()`, .. and tasks spawned for whatever arrives, without a limit",
-    what: "Flags the making of a channel without a bound, and a task spawned and let go for everything that a loop accepts or receives, in a function that knows no permits, limits or counts.",
+    what: "Flags the making of a channel without a bound, of std's only in async code, unless it carries signals - its values are `()`, or its ends are named for a shutdown and the like - or the same block receives one value from it, as an answer. Also flags a task spawned and let go for everything that a loop accepts or receives, in a function that knows no permits, limits or counts.",
     why: "A producer that is faster than its consumer fills memory instead of waiting, and the delay of a message grows without limit until the process dies. A task per connection is such a queue too: nothing makes the next client wait.",
     example: r#"fn queue() -> (tokio::sync::mpsc::UnboundedSender<u32>, tokio::sync::mpsc::UnboundedReceiver<u32>) {
     tokio::sync::mpsc::unbounded_channel()
@@ -35,6 +37,11 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
+    // Threads that feed one another are not this linter's; in async code the channel of theirs is.
+    let of_threads = site.callee.starts_with("std::") && site.runs() != Runs::Async;
+    if of_threads || carries_signals(site) || is_received_once(site) {
+        return None;
+    }
     Some(Verdict {
         message: "a channel without a bound".to_owned(),
         label: format!("`{}` never makes a sender wait", site.last_name()),
@@ -45,6 +52,69 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
                 .to_owned(),
         fix: None,
     })
+}
+
+/// Words of channels that carry a request to end, or a word that something has happened, and not a stream of data.
+const SIGNALS: &[&str] = &[
+    "shutdown", "cancel", "stop", "quit", "exit", "terminat", "kill", "close", "startup", "done",
+    "ready", "signal", "drop",
+];
+
+/// Whether the channel's values are `()`, or its ends are named for a signal.
+fn carries_signals(site: &Site<'_, '_, '_>) -> bool {
+    let file = site.cursor.file();
+    let Some(local) = binding(site) else {
+        return false;
+    };
+    let names = names_in(&local.pat);
+    let by_name = names.iter().any(|name| {
+        SIGNALS
+            .iter()
+            .any(|word| name.to_lowercase().contains(word))
+    });
+    let text: String = file.text[file.range(local)].split_whitespace().collect();
+    by_name || text.contains("::<()>(") || text.contains("Sender<()>")
+}
+
+/// Whether the receiver, by its name, is asked for one value in the same block, outside of a loop: an answer, not a queue.
+fn is_received_once(site: &Site<'_, '_, '_>) -> bool {
+    let Some(Node::Stmt { stmts, at }) = site
+        .cursor
+        .ancestors()
+        .find(|node| matches!(node, Node::Stmt { .. }))
+    else {
+        return false;
+    };
+    let Some(receiver) = binding(site).and_then(|local| names_in(&local.pat).pop()) else {
+        return false;
+    };
+    let mut found = false;
+    let mut see = |seen: Seen<'_>| match seen {
+        Seen::Expr(Expr::Loop(_) | Expr::While(_) | Expr::ForLoop(_)) => Step::Over,
+        Seen::Expr(expr @ Expr::MethodCall(call)) if is_name(&call.receiver, &receiver) => {
+            found |= called_name(expr).is_some_and(|name| {
+                matches!(name.as_str(), "recv" | "recv_timeout" | "blocking_recv")
+            });
+            Step::Into
+        }
+        _ => Step::Into,
+    };
+    let mut scan = Scan::new(site.cursor.file(), &mut see);
+    stmts[at + 1..]
+        .iter()
+        .for_each(|stmt| scan.visit_stmt(stmt));
+    found
+}
+
+/// The `let` that binds the ends of the channel.
+fn binding<'p>(site: &Site<'_, '_, 'p>) -> Option<&'p syn::Local> {
+    site.cursor.ancestors().find_map(|node| match node {
+        Node::Stmt { stmts, at } => match &stmts[at] {
+            Stmt::Local(local) => Some(Some(local)),
+            _ => Some(None),
+        },
+        _ => None,
+    })?
 }
 
 /// Waits for what others send, by name.

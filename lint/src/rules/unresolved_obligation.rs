@@ -1,6 +1,6 @@
 //! AS604 `unresolved_obligation`: a promise that is forgotten.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::facts::{OBLIGATION_RETURNING, RESERVES};
 use crate::fate::Fate;
 use crate::finding::Level;
@@ -10,6 +10,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS604",
     name: "unresolved_obligation",
     level: Level::Deny,
+    heard: Heard::Everywhere,
     summary: "a permit that is neither used nor given back",
     what: "Flags a channel's permit that is dropped where it is made, or bound to a name that is never used: it is neither sent into nor aborted nor handed on. An explicit `drop` is a decision and is left alone. Functions of the project that return a permit count like the calls that make one.",
     why: "A permit is a promise to send. One that is forgotten leaves the place taken until the end of the scope and the value unsent, and the compiler says nothing once the permit has a name.",

@@ -1,7 +1,7 @@
 //! AS209 `unsafe_cleanup_await`: a wait in a cleanup that the cancellation cuts off.
 
 use super::cancel_swallowed::is_cancelled;
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::finding::{Fix, Level};
 use crate::point::{Flag, Point};
 use crate::shape::{Scan, Seen, Step, name_of};
@@ -14,6 +14,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS209",
     name: "unsafe_cleanup_await",
     level: Level::Warn,
+    heard: Heard::Everywhere,
     summary: "a wait with the cancelled context in an arm for `Cancelled`",
     what: "Flags, in an arm for this runtime's `Cancelled`, an await of a call that is given the plain context. Calls given `cx.cleanup()` are left alone, and so are arms in which a mask is held.",
     why: "The context was asked to cancel: every wait with it fails at once with `Cancelled`. The last message is not sent, the connection not closed; and the code looks as if it were.",

@@ -1,6 +1,6 @@
 //! AS603 `unused_async`: an async function that never awaits.
 
-use super::{Ask, Recode, Rule, Verdict};
+use super::{Ask, Heard, Recode, Rule, Verdict};
 use crate::finding::Level;
 use crate::point::{Flag, Point, What, definition};
 use crate::shape::{any_in_block, may_suspend};
@@ -9,6 +9,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS603",
     name: "unused_async",
     level: Level::Allow,
+    heard: Heard::OutsideTests,
     summary: "an `async fn` without an `.await`",
     what: "Flags an async function whose body awaits nothing. This is `clippy::unused_async`; where the compiler does not look, free functions are found by their text. Functions of traits are left alone: their signature is not theirs.",
     why: "The call looks as if it might wait, and be cancelled while it does, but it can do neither; callers pay for a state machine, and a long body holds the executor's thread.",

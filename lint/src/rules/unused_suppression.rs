@@ -1,12 +1,13 @@
 //! AS902 `unused_suppression`: a suppression that hides nothing.
 
-use super::Rule;
+use super::{Heard, Rule};
 use crate::finding::Level;
 
 pub(super) static RULE: Rule = Rule {
     code: "AS902",
     name: "unused_suppression",
     level: Level::Warn,
+    heard: Heard::Everywhere,
     summary: "a suppression that hides nothing",
     what: "Flags a suppression under which its rule finds nothing, or which names a rule that does not exist.",
     why: "It would silently hide the next finding in that place.",

@@ -1,6 +1,6 @@
 //! AS304 `zero_sleep`: a sleep that is none.
 
-use super::{Ask, Rule, Verdict};
+use super::{Ask, Heard, Rule, Verdict};
 use crate::finding::{Fix, Level};
 use crate::site::{Site, Subject};
 use asupersync_source::edit::Edit;
@@ -11,6 +11,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS304",
     name: "zero_sleep",
     level: Level::Warn,
+    heard: Heard::OutsideTests,
     summary: "`sleep(Duration::ZERO)`",
     what: "Flags a sleep of no time, written as `Duration::ZERO` or as a zero passed to one of its constructors.",
     why: "It is meant to let other tasks run, but a sleep that is already over may return without giving way at all.",

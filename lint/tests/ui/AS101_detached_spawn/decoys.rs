@@ -95,3 +95,38 @@ fn before_a_statement_behind_a_cfg(fast: bool) -> JoinHandle<()> {
     #[cfg(windows)]
     tokio::spawn(async {})
 }
+
+trait Executor<F> {
+    fn execute(&self, future: F);
+}
+
+struct OnTokio;
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for OnTokio {
+    fn execute(&self, future: F) {
+        tokio::spawn(future);
+    }
+}
+
+struct OnTokioInSpan;
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for OnTokioInSpan {
+    fn execute(&self, future: F) {
+        tokio::spawn(future.in_current_span());
+    }
+}
+
+fn lasts_as_long_as_the_process(stop: tokio::sync::watch::Sender<bool>) {
+    tokio::spawn(async move {
+        let _ = tokio::signal::ctrl_c().await;
+        stop.send_replace(true);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    #[tokio::test]
+    async fn ends_with_its_runtime() {
+        tokio::spawn(async {});
+    }
+}

@@ -65,3 +65,17 @@ impl Drop for Guard {
         self.0.spawn(async {}); //~ AS101
     }
 }
+
+trait Start {
+    fn start(&self, name: String);
+}
+
+impl Start for () {
+    fn start(&self, name: String) {
+        tokio::spawn(async move { drop(name) }); //~ AS101
+    }
+}
+
+fn of_no_trait<F: Future<Output = ()> + Send + 'static>(future: F) {
+    tokio::spawn(future); //~ AS101
+}

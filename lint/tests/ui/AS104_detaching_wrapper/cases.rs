@@ -30,3 +30,13 @@ async fn calls(pool: &Pool) {
         task.await.unwrap();
     }
 }
+
+impl Pool {
+    fn detach(self) -> Task {
+        background()
+    }
+}
+
+fn says_so(pool: Pool) {
+    drop(pool.detach());
+}

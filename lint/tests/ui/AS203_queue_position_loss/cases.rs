@@ -5,11 +5,16 @@ async fn each_round(lock: &Mutex<u32>, limit: Arc<Semaphore>, wake: &Notify, mut
     loop {
         tokio::select! {
             _ = lock.lock() => {} //~ AS203
-            _ = limit.acquire() => {} //~ AS203
+            _permit = limit.acquire() => {} //~ AS203
+            _ = limit.acquire() => break,
             _ = wake.notified() => {} //~ AS203
             _ = work.recv() => break,
         }
     }
+}
+
+fn everybody(wake: &Notify) {
+    wake.notify_waiters();
 }
 
 async fn once(lock: &Mutex<u32>, wake: &Notify, mut work: mpsc::Receiver<()>) {

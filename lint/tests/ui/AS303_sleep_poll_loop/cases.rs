@@ -17,7 +17,6 @@ impl Queue {
 async fn polls(ready: &AtomicBool, queue: &Queue) {
     while !ready.load(Ordering::Acquire) {
         sleep(STEP).await; //~ AS303
-        //~^ AS301
     }
     let mut rounds = 0;
     loop {
@@ -27,14 +26,12 @@ async fn polls(ready: &AtomicBool, queue: &Queue) {
         rounds += 1;
         println!("waiting since {rounds}");
         sleep(STEP).await; //~ AS303
-        //~^ AS301
     }
 }
 
 fn blocking(ready: &AtomicBool) {
     while !ready.load(Ordering::Acquire) {
         std::thread::sleep(STEP); //~ AS303
-        //~^ AS301
     }
 }
 
@@ -45,34 +42,34 @@ async fn attempt() -> Result<u32, ()> {
 async fn works(ready: &AtomicBool, queue: &mut Queue, until: Instant) {
     while !ready.load(Ordering::Acquire) {
         queue.work();
-        sleep(STEP).await; //~ AS301
+        sleep(STEP).await;
     }
     loop {
         match attempt().await {
             Ok(_) => break,
-            Err(()) => sleep(STEP).await, //~ AS301
+            Err(()) => sleep(STEP).await,
         }
     }
-    while Instant::now() < until { //~ AS301
-        sleep(STEP).await; //~ AS301
+    while Instant::now() < until {
+        sleep(STEP).await;
     }
     for _ in 0..3 {
         if queue.is_ready() {
             break;
         }
-        sleep(STEP).await; //~ AS301
+        sleep(STEP).await;
     }
     loop {
-        sleep(STEP).await; //~ AS301
+        sleep(STEP).await;
         queue.work();
     }
 }
 
 async fn of_others(mut child: std::process::Child, path: &std::path::Path) {
     while child.try_wait().unwrap().is_none() {
-        sleep(STEP).await; //~ AS301
+        sleep(STEP).await;
     }
     while !path.exists() {
-        sleep(STEP).await; //~ AS301
+        sleep(STEP).await;
     }
 }

@@ -18,15 +18,15 @@ async fn in_async() {
 }
 
 async fn elsewhere() {
-    tokio::task::spawn_blocking(|| thread::sleep(Duration::from_secs(1))) //~ AS301
+    tokio::task::spawn_blocking(|| thread::sleep(Duration::from_secs(1)))
         .await
         .unwrap();
-    tokio::task::block_in_place(|| thread::sleep(Duration::from_secs(1))); //~ AS301
-    thread::spawn(|| thread::sleep(Duration::from_secs(1))); //~ AS301
-    let pause = || thread::sleep(Duration::from_secs(1)); //~ AS301
+    tokio::task::block_in_place(|| thread::sleep(Duration::from_secs(1)));
+    thread::spawn(|| thread::sleep(Duration::from_secs(1)));
+    let pause = || thread::sleep(Duration::from_secs(1));
     tokio::task::spawn_blocking(pause).await.unwrap();
     fn helper() {
-        thread::sleep(Duration::from_secs(1)); //~ AS301
+        thread::sleep(Duration::from_secs(1));
     }
     helper();
 }

@@ -80,3 +80,9 @@ fn synchronous(lock: &Mutex<u32>) {
     let later = async { fetch().await };
     drop((guard, later));
 }
+
+async fn a_copy(lock: &RwLock<Vec<u32>>) -> usize {
+    let copy = lock.read().unwrap().clone();
+    fetch().await;
+    copy.len()
+}
