@@ -159,7 +159,8 @@ fn asks_for_test(predicate: &Meta) -> bool {
         Meta::NameValue(pair) => matches!(
             &pair.value,
             Expr::Lit(ExprLit { lit: Lit::Str(name), .. })
-                if pair.path.is_ident("feature") && name.value().starts_with("test")
+                if pair.path.is_ident("feature")
+                    && name.value().trim_start_matches('_').starts_with("test")
         ),
     }
 }

@@ -127,6 +127,7 @@ fn found(root: &Path, engine: Engine) -> (BTreeSet<Place>, Report) {
         engine,
         workspace: true,
         levels: vec![("all".to_owned(), Level::Warn)],
+        tests: Some(Level::Warn),
         cargo_args: vec!["--offline".to_owned()],
         ..Options::default()
     };

@@ -5,11 +5,13 @@ use crate::facts::SPAWNS;
 use crate::fate::Fate;
 use crate::finding::{Fix, Level};
 use crate::point::{context_in_scope, definition};
-use crate::shape::{Seen, any_in_expr, bound_name, last_segment, name_of};
+use crate::shape::{
+    Seen, any_in_expr, any_in_stmts, bound_name, last_segment, mentions, name_of, names_in,
+};
 use crate::site::{Site, Subject};
 use asupersync_source::edit::Edit;
 use asupersync_source::walk::{Node, bare};
-use syn::{Expr, FnArg};
+use syn::{Expr, FnArg, Stmt};
 
 pub(super) static RULE: Rule = Rule {
     code: "AS101",
@@ -17,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
     level: Level::Deny,
     heard: Heard::OutsideTests,
     summary: "a spawn whose `JoinHandle` is dropped: statement, `let _ =`, `drop`, `mem::forget`",
-    what: "Flags a call that spawns a task and drops the handle at once: as a statement, with `let _ =`, through `drop` or `mem::forget`, or as the unused value of a block, arm or closure. Two kinds are left alone: a method of a trait that spawns the very future it is given, such as an executor's, which has nobody to hand the handle to; and a task that waits for a signal to the process, and so is meant to last as long as that.",
+    what: "Flags a call that spawns a task and drops the handle at once: as a statement, with `let _ =`, through `drop` or `mem::forget`, or as the unused value of a block, arm or closure. Three kinds are left alone: a method of a trait that spawns the very future it is given, such as an executor's, which has nobody to hand the handle to; a task that waits for a signal to the process, and so is meant to last as long as that; and a task that is given one end of a channel whose other end the same block awaits behind it, so that its end, by a panic too, is heard.",
     why: "Nobody waits for the task. It may outlive what it works on, it is cut off without warning when the runtime shuts down, and its panic or error is seen by no one.",
     example: r#"async fn serve(listener: tokio::net::TcpListener) -> std::io::Result<()> {
     loop {
@@ -49,7 +51,7 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
     let Fate::Dropped(how) = site.fate() else {
         return None;
     };
-    if is_executor(site) || waits_for_signal(site) {
+    if is_executor(site) || waits_for_signal(site) || is_answered(site) {
         return None;
     }
     let label = match how {
@@ -117,6 +119,40 @@ fn waits_for_signal(site: &Site<'_, '_, '_>) -> bool {
             _ => false,
         })
     })
+}
+
+/// `let (tx, rx) = channel(); spawn(.. tx ..); rx.await`: whoever spawned the task waits for it after all.
+fn is_answered(site: &Site<'_, '_, '_>) -> bool {
+    let (Subject::Expr(Expr::Call(syn::ExprCall { args, .. }))
+    | Subject::Expr(Expr::MethodCall(syn::ExprMethodCall { args, .. }))) = site.subject
+    else {
+        return false;
+    };
+    let Some(task) = args.first() else {
+        return false;
+    };
+    let file = site.cursor.file();
+    site.cursor
+        .ancestors()
+        .take_while(|node| !matches!(node, Node::Function { .. } | Node::Item(_)))
+        .any(|node| {
+            let Node::Stmt { stmts, at } = node else {
+                return false;
+            };
+            stmts[..at].iter().any(|stmt| {
+                let Stmt::Local(local) = stmt else {
+                    return false;
+                };
+                let [sender, receiver] = &names_in(&local.pat)[..] else {
+                    return false;
+                };
+                mentions(file, task, sender)
+                    && any_in_stmts(file, &stmts[at + 1..], |seen| match seen {
+                        Seen::Expr(Expr::Await(wait)) => mentions(file, &wait.base, receiver),
+                        _ => false,
+                    })
+            })
+        })
 }
 
 /// The same task in the region of the context, where there is one: `tokio::spawn(future)` becomes `cx.spawn(async move |_cx| ..)`.

@@ -63,7 +63,13 @@ fn find(point: &Point<'_, '_, '_>) -> Vec<Flag> {
         .cursor
         .callee(init)
         .is_none_or(|callee| callee.via == Via::TraitInScope);
-    if !is_call || guess || !matches!(point.cursor.type_of(init), Ty::Future(_)) {
+    // One that is not `async` and returns a future may have done its work when it returns.
+    let eager = point
+        .cursor
+        .callee(init)
+        .and_then(|callee| point.cursor.index().function(&callee.path))
+        .is_some_and(|function| function.sig.asyncness.is_none());
+    if !is_call || guess || eager || !matches!(point.cursor.type_of(init), Ty::Future(_)) {
         return Vec::new();
     }
     let end = point.file().range(init).end;

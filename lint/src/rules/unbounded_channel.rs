@@ -163,6 +163,11 @@ fn crowd(site: &Site<'_, '_, '_>) -> Option<Verdict> {
         _ => false,
     });
     let counted = site.cursor.ancestors().any(|node| match node {
+        // `if current.is_none()`: one at a time.
+        Node::Expr(Expr::If(branch)) => {
+            let condition = &file.text[file.range(&branch.cond)];
+            condition.contains(".is_none()")
+        }
         Node::Function { block, .. } => {
             let text = &file.text[file.range(block)];
             COUNTS.iter().any(|word| text.contains(word))

@@ -10,9 +10,9 @@ use std::fmt::Write as _;
 /// What a reader of the code says of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verdict {
-    /// The code does what the message says, and it matters to what the rule is about.
+    /// What the rule's "Why is this bad" describes can happen in this code.
     True,
-    /// The message is right, and the author has a reason: a process that ends anyway, a test that wants just that.
+    /// The message is right, and the code sees to the harm by other means, or the case is too small to matter.
     Debatable,
     /// The message is wrong about the code.
     False,

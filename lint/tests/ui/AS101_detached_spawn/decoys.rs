@@ -123,6 +123,14 @@ fn lasts_as_long_as_the_process(stop: tokio::sync::watch::Sender<bool>) {
     });
 }
 
+async fn its_end_is_heard() -> Option<u32> {
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        let _ = answer.send(1);
+    });
+    answered.await.ok()
+}
+
 #[cfg(test)]
 mod tests {
     #[tokio::test]

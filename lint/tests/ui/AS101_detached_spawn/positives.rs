@@ -79,3 +79,10 @@ impl Start for () {
 fn of_no_trait<F: Future<Output = ()> + Send + 'static>(future: F) {
     tokio::spawn(future); //~ AS101
 }
+
+async fn somebody_else_is_heard(other: u32) -> Option<u32> {
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    let _ = answer.send(1);
+    tokio::spawn(async move { drop(other) }); //~ AS101
+    answered.await.ok()
+}

@@ -40,3 +40,13 @@ fn at_once(sender: Option<futures::channel::oneshot::Sender<u32>>) {
         let _ = sender.send(1);
     }
 }
+
+fn stop(log: &Log) -> impl Future<Output = ()> {
+    log.count();
+    async {}
+}
+
+/// What the function does at once is done.
+fn asked_to_stop(log: &Log) {
+    let _ = stop(log);
+}

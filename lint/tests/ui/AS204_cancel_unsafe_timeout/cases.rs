@@ -18,14 +18,14 @@ async fn safe(mut stream: TcpStream, second: Duration) {
     let mut buffer = bytes::BytesMut::new();
     let _ = timeout(second, stream.read_buf(&mut buffer)).await;
     let _ = timeout(second, tokio::spawn(async move { stream.write_all(b"x").await })).await;
-    //~| AS105
+    //~^ AS105
 }
 
 async fn given_up(address: &str) {
     let second = Duration::from_secs(1);
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let _ = timeout(second, stream.write_all(b"x")).await;
-    println!("whatever is lost is lost with the stream");
+    println!("what is lost goes with it");
 }
 
 async fn used_again(address: &str) {

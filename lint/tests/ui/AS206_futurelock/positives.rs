@@ -32,7 +32,6 @@ async fn through_a_clone(state: Arc<Mutex<u32>>, late: &Notify) {
         tokio::select! {
             _ = &mut first => break,
             _ = late.notified() => *ours.lock().await += 1, //~ AS206
-            //~^ AS203
         }
     }
 }

@@ -68,3 +68,14 @@ async fn a_stream_of_answers() {
         println!("{number}");
     }
 }
+
+async fn one_at_a_time(listener: tokio::net::TcpListener) {
+    let mut current = None;
+    loop {
+        let (socket, address) = listener.accept().await.unwrap();
+        if current.is_none() {
+            tokio::spawn(work(socket)); //~ AS101
+            current = Some(address);
+        }
+    }
+}
