@@ -14,6 +14,8 @@ mod budgets;
 mod capability_gated;
 #[path = "../examples/deterministic.rs"]
 mod deterministic;
+#[path = "../examples/echo.rs"]
+mod echo;
 #[path = "../examples/effects.rs"]
 mod effects;
 #[path = "../examples/nested_regions.rs"]
@@ -24,8 +26,6 @@ mod permit_drop;
 mod quick_start;
 #[path = "../examples/request_context.rs"]
 mod request_context;
-#[path = "../examples/server.rs"]
-mod server;
 #[path = "../examples/worker_loop.rs"]
 mod worker_loop;
 
@@ -175,22 +175,22 @@ fn the_transfer_is_made_whole_or_not_at_all() {
 }
 
 #[test]
-fn the_server_is_short() {
+fn the_echo_server_is_short() {
     // All that a reader has to understand; what is imported is not.
-    let code = include_str!("../examples/server.rs").lines().map(str::trim);
+    let code = include_str!("../examples/echo.rs").lines().map(str::trim);
     let counted =
-        code.filter(|l| !["//", "use "].iter().any(|p| l.starts_with(p)) && !l.is_empty());
+        code.filter(|l| !["//", "use ", "mod "].iter().any(|p| l.starts_with(p)) && !l.is_empty());
     let counted = counted.count();
     assert!((10..25).contains(&counted), "{counted} lines");
 }
 
 #[test]
-fn the_server_answers_what_it_has_read_and_ends_when_it_is_stopped() {
+fn the_echo_server_answers_what_it_has_read_and_ends_when_it_is_stopped() {
     everywhere(async |cx: Scope| {
         use asupersync::io::{ReadExt, WriteExt};
         let listener = TcpListener::bind(&cx, "127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let server = cx.spawn(async move |cx: Cx| server::serve(&cx, listener).await);
+        let server = cx.spawn(async move |cx: Cx| echo::serve(&cx, listener).await);
         let mut clients = Vec::new();
         for i in 0..3u8 {
             let mut client = TcpStream::connect(&cx, addr).await.unwrap();
@@ -210,14 +210,14 @@ fn the_server_answers_what_it_has_read_and_ends_when_it_is_stopped() {
 }
 
 #[test]
-fn the_server_survives_every_injection() {
+fn the_echo_server_survives_every_injection() {
     let body = async |cx: Scope| {
         use asupersync::io::{ReadExt, WriteExt};
         let Ok(listener) = TcpListener::bind(&cx, "127.0.0.1:0").await else {
             return;
         };
         let addr = listener.local_addr().unwrap();
-        let server = cx.spawn(async move |cx: Cx| server::serve(&cx, listener).await);
+        let server = cx.spawn(async move |cx: Cx| echo::serve(&cx, listener).await);
         let client = cx.spawn(async move |cx: Cx| -> std::io::Result<()> {
             let mut client = TcpStream::connect(&cx, addr).await?;
             client.write_all(&cx, b"hello").await?;

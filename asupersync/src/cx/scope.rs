@@ -491,6 +491,16 @@ pub enum TryRegionError<E> {
     Region(RegionError),
 }
 
+/// The body's error as it is, so that `?` ends a function of I/O.
+impl From<TryRegionError<std::io::Error>> for std::io::Error {
+    fn from(e: TryRegionError<std::io::Error>) -> Self {
+        match e {
+            TryRegionError::Body(e) => e,
+            TryRegionError::Region(e) => e.into(),
+        }
+    }
+}
+
 impl<E: fmt::Display> fmt::Display for TryRegionError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -99,26 +99,30 @@ impl<T: Termination, E: fmt::Debug + 'static> Termination for Result<T, E> {
         match self {
             Ok(value) => value.end(),
             Err(e) => {
-                let message = format!("{e:?}");
+                let known = known(&e);
                 End::Failed {
-                    message,
-                    reason: cancel_reason(&e).cloned().map(Box::new),
+                    message: known.map_or_else(|| format!("{e:?}"), told),
+                    reason: known
+                        .or_else(|| in_anyhow(&e))
+                        .and_then(reason_in)
+                        .cloned()
+                        .map(Box::new),
                 }
             }
         }
     }
 }
 
-/// The cancellation in an error of any type: looked for in the types that `?`
-/// commonly makes of one, as `main` asks for no more than `Debug`.
-fn cancel_reason(e: &dyn Any) -> Option<&CancelReason> {
-    fn look<E: StdError + 'static>(e: &dyn Any) -> Option<&CancelReason> {
-        reason_in(e.downcast_ref::<E>()?)
+/// The error in one of the types that `?` commonly makes of one, as `main` asks
+/// for no more than `Debug`.
+fn known(e: &dyn Any) -> Option<&(dyn StdError + 'static)> {
+    fn look<E: StdError + 'static>(e: &dyn Any) -> Option<&(dyn StdError + 'static)> {
+        e.downcast_ref::<E>().map(|e| e as _)
     }
     let boxed = e
         .downcast_ref::<Box<dyn StdError + Send + Sync>>()
-        .and_then(|e| reason_in(&**e));
-    let local = || reason_in(&**e.downcast_ref::<Box<dyn StdError>>()?);
+        .map(|e| &**e as &(dyn StdError + 'static));
+    let local = || e.downcast_ref::<Box<dyn StdError>>().map(|e| &**e);
     boxed
         .or_else(local)
         .or_else(|| look::<Cancelled>(e))
@@ -126,17 +130,31 @@ fn cancel_reason(e: &dyn Any) -> Option<&CancelReason> {
         .or_else(|| look::<RegionError>(e))
         .or_else(|| look::<TimeoutError>(e))
         .or_else(|| look::<Error>(e))
-        .or_else(|| in_anyhow(e))
 }
 
+/// `anyhow` tells its errors itself, with a backtrace if there is one.
 #[cfg(feature = "anyhow")]
-fn in_anyhow(e: &dyn Any) -> Option<&CancelReason> {
-    reason_in(&**e.downcast_ref::<anyhow::Error>()?)
+fn in_anyhow(e: &dyn Any) -> Option<&(dyn StdError + 'static)> {
+    e.downcast_ref::<anyhow::Error>().map(|e| &**e as _)
 }
 
 #[cfg(not(feature = "anyhow"))]
-fn in_anyhow(_: &dyn Any) -> Option<&CancelReason> {
+fn in_anyhow(_: &dyn Any) -> Option<&(dyn StdError + 'static)> {
     None
+}
+
+/// What the error says, and what it came of if it does not say that itself.
+fn told(e: &(dyn StdError + 'static)) -> String {
+    let mut text = e.to_string();
+    let mut below = e.source();
+    while let Some(cause) = below {
+        let said = cause.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        below = cause.source();
+    }
+    text
 }
 
 /// Runs `main`: SIGTERM and SIGINT ask it to stop, and the report decides about the exit code.
@@ -322,10 +340,28 @@ mod tests {
         let cancelled = || Cancelled::new(std::sync::Arc::new(CancelKind::Shutdown.into()));
         let boxed: Box<dyn StdError + Send + Sync> = cancelled().into();
         let local: Box<dyn StdError> = cancelled().into();
-        assert!(cancel_reason(&cancelled()).is_some());
-        assert!(cancel_reason(&std::io::Error::from(cancelled())).is_some());
-        assert!(cancel_reason(&boxed).is_some());
-        assert!(cancel_reason(&local).is_some());
-        assert!(cancel_reason(&"text".to_owned()).is_none());
+        let is_one = |e: &dyn Any| known(e).and_then(reason_in).is_some();
+        assert!(is_one(&cancelled()));
+        assert!(is_one(&std::io::Error::from(cancelled())));
+        assert!(is_one(&boxed));
+        assert!(is_one(&local));
+        assert!(!is_one(&"text".to_owned()));
+    }
+
+    #[test]
+    fn a_known_error_is_told_in_words_and_once() {
+        let told = |end: End| match end {
+            End::Failed { message, .. } => message,
+            End::Code(_) => panic!("it is an error"),
+        };
+        let in_use = || std::io::Error::new(std::io::ErrorKind::AddrInUse, "port 80 is taken");
+        assert_eq!(told(Err::<(), _>(in_use()).end()), "port 80 is taken");
+        let boxed: Box<dyn StdError + Send + Sync> = in_use().into();
+        assert_eq!(told(Err::<(), _>(boxed).end()), "port 80 is taken");
+        let below = Error::new(crate::ErrorKind::ChildFailed, "no server").with_source(in_use());
+        let message = told(Err::<(), _>(below).end());
+        assert_eq!(message, "no server: port 80 is taken");
+        // Of others nothing is known but this.
+        assert_eq!(told(Err::<(), _>("text").end()), "\"text\"");
     }
 }

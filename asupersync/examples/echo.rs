@@ -1,6 +1,8 @@
 //! An echo server that winds down: on SIGTERM it accepts nobody new, answers what it has read, and
 //! returns when its last connection has ended.
 
+mod cli;
+
 use asupersync::io::{ReadExt, WriteExt};
 use asupersync::net::{TcpListener, TcpStream};
 use asupersync::{Cx, Region};
@@ -8,7 +10,8 @@ use std::io;
 
 #[asupersync::main]
 async fn main(cx: &Cx) -> io::Result<()> {
-    serve(cx, TcpListener::bind(cx, "127.0.0.1:7007").await?).await
+    let [addr] = cli::args("echo [ADDRESS]", ["127.0.0.1:7007"])?;
+    serve(cx, cli::listen(cx, &addr).await?).await
 }
 
 pub(crate) async fn serve(cx: &Cx, listener: TcpListener) -> io::Result<()> {
