@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 mod worlds;
-use worlds::{everywhere, in_lab};
+use worlds::{everywhere, in_lab, until};
 
 fn secs(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -108,7 +108,11 @@ fn a_loser_that_goes_on_is_cut_off_when_its_cleanup_budget_ends() {
             Arm::new(async move |cx: Cx| slow(&cx).await),
         ];
         assert_eq!(cx.race(arms).await.unwrap().index, 0);
-        assert_eq!(cx.now().since(start), secs(1 + 3));
+        assert_eq!(
+            cx.now().since(start),
+            secs(1 + 2),
+            "the arm's region is cancelled because its task is"
+        );
     });
 }
 
@@ -272,6 +276,61 @@ fn tasks_race_in_parallel_and_the_losers_are_drained() {
         assert_eq!((won.index, won.value), (6, 6));
         assert_eq!(alive.load(Ordering::SeqCst), 0, "everything has ended");
     });
+}
+
+#[test]
+fn a_race_of_tasks_cancelled_from_outside_has_no_winner() {
+    everywhere(async |cx: Scope| {
+        let ended = Arc::new(AtomicU32::new(0));
+        let (inside, begun) = (ended.clone(), Arc::new(AtomicU32::new(0)));
+        let waits = begun.clone();
+        let racing = cx.spawn(async move |cx: Cx| {
+            let arms = (0..3).map(|_| {
+                let (ended, begun) = (inside.clone(), begun.clone());
+                Arm::new(async move |cx: Cx| {
+                    begun.fetch_add(1, Ordering::SeqCst);
+                    cx.cancelled().await;
+                    cx.cleanup().yield_now().await.unwrap();
+                    ended.fetch_add(1, Ordering::SeqCst);
+                })
+            });
+            let result = cx.race(arms).await;
+            let all = inside.load(Ordering::SeqCst);
+            (
+                result
+                    .map(|won| won.index)
+                    .map_err(|c| c.reason().root_cause().kind),
+                all,
+            )
+        });
+        until(&cx, || waits.load(Ordering::SeqCst) == 3).await;
+        racing.cancel(CancelKind::User);
+        let ended = racing.await.into_result().unwrap();
+        assert_eq!(ended, (Err(CancelKind::User), 3), "all arms were awaited");
+    });
+}
+
+#[test]
+fn a_panic_in_a_race_of_tasks_is_raised_once_all_arms_have_ended() {
+    let ended = Arc::new(AtomicU32::new(0));
+    let seen = ended.clone();
+    let said = panic_of(async |cx: Scope| {
+        let arms = [
+            Arm::new(async move |cx: Cx| {
+                cx.cancelled().await;
+                cx.cleanup().sleep(secs(1)).await.unwrap();
+                seen.fetch_add(1, Ordering::Relaxed);
+            }),
+            Arm::new(async |_cx: Cx| panic!("an arm's")),
+        ];
+        let _ = cx.race(arms).await;
+    });
+    assert_eq!(said, "an arm's");
+    assert_eq!(
+        ended.load(Ordering::Relaxed),
+        1,
+        "the other was awaited before"
+    );
 }
 
 #[test]

@@ -245,6 +245,81 @@ cancelled_in_line!(
 );
 
 #[test]
+fn readers_and_writers_hand_on_from_any_place_in_line() {
+    // Two readers, a writer, two readers: each leaves in turn, and those next to
+    // each other, also those that the leaver stood between, go together.
+    const READS: [bool; 5] = [true, true, false, true, true];
+    everywhere(async |cx: Scope| {
+        for victim in 0..READS.len() {
+            let lock = Arc::new(RwLock::new(()));
+            let inside = Arc::new(Inside::default());
+            let held = lock.try_write().unwrap();
+            let mut tasks = Vec::new();
+            for (name, reads) in READS.into_iter().enumerate() {
+                let (shared, inside) = (lock.clone(), inside.clone());
+                tasks.push(cx.spawn(async move |cx: Cx| {
+                    if reads {
+                        let _guard = shared.read(&cx).await?;
+                        inside.enter_reader();
+                        cx.yield_now().await?;
+                        inside.leave_reader();
+                    } else {
+                        let _guard = shared.write(&cx).await?;
+                        inside.enter_writer();
+                        cx.yield_now().await?;
+                        inside.leave_writer();
+                    }
+                    Ok::<(), Cancelled>(())
+                }));
+                until(&cx, || lock.statistics().waiting == name + 1).await;
+            }
+            tasks[victim].cancel(CancelKind::User);
+            until(&cx, || lock.statistics().waiting == READS.len() - 1).await;
+            drop(held);
+            for (name, task) in tasks.into_iter().enumerate() {
+                let ended = task.await.into_result().unwrap();
+                assert_eq!(ended.is_ok(), name != victim);
+            }
+            let now = lock.statistics();
+            assert_eq!((now.readers, now.writer, now.waiting), (0, false, 0));
+        }
+    });
+}
+
+#[test]
+fn a_writer_waits_for_those_before_it_and_no_others() {
+    const WRITES: usize = 8;
+    // Readers come and go all the time; in the lab alone is joining the line one
+    // step with what comes before it.
+    in_lab(async |cx: Scope| {
+        let lock = Arc::new(RwLock::new(()));
+        let entered = Arc::new(AtomicUsize::new(0));
+        let done = Arc::new(AtomicUsize::new(0));
+        for _ in 0..4 {
+            let (lock, entered, done) = (lock.clone(), entered.clone(), done.clone());
+            cx.spawn(async move |cx: Cx| {
+                while done.load(Ordering::Relaxed) == 0 {
+                    let _guard = lock.read(&cx).await.unwrap();
+                    entered.fetch_add(1, Ordering::Relaxed);
+                    cx.yield_now().await.unwrap();
+                }
+            });
+        }
+        until(&cx, || lock.statistics().readers > 1).await;
+        for _ in 0..WRITES {
+            let before = entered.load(Ordering::Relaxed);
+            drop(lock.write(&cx).await.unwrap());
+            let passed = entered.load(Ordering::Relaxed) - before;
+            // Each of the four is let in at most once: it was in line already, or
+            // had been granted and had not noticed.
+            assert!(passed <= 4, "{passed} readers went before the writer");
+            cx.yield_now().await.unwrap();
+        }
+        done.store(1, Ordering::Relaxed);
+    });
+}
+
+#[test]
 fn a_semaphore_hands_on_from_any_place_in_line() {
     const WAITERS: usize = 4;
     everywhere(async |cx: Scope| {
@@ -777,6 +852,33 @@ fn a_failed_or_cancelled_initialiser_lets_the_next_try() {
         assert_eq!(cell.take(), Some(7));
         cell.set(8).unwrap();
         assert_eq!(cell.into_inner(), Some(8));
+    });
+}
+
+#[test]
+fn an_initialiser_that_panics_lets_the_next_try() {
+    everywhere(async |cx: Scope| {
+        let cell = Arc::new(OnceCell::<u32>::new());
+        let (bad, good) = (cell.clone(), cell.clone());
+        let waiting = cell.clone();
+        let opened = cx.region(async |scope| {
+            let task = scope.spawn(async move |cx: Cx| {
+                let init = async || {
+                    until(&cx, || bad.statistics().waiting == 1).await;
+                    // Past the panic hook: a planted panic is no news.
+                    resume_unwind(Box::new("planted".to_owned()));
+                };
+                let _ = bad.get_or_init(&cx, init).await;
+            });
+            assert!(task.await.is_panicked());
+        });
+        let next = cx.spawn(async move |cx: Cx| {
+            until(&cx, || waiting.statistics().initializing).await;
+            *good.get_or_init(&cx, async || 7).await.unwrap()
+        });
+        assert!(opened.await.is_err(), "the region's task failed");
+        assert_eq!(next.await.into_result(), Ok(7));
+        assert_eq!(cell.get(), Some(&7));
     });
 }
 

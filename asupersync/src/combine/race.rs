@@ -2,7 +2,9 @@
 //!
 //! Invariant: when a race returns, every arm has ended and its region is closed.
 //! So a race takes as long as its winner and the slowest loser's cleanup, which
-//! is bounded by the cleanup budget for `RaceLost`: three seconds by default.
+//! is bounded by the cleanup budget for `RaceLost`: three seconds by default. In
+//! [`Cx::race`] the loser's region hears of it from the loser's task, and has the
+//! budget for `ParentCancelled`: two.
 //!
 //! Who wins:
 //!
