@@ -1,7 +1,7 @@
 //! The syntactic engine's work grows with the source as its length does, and stays near what it is now.
 //!
 //! Allocations stand for work: they are the same in every run and on every machine, and whatever reads a file twice, or infers a
-//! type for every expression, makes more of them. In a process of its own, since the whole process is counted.
+//! type for every expression, makes more of them. The count is a thread's own.
 
 #[path = "../../asupersync/tests/counting/mod.rs"]
 mod counting;
@@ -73,6 +73,24 @@ fn work_is_linear_and_bounded() {
     assert!(many < 1.05 * few, "{few:.1} of 40 parts, {many:.1} of 160");
     // A twentieth more than now; a type inferred for every call would take more.
     assert!(many < MOST_PER_LINE, "{many:.1}");
+}
+
+/// Modules that import everything of one another: a search that follows each way through them would not end.
+#[test]
+fn globs_of_globs_are_followed_once() {
+    const MODULES: usize = 24;
+    let globs: String = (0..MODULES)
+        .map(|n| format!("    pub use super::m{n}::*;\n"))
+        .collect();
+    let module = |n: usize| {
+        format!("mod m{n} {{\n{globs}    pub async fn f(io: impl Sized) {{ io.read_exact(&mut [0]).await; }}\n}}\n")
+    };
+    let text: String = (0..MODULES).map(module).collect();
+    let before = counting::so_far();
+    lint_source("globs.rs", &text, &Options::default()).unwrap();
+    let made = counting::so_far() - before;
+    println!("{made} allocations");
+    assert!(made < 1_000_000, "{made}");
 }
 
 const MOST_PER_LINE: f64 = 103.0;

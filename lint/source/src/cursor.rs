@@ -577,11 +577,11 @@ impl<'i, 'p> Cursor<'i, 'p> {
     pub fn trait_in_scope(&self, wanted: &str) -> bool {
         self.visible().any(|scope| {
             self.index
-                .trait_in_scope(&scope.names, &self.module, wanted, 0)
+                .trait_in_scope(&scope.names, &self.module, wanted)
         }) || self
             .index
             .names(&self.module)
-            .is_some_and(|names| self.index.trait_in_scope(names, &self.module, wanted, 0))
+            .is_some_and(|names| self.index.trait_in_scope(names, &self.module, wanted))
     }
 
     fn argument_types<'e>(

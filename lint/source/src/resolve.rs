@@ -454,38 +454,46 @@ impl<'p> Index<'p> {
         }
     }
 
-    /// Whether a trait's methods can be called in a module.
-    pub(crate) fn trait_in_scope(
-        &self,
-        names: &Names<'p>,
-        module: &str,
-        wanted: &str,
-        depth: usize,
-    ) -> bool {
-        if depth > CHAIN / 4 || names.imports.is_empty() {
+    /// Whether a trait's methods can be called where these names are in force: it is imported, by name or by a glob of something
+    /// that imports it.
+    pub(crate) fn trait_in_scope(&self, names: &Names<'p>, module: &str, wanted: &str) -> bool {
+        if names.imports.is_empty() {
             return false;
         }
         if let Some(known) = names.traits.borrow().get(wanted) {
             return *known;
         }
-        let found = names.imports.iter().any(|import| {
-            let of = self.path(module, &import.path, import.global, Namespace::Type, 1);
-            let Some(of) = of else { return false };
-            if import.name.is_some() {
-                return known::canonical_of(of) == wanted;
-            }
-            let name = wanted.rsplit("::").next().unwrap_or(wanted);
-            match self.modules.get(&of) {
-                Some(inner) => of != module && self.trait_in_scope(inner, &of, wanted, depth + 1),
-                None => known::canonical_of(format!("{of}::{name}")) == wanted,
-            }
-        });
-        // Further down, an answer may be what it is because the chain of globs ends.
-        if depth == 0 {
-            let mut traits = names.traits.borrow_mut();
-            traits.insert(wanted.to_owned(), found);
-        }
+        let found = self.imports_trait(names, module, wanted);
+        let mut traits = names.traits.borrow_mut();
+        traits.insert(wanted.to_owned(), found);
         found
+    }
+
+    fn imports_trait(&self, names: &Names<'p>, module: &str, wanted: &str) -> bool {
+        let name = wanted.rsplit("::").next().unwrap_or(wanted);
+        // Modules that glob one another are looked at once each.
+        let mut seen: HashSet<String> = HashSet::from([module.to_owned()]);
+        let mut open = vec![(names, module.to_owned())];
+        while let Some((names, module)) = open.pop() {
+            for import in &names.imports {
+                let of = self.path(&module, &import.path, import.global, Namespace::Type, 1);
+                let Some(of) = of else { continue };
+                let is_wanted = match (&import.name, self.modules.get(&of)) {
+                    (Some(_), _) => known::canonical_of(of) == wanted,
+                    (None, None) => known::canonical_of(format!("{of}::{name}")) == wanted,
+                    (None, Some(inner)) => {
+                        if seen.insert(of.clone()) {
+                            open.push((inner, of));
+                        }
+                        false
+                    }
+                };
+                if is_wanted {
+                    return true;
+                }
+            }
+        }
+        false
     }
 
     pub(crate) fn names(&self, module: &str) -> Option<&Names<'p>> {
