@@ -136,9 +136,29 @@ fn level(word: &str) -> Result<Level, String> {
     Level::parse(word).ok_or_else(|| "write `allow`, `warn` or `deny`".to_owned())
 }
 
+/// The stack of the thread that lints. Expressions are trees that parser and rules walk by recursion: a sum of ten thousand terms is as
+/// deep. The system gives memory only for what is used.
+const STACK_BYTES: usize = 1 << 30;
+
 /// Runs the program on its arguments, the first of which is its own name.
+///
+/// # Panics
+/// When the program does.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let mut arguments: Vec<OsString> = arguments.into_iter().collect();
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let given = arguments.clone();
+    let thread = std::thread::Builder::new().stack_size(STACK_BYTES);
+    match thread.spawn(move || program(given)) {
+        Ok(running) => match running.join() {
+            Ok(code) => code,
+            Err(panic) => std::panic::resume_unwind(panic),
+        },
+        // No room for such a stack: the one at hand is enough for most code.
+        Err(_) => program(arguments),
+    }
+}
+
+fn program(mut arguments: Vec<OsString>) -> ExitCode {
     // `cargo asupersync-lint` passes the subcommand's name on.
     if arguments
         .get(1)
@@ -292,6 +312,7 @@ fn run(arguments: &Arguments, options: &Options) -> Result<Run, RunError> {
     let reason = arguments.add_allow.as_deref();
     let reason = || reason.filter(|reason| !reason.is_empty());
     let mut notes = Vec::new();
+    let mut kept = fix::Kept::new(arguments.allow_dirty);
     if arguments.diff {
         let mut repairs = Vec::new();
         // A suppression to be added is shown alone: together they would be edits of two different texts.
@@ -310,8 +331,10 @@ fn run(arguments: &Arguments, options: &Options) -> Result<Run, RunError> {
     }
     if fixing {
         let mut fixed = 0;
+        let mut left = Vec::new();
         for _ in 0..fix::ROUNDS {
-            let repairs = fix::fixes(&report, maybe);
+            let mut repairs = fix::fixes(&report, maybe);
+            left = kept.take_out(&mut repairs);
             if repairs.is_empty() {
                 break;
             }
@@ -325,10 +348,18 @@ fn run(arguments: &Arguments, options: &Options) -> Result<Run, RunError> {
                 break;
             }
         }
+        notes.extend(left);
+        let unchecked = fix::unchecked(&report, maybe);
+        if unchecked > 0 {
+            notes.push(format!(
+                "{unchecked} left in packages that do not compile, where nothing would check them; `--engine syn` applies fixes unchecked"
+            ));
+        }
         notes.push(format!("{fixed} fixed"));
     }
     if allowing {
-        let repairs = fix::allowances(&report, reason());
+        let mut repairs = fix::allowances(&report, reason());
+        notes.extend(kept.take_out(&mut repairs));
         let (after, outcome) = Round::run(report, &repairs, &mut lint)?;
         report = after;
         notes.extend(outcome.taken_back);

@@ -3,6 +3,7 @@
 use crate::rules::Rule;
 use asupersync_source::edit::Edit;
 use asupersync_source::load::{Project, Target};
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -159,6 +160,8 @@ pub struct Report {
     pub suppressed: usize,
     /// How many files were looked at.
     pub files: usize,
+    /// Manifests of packages that the compiler was asked about and that do not compile: nothing would check a fix in them.
+    pub unbuilt: BTreeSet<PathBuf>,
 }
 
 impl Report {

@@ -1,11 +1,12 @@
 //! `--fix`, `--unsafe-fixes`, `--diff` and `--add-allow`: what is to be edited, and edits that leave the code as sound as it was.
 //!
 //! * A *repair* is the edits that answer one finding, all or none. One that overlaps an earlier one waits for the next round.
+//! * A file that may not be written, or that git could not bring back, is left as it is, and its repairs are named.
 //! * A round writes its repairs and lints again. If something can no longer be looked at that could before - a file does not parse, a
 //!   package does not compile - the round is halved until what broke it stands alone; that is taken back and named, the rest stays.
 
 use crate::LintError;
-use crate::finding::{Applicability, Finding, Report};
+use crate::finding::{Applicability, Finding, Fix, Report};
 use crate::suppress;
 use crate::texts::Texts;
 use asupersync_source::edit::{Edit, EditError, EditSet};
@@ -48,15 +49,34 @@ pub(crate) struct Repair {
     edits: Vec<Edit>,
 }
 
-/// The fixes of a report that may be trusted as far as wanted and do not overlap.
+/// How many fixes that are wanted stand in packages that do not compile.
+pub(crate) fn unchecked(report: &Report, maybe: bool) -> usize {
+    let findings = report.findings.iter();
+    findings
+        .filter(|finding| wanted(finding, maybe) && is_unchecked(report, finding))
+        .count()
+}
+
+fn wanted(finding: &Finding, maybe: bool) -> bool {
+    let trusted = |fix: &Fix| maybe || fix.applicability == Applicability::Safe;
+    finding.fix.as_ref().is_some_and(trusted)
+}
+
+fn is_unchecked(report: &Report, finding: &Finding) -> bool {
+    let manifest = finding.manifest.as_ref();
+    manifest.is_some_and(|manifest| report.unbuilt.contains(manifest))
+}
+
+/// The fixes of a report that may be trusted as far as wanted and do not overlap; those that the compiler was to check and cannot are
+/// left out.
 pub(crate) fn fixes(report: &Report, maybe: bool) -> Vec<Repair> {
     let mut claimed: BTreeMap<&Path, EditSet> = BTreeMap::new();
     let mut repairs = Vec::new();
     for finding in &report.findings {
         let Some(fix) = &finding.fix else { continue };
         let edits = claimed.entry(&finding.path).or_default();
-        let wanted = maybe || fix.applicability == Applicability::Safe;
-        if !wanted || fix.edits.iter().any(|edit| edits.conflict(edit).is_some()) {
+        let left_out = !wanted(finding, maybe) || is_unchecked(report, finding);
+        if left_out || fix.edits.iter().any(|edit| edits.conflict(edit).is_some()) {
             continue;
         }
         edits.extend(fix.edits.iter().cloned());
@@ -254,7 +274,7 @@ fn applied(path: &Path, text: &str, edits: &EditSet) -> Result<String, RepairErr
     Ok(applied.text)
 }
 
-/// Whether what the repairs change could be brought back from git.
+/// Whether what is to be changed could be brought back from git.
 ///
 /// # Errors
 /// When a path lies in no repository, or in one that has changes.
@@ -263,20 +283,9 @@ pub(crate) fn check_clean(paths: &[PathBuf]) -> Result<(), RepairError> {
     let paths = if paths.is_empty() { &here } else { paths };
     for path in paths {
         let path = asupersync_source::load::absolute(path);
-        let directory = match path.is_dir() {
-            true => path.as_path(),
-            false => path.parent().unwrap_or(Path::new("/")),
+        let Some(status) = git(directory_of(&path), &["status", "--porcelain"]) else {
+            return Err(RepairError::NoRepository { path });
         };
-        let output = Command::new("git")
-            .arg("-C")
-            .arg(directory)
-            .args(["status", "--porcelain"])
-            .output();
-        let status = match output {
-            Ok(output) if output.status.success() => output.stdout,
-            _ => return Err(RepairError::NoRepository { path }),
-        };
-        let status = String::from_utf8_lossy(&status);
         let mut files: Vec<&str> = status.lines().filter_map(|line| line.get(3..)).collect();
         if !files.is_empty() {
             let more = files.len() > 3;
@@ -289,6 +298,83 @@ pub(crate) fn check_clean(paths: &[PathBuf]) -> Result<(), RepairError> {
         }
     }
     Ok(())
+}
+
+/// The files that stay as they are: those that may not be written, and, unless changes need not be undone, those whose text git does
+/// not have. [`check_clean`] looks at the repository of what was named; the path of a module, a link or a repository inside another
+/// may lead out of it.
+pub(crate) struct Kept {
+    allow_dirty: bool,
+    /// Asked before a file is first changed: afterwards it has changes, our own.
+    reasons: BTreeMap<PathBuf, Option<&'static str>>,
+}
+
+impl Kept {
+    pub(crate) fn new(allow_dirty: bool) -> Kept {
+        Kept {
+            allow_dirty,
+            reasons: BTreeMap::new(),
+        }
+    }
+
+    /// Takes the repairs of such files out, and names them.
+    pub(crate) fn take_out(&mut self, repairs: &mut Vec<Repair>) -> Vec<String> {
+        let mut named = Vec::new();
+        repairs.retain(|repair| {
+            let reason = self
+                .reasons
+                .entry(repair.path.clone())
+                .or_insert_with(|| keeps(&repair.path, self.allow_dirty));
+            if let Some(reason) = reason {
+                named.push(format!("{} is left: {reason}", repair.name));
+            }
+            reason.is_none()
+        });
+        named
+    }
+}
+
+/// Why a file stays as it is, if it does.
+fn keeps(path: &Path, allow_dirty: bool) -> Option<&'static str> {
+    let Ok(metadata) = fs::metadata(path) else {
+        return Some("the file cannot be read");
+    };
+    if metadata.permissions().readonly() {
+        return Some("the file is read-only");
+    }
+    if allow_dirty {
+        return None;
+    }
+    // Git knows a file by where it is, not by a link that leads to it.
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let name = real.file_name().and_then(|name| name.to_str())?;
+    let ask = |words: &[&str]| git(directory_of(&real), &[words, &["--", name]].concat());
+    if ask(&["ls-files", "--error-unmatch"]).is_none() {
+        return Some("git does not have the file; `--allow-dirty` changes it all the same");
+    }
+    match ask(&["status", "--porcelain"]) {
+        Some(status) if status.is_empty() => None,
+        _ => Some("it has changes that are not committed"),
+    }
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.is_dir() {
+        true => path,
+        false => path.parent().unwrap_or(Path::new("/")),
+    }
+}
+
+/// What git prints, if it succeeds.
+fn git(directory: &Path, arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git")
+        .arg("-C")
+        .arg(directory)
+        .args(arguments)
+        .output()
+        .ok()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    output.status.success().then_some(text)
 }
 
 #[cfg(test)]

@@ -299,9 +299,13 @@ fn compiler_hits(
         held_types: facts::GUARDS,
         cargo_args: &options.cargo_args,
     };
-    let mut problem = |message: String| report.problems.push(Problem { message });
+    let Report {
+        problems, unbuilt, ..
+    } = report;
+    let mut problem = |message: String| problems.push(Problem { message });
     match resolved::run(&request) {
         Ok(hits) => {
+            unbuilt.extend(hits.failed.keys().cloned());
             for (manifest, error) in &hits.failed {
                 problem(format!(
                     "{} does not compile ({error}); its findings come from syntax alone",
@@ -314,6 +318,8 @@ fn compiler_hits(
             Some(hits)
         }
         Err(error) => {
+            let manifests = project.packages.iter();
+            unbuilt.extend(manifests.filter_map(|package| package.manifest.clone()));
             problem(format!("{error}\nfindings come from syntax alone"));
             None
         }

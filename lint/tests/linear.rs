@@ -83,7 +83,9 @@ fn globs_of_globs_are_followed_once() {
         .map(|n| format!("    pub use super::m{n}::*;\n"))
         .collect();
     let module = |n: usize| {
-        format!("mod m{n} {{\n{globs}    pub async fn f(io: impl Sized) {{ io.read_exact(&mut [0]).await; }}\n}}\n")
+        format!(
+            "mod m{n} {{\n{globs}    pub async fn f(io: impl Sized) {{ io.read_exact(&mut [0]).await; }}\n}}\n"
+        )
     };
     let text: String = (0..MODULES).map(module).collect();
     let before = counting::so_far();

@@ -7,7 +7,7 @@
 //!   identifier of a file is compared with the text at its range before the file is accepted.
 
 use crate::macros::{MacroBody, MacroTable};
-use proc_macro2::{LineColumn, Span};
+use proc_macro2::{LineColumn, Span, TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::ops::Range;
@@ -17,6 +17,9 @@ use syn::visit::Visit;
 
 /// The deepest nesting of out-of-line modules that is followed; a longer chain is a cycle made by `#[path]`.
 const MODULE_DEPTH: usize = 64;
+
+/// The deepest nesting of brackets that is parsed: the parser, and every walk, goes down with them on the stack.
+const BRACKET_DEPTH: usize = 500;
 
 /// Directory names that hold no source of the project.
 const SKIPPED_DIRECTORIES: &[&str] = &["target", "node_modules"];
@@ -125,6 +128,15 @@ impl SourceFile {
     fn parse(path: PathBuf, text: String) -> Result<Self, Diagnostic> {
         let body = strip_prefix(&text);
         let prefix = text.len() - body.len();
+        if is_too_deep(body) {
+            return Err(Diagnostic {
+                path,
+                position: None,
+                message: format!(
+                    "brackets are nested more than {BRACKET_DEPTH} deep; exclude the file if it is generated"
+                ),
+            });
+        }
         let ast = syn::parse_file(body).map_err(|error| {
             let start = error.span().start();
             let prefix_lines = text[..prefix].matches('\n').count();
@@ -270,6 +282,40 @@ fn first_span(expr: &syn::Expr) -> Span {
         Expr::Try(attempt) if attempt.attrs.is_empty() => first_span(&attempt.expr),
         other => other.span(),
     }
+}
+
+/// Whether brackets are nested deeper than is parsed. Most texts are settled by counting; where those in literals and comments may
+/// be what was counted, the tokens tell.
+fn is_too_deep(text: &str) -> bool {
+    let mut depth = 0_usize;
+    let counted = text.bytes().any(|byte| {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        depth > BRACKET_DEPTH
+    });
+    counted
+        && text
+            .parse()
+            .is_ok_and(|tokens: TokenStream| nests(tokens, BRACKET_DEPTH))
+}
+
+/// Whether groups stand in one another more than so many times.
+fn nests(tokens: TokenStream, depth: usize) -> bool {
+    let mut open = vec![(tokens, depth)];
+    while let Some((tokens, depth)) = open.pop() {
+        for tree in tokens {
+            if let TokenTree::Group(group) = tree {
+                if depth == 0 {
+                    return true;
+                }
+                open.push((group.stream(), depth - 1));
+            }
+        }
+    }
+    false
 }
 
 /// The text without the byte order mark and `#!` line, by the rule of the language: `#![` opens an attribute.

@@ -72,6 +72,8 @@ pub(crate) struct Hits {
 pub(crate) enum EngineError {
     #[error(transparent)]
     Compiler(#[from] CompilerError),
+    #[error("this cargo has no clippy; install it: `rustup component add clippy`")]
+    NoClippy,
     #[error("cannot write the generated clippy configuration to {}: {error}", path.display())]
     Write {
         path: PathBuf,
@@ -174,7 +176,7 @@ fn clippy(
     for lint in request.lints {
         lint_args.extend(["--force-warn", *lint]);
     }
-    Ok(compiler::run(&Run {
+    let run = Run {
         subcommand: Subcommand::Clippy,
         dir: root.clone(),
         args,
@@ -182,7 +184,13 @@ fn clippy(
         env: BTreeMap::from([("CLIPPY_CONF_DIR".to_owned(), conf_dir.into())]),
         target_dir: Some(target_dir),
         workspace_root: root.clone(),
-    })?)
+    };
+    compiler::run(&run).map_err(|error| match &error {
+        CompilerError::Cargo { stderr } if stderr.contains("no such command: `clippy`") => {
+            EngineError::NoClippy
+        }
+        _ => error.into(),
+    })
 }
 
 /// What clippy says of the configuration, if it refuses it.
