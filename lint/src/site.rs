@@ -4,7 +4,10 @@
 //! `Unknown` rather than a guess; rules flag only what they can name.
 
 use crate::fate::{self, Fate};
-use crate::shape::{bound_name, is_name, is_spawn_like, last_segment};
+use crate::shape::{
+    Scan, Seen, Step, any_in_stmts, bound_name, called_name, is_name, is_spawn_like, last_segment,
+    name_of, names_in, names_word,
+};
 use asupersync_source::load::SourceFile;
 use asupersync_source::macros::MacroBody;
 use asupersync_source::walk::{Cursor, Node, Via, bare};
@@ -170,6 +173,59 @@ impl<'p> Site<'_, '_, 'p> {
             })
     }
 
+    /// Whether what the method is called on is a variable of a block around the dropped future that nothing names afterwards: what is
+    /// lost is lost with it.
+    pub(crate) fn is_given_up(&self) -> bool {
+        let Subject::Expr(Expr::MethodCall(call)) = self.subject else {
+            return false;
+        };
+        let Some(name) = name_of(&call.receiver) else {
+            return false;
+        };
+        // Laps inside of the dropped future end with it.
+        let dropped = self.cursor.ancestors().position(|node| {
+            matches!(
+                node,
+                Node::SelectFuture { .. } | Node::Expr(Expr::Async(_)) | Node::Function { .. }
+            )
+        });
+        let inside = match dropped.and_then(|at| self.cursor.ancestors().nth(at)) {
+            Some(Node::Function { .. }) | None => 0,
+            Some(_) => dropped.map_or(0, |at| at + 1),
+        };
+        let file = self.cursor.file();
+        for node in self.cursor.ancestors().skip(inside) {
+            match node {
+                Node::Stmt { stmts, at } => {
+                    let rest = &stmts[at + 1..];
+                    // The `select!` that takes the future by its name comes after; it does not name the variable.
+                    let used = any_in_stmts(file, rest, |seen| match seen {
+                        Seen::Expr(expr) => is_name(expr, &name),
+                        Seen::Macro(call) => names_word(call, &name),
+                    });
+                    if used {
+                        return false;
+                    }
+                    let bound = stmts[..at].iter().rev().find_map(|stmt| match stmt {
+                        Stmt::Local(local) if names_in(&local.pat).contains(&name) => {
+                            Some(local.init.as_ref())
+                        }
+                        _ => None,
+                    });
+                    if let Some(init) = bound {
+                        return init.is_some_and(|init| is_opened(file, &init.expr));
+                    }
+                }
+                // The next lap, or whoever called, has it still.
+                Node::Expr(Expr::Loop(_) | Expr::While(_) | Expr::ForLoop(_))
+                | Node::Function { .. }
+                | Node::Item(_) => return false,
+                _ => {}
+            }
+        }
+        false
+    }
+
     fn selected_later(&self, stmts: &'p [Stmt], at: usize) -> Option<&'p syn::Macro> {
         let Stmt::Local(local) = &stmts[at] else {
             return None;
@@ -231,6 +287,28 @@ impl<'p> Site<'_, '_, 'p> {
         }
         false
     }
+}
+
+/// Whether a stream is made here and belongs to nobody else: one that borrows another, or came from a pool, goes back there.
+fn is_opened(file: &SourceFile, init: &Expr) -> bool {
+    let mut opened = false;
+    let mut see = |seen: Seen<'_>| {
+        if let Seen::Expr(expr) = seen {
+            if matches!(expr, Expr::Reference(reference) if reference.mutability.is_some()) {
+                opened = false;
+                return Step::Stop;
+            }
+            opened |= called_name(expr).is_some_and(|name| {
+                let words = [
+                    "connect", "accept", "open", "create", "split", "duplex", "pair",
+                ];
+                words.iter().any(|word| name.contains(word))
+            });
+        }
+        Step::Into
+    };
+    Scan::new(file, &mut see).visit_expr(init);
+    opened
 }
 
 /// Finds a `select!` arm whose future is exactly a name.

@@ -3,10 +3,7 @@
 use super::{Ask, Heard, Rule, Verdict};
 use crate::facts::{Loss, TIMEOUTS, operation_at, operations_with};
 use crate::finding::Level;
-use crate::shape::{Seen, any_in_stmts, bound_name, is_name, name_of, names_word};
-use crate::site::{Site, Subject};
-use asupersync_source::walk::Node;
-use syn::{Expr, Stmt};
+use crate::site::Site;
 
 pub(super) static RULE: Rule = Rule {
     code: "AS204",
@@ -14,7 +11,7 @@ pub(super) static RULE: Rule = Rule {
     level: Level::Warn,
     heard: Heard::OutsideTests,
     summary: "the operations of AS201 and AS202 inside `timeout`",
-    what: "Flags operations that lose work or a message when dropped, inside the future given to a timeout. Where the stream or channel is a variable of the same block that nothing names afterwards, it is given up with what was lost, and the call is left alone.",
+    what: "Flags operations that lose work or a message when dropped, inside the future given to a timeout. Where the same block opens the stream and nothing names it afterwards, it is given up with what was lost, and the call is left alone.",
     why: "When the time is up the future is dropped half done, as in a `select!`; a caller that goes on with the same stream or channel is out of step.",
     example: r#"use std::time::Duration;
 use tokio::io::AsyncReadExt;
@@ -41,42 +38,6 @@ async fn more(stream: &mut tokio::net::TcpStream, buffer: &mut BytesMut) -> bool
     }],
 };
 
-/// Whether the stream or channel is a variable of this block that nothing names after the timeout: what is lost is lost with it.
-fn is_given_up(site: &Site<'_, '_, '_>) -> bool {
-    let Subject::Expr(Expr::MethodCall(call)) = site.subject else {
-        return false;
-    };
-    let Some(name) = name_of(&call.receiver) else {
-        return false;
-    };
-    let file = site.cursor.file();
-    for node in site.cursor.ancestors() {
-        match node {
-            Node::Stmt { stmts, at } => {
-                if any_in_stmts(file, &stmts[at + 1..], |seen| match seen {
-                    Seen::Expr(expr) => is_name(expr, &name),
-                    Seen::Macro(call) => names_word(call, &name),
-                }) {
-                    return false;
-                }
-                let bound_here = stmts[..at].iter().any(|stmt| match stmt {
-                    Stmt::Local(local) => bound_name(&local.pat).as_deref() == Some(name.as_str()),
-                    _ => false,
-                });
-                if bound_here {
-                    return true;
-                }
-            }
-            // The next lap, or whoever called, has it still.
-            Node::Expr(Expr::Loop(_) | Expr::While(_) | Expr::ForLoop(_))
-            | Node::Function { .. }
-            | Node::Item(_) => return false,
-            _ => {}
-        }
-    }
-    false
-}
-
 fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
     let operation = operation_at(site.callee, &[Loss::Partial, Loss::Message])?;
     // The select rules say it already.
@@ -88,7 +49,7 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
             .callee(expr)
             .is_some_and(|callee| TIMEOUTS.contains(&callee.path.as_str()))
     };
-    if !site.in_timeout(is_timeout) || is_given_up(site) {
+    if !site.in_timeout(is_timeout) || site.is_given_up() {
         return None;
     }
     Some(Verdict {

@@ -63,3 +63,23 @@ async fn another_method_of_that_name(mut own: Connection, mut stop: mpsc::Receiv
         _ = stop.recv() => {}
     }
 }
+
+async fn given_up(address: &str, mut stop: tokio::sync::mpsc::Receiver<()>) {
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let feeding = async {
+        for _ in 0..3 {
+            stream.write_all(b"x").await.unwrap();
+        }
+    };
+    tokio::select! {
+        _ = feeding => {}
+        _ = stop.recv() => println!("what is lost goes with it"),
+    }
+}
+
+async fn must_win(barrier: &tokio::sync::Barrier, mut other: tokio::sync::mpsc::Receiver<()>) {
+    tokio::select! {
+        _ = barrier.wait() => {}
+        _ = other.recv() => panic!("too early"),
+    }
+}

@@ -62,3 +62,12 @@ async fn out_of_a_buffer(mut stream: tokio::net::TcpStream, mut buffer: bytes::B
         _ = late.notified() => buffer.clear(),
     }
 }
+
+async fn used_again(address: &str, mut stop: mpsc::Receiver<()>) -> std::io::Result<()> {
+    let mut stream = TcpStream::connect(address).await?;
+    tokio::select! {
+        _ = stream.write_all(b"body") => {} //~ AS201
+        _ = stop.recv() => {}
+    }
+    stream.shutdown().await
+}

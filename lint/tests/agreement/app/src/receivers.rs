@@ -122,13 +122,14 @@ pub(crate) async fn streams(listener: TcpListener, mut stop: mpsc::Receiver<()>)
         _ = write.write_all(b"x") => {} //~ AS201
         _ = stop.recv() => {}
     }
+    write.shutdown().await?;
     let mut other = TcpStream::connect("127.0.0.1:1").await?;
     tokio::select! {
         _ = other.read_u16() => {} //~ AS201
         Some(()) = stop.recv() => {}
         else => {}
     }
-    Ok(())
+    other.shutdown().await
 }
 
 pub(crate) struct Pool;
