@@ -5,6 +5,8 @@
 
 use asupersync::channel::mpsc;
 use asupersync::math::rng::Rng;
+use asupersync::sync::{RwLock, Semaphore};
+use asupersync::types::obligation::LeakResponse;
 use asupersync::types::policy::{Action, ChildEnd, CleanupPolicy, RegionPolicy};
 use asupersync::{
     Budget, CancelKind, Cx, Outcome, Policy, RegionOptions, Runtime, Scope, Severity,
@@ -403,6 +405,42 @@ fn a_promise_that_outlives_the_root_body_is_reported() {
             // Resolved once as leaked; the place in the channel is good all the same.
             drop(reported.value.unwrap().send(1));
             assert_eq!(rx.try_recv(), Ok(1));
+        });
+    }
+}
+
+/// Permits and guards that went to another thread, which lets go of them while
+/// their tasks end, before that or after.
+#[test]
+fn what_is_held_goes_back_once_though_another_thread_lets_go_of_it() {
+    const TASKS: usize = 2_000;
+    let here = Runtime::builder().current_thread();
+    for builder in [here, Runtime::builder().worker_threads(2)] {
+        let counts = builder.leak_response(LeakResponse::Count);
+        let runtime = counts.build().unwrap();
+        within(move || {
+            let slots = Arc::new(Semaphore::new(4));
+            let lock = Arc::new(RwLock::new(()));
+            let (away, astray) = std::sync::mpsc::sync_channel(1);
+            let other = std::thread::spawn(move || astray.into_iter().count());
+            let (own, shared) = (slots.clone(), lock.clone());
+            let ended = runtime.block_on(async move |scope: Scope| {
+                for _ in 0..TASKS {
+                    let (slots, lock, away) = (own.clone(), shared.clone(), away.clone());
+                    let task = scope.spawn(async move |cx: Cx| {
+                        let first = slots.clone().acquire_owned(&cx, 1).await.unwrap();
+                        let second = slots.acquire(&cx, 1).await.unwrap();
+                        let guard = lock.read_owned(&cx).await.unwrap();
+                        away.send((first, guard)).unwrap();
+                        drop(second);
+                    });
+                    assert!(task.await.is_ok());
+                }
+            });
+            assert!(ended.is_ok());
+            assert_eq!(other.join().unwrap(), TASKS);
+            assert_eq!(slots.available_permits(), 4);
+            assert!(lock.try_write().is_ok());
         });
     }
 }

@@ -102,11 +102,21 @@ impl Interrupt {
     }
 }
 
-impl Drop for Interrupt {
-    fn drop(&mut self) {
+impl Interrupt {
+    #[cold]
+    fn forget(&mut self) {
         if let Some((holder, key)) = self.listening.take() {
             let waker = holder.peek_control(|c| c.cancel_wakers.remove(key));
             drop(waker);
+        }
+    }
+}
+
+impl Drop for Interrupt {
+    #[inline]
+    fn drop(&mut self) {
+        if self.listening.is_some() {
+            self.forget();
         }
     }
 }

@@ -148,13 +148,20 @@ impl Cx {
     }
 
     /// The holder promises something of this kind.
+    #[inline(always)]
     pub(crate) fn promise(&self, kind: ObligationKind) -> Obligation {
-        Obligation::reserve(&self.task, kind).by_body(self.scope.as_deref())
+        Obligation::reserve(&self.task, kind, self.scope.as_deref())
     }
 
     /// Takes over a promise that another task made.
-    pub(crate) fn adopt(&self, promise: Obligation) -> Obligation {
-        promise.transfer(&self.task, self.scope.as_deref())
+    pub(crate) fn adopt(&self, mut promise: Obligation) -> Obligation {
+        self.adopt_in_place(&mut promise);
+        promise
+    }
+
+    /// As [`Cx::adopt`], where it is.
+    pub(crate) fn adopt_in_place(&self, promise: &mut Obligation) {
+        promise.transfer(&self.task, self.scope.as_deref());
     }
 
     /// Whether this task, or the region this context is the body of, was asked

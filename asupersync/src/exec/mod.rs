@@ -8,6 +8,7 @@
 //! | [`cache`] | the memory of cells, kept for the next |
 //! | [`poll`] | the only place that polls a task's future |
 //! | [`bound`] | what stays on its thread inside of a task |
+//! | [`contention`] | the locks, and how long threads wait for them |
 //! | [`cancel`] | the cascade of a request through tasks and regions |
 //! | [`region`] | a region: its record behind its own lock |
 //! | [`seats`] | the children of a region |
@@ -15,7 +16,7 @@
 //! | [`drive`] | the future that runs a region's body, drain and finalizers |
 //! | [`spawn`] | admission of tasks |
 //! | [`handle`], [`join`] | waiting for a task's outcome |
-//! | [`obligation`] | the promises a task holds |
+//! | [`obligation`], [`promises`] | the promises a task holds, and the slots they are recorded in |
 //! | [`link`] | links: the bad end of one task reaches another |
 //! | [`meter`] | cost quotas: what tasks and regions may charge |
 //! | [`ids`] | ids of tasks and regions, used again |
@@ -32,6 +33,7 @@ pub(crate) mod bound;
 mod cache;
 pub(crate) mod cancel;
 pub(crate) mod cell;
+pub(crate) mod contention;
 pub(crate) mod drive;
 pub mod handle;
 pub(crate) mod ids;
@@ -43,6 +45,7 @@ pub(crate) mod obligation;
 pub(crate) mod panics;
 pub(crate) mod poll;
 pub mod probe;
+pub(crate) mod promises;
 pub(crate) mod region;
 pub mod root;
 pub(crate) mod seats;
@@ -52,19 +55,13 @@ pub(crate) mod task;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use contention::lock;
 pub(crate) use panics::contain;
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What the state word is made of, by a name that `tests/loom.rs` can give to
 /// the atomics of its models.
 mod atomic {
-    pub(super) use std::sync::atomic::{AtomicUsize, Ordering, fence};
-}
-
-/// Locks a leaf lock. Nothing under one runs user code, so poisoning says nothing.
-pub(crate) fn lock<T>(m: &Mutex<T>) -> MutexGuard<'_, T> {
-    m.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering, fence};
 }
 
 /// Wakes a waker that may be user code, and so may panic: whoever wakes has more

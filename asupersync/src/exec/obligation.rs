@@ -1,19 +1,17 @@
 //! The promises a task holds.
 //!
-//! A promise is a slot of the word in its holder's head
-//! ([`kernel::obligation`](crate::kernel::obligation)): one step makes it and
-//! one resolves it, with no lock, no table and no reference counted in between.
-//! What does not fit into the word is kept on the cold side of the task.
-//!
-//! The value points to its holder through a reference that all values of one
-//! word have in common. The holder's first promise takes it; it is given up
-//! when the holder has completed and the last value is gone.
+//! A promise is a slot in its holder's head ([`super::promises`]): a store makes
+//! it and a store resolves it, for as long as its value stays with the thread that polls the
+//! holder; there is no lock, no table and no reference counted. What does not
+//! fit into the slots, or is promised in the name of a task that this thread
+//! does not poll, is kept on the cold side of the task.
 
 use super::contain;
+use super::poll;
+use super::promises::{Promises, Taken};
 use super::region::{RegionCell, signal};
-use super::state;
-use super::task::TaskRef;
-use crate::kernel::obligation::{Left, Promises, Reserve, SLOTS};
+use super::task::{Control, TaskRef};
+use crate::kernel::obligation::{SLOTS, Slot, Tenant};
 use crate::kernel::task::TaskPhase;
 use crate::types::event::Event;
 use crate::types::id::{ObligationId, RegionId};
@@ -22,125 +20,184 @@ use crate::types::outcome::PanicPayload;
 use crate::types::report::LeakRecord;
 use crate::types::slots::Key;
 use std::mem::{self, ManuallyDrop};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 /// A promise, held by a task until it is committed or aborted.
 ///
 /// Dropping it aborts it.
 #[must_use = "an obligation is committed or aborted; dropping it aborts"]
 pub(crate) struct Obligation {
-    /// Released by hand, as `place` says.
-    holder: ManuallyDrop<TaskRef>,
-    place: Place,
+    record: Record,
     kind: ObligationKind,
     /// The region whose body made the promise, if one did: a body can be asked
     /// to cancel while its task is not.
     body: Option<RegionId>,
 }
 
-/// Where the record of a promise is, and whose reference the value has.
-#[derive(Clone, Copy)]
-enum Place {
-    /// In the word; the reference is the word's.
-    Slot(ObligationId),
-    /// On the cold side; the reference is the value's own.
-    More(Key),
-    /// Nowhere, since the holder had completed; the reference is the value's own.
-    Unrecorded,
-    /// Nowhere any more, and there is no reference either.
-    Settled,
+/// Keeps a task's cell in place and promises nothing: for as long as it lives,
+/// the address of the task leads to the task.
+pub(crate) struct Hold {
+    /// Released by hand, as `slot` says.
+    holder: ManuallyDrop<TaskRef>,
+    /// What keeps it in place; without one, a reference does.
+    slot: Option<Taken>,
 }
 
-impl Place {
-    /// What events call it.
-    fn id(self) -> Option<ObligationId> {
-        match self {
-            Place::Slot(id) => Some(id),
-            Place::More(key) => Some(id_of(key)),
-            Place::Unrecorded | Place::Settled => None,
+impl Hold {
+    #[inline(always)]
+    pub(crate) fn new(holder: &TaskRef) -> Self {
+        let slot = slot(holder, Tenant::Hold);
+        if slot.is_none() {
+            refer(holder);
+        }
+        Hold {
+            holder: alias(holder),
+            slot,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn holder(&self) -> &TaskRef {
+        &self.holder
+    }
+
+    #[cold]
+    fn give_up(&mut self) {
+        // SAFETY: there is no slot, or its holder completed and left a reference
+        // to it; it is given up here, once, and not used again.
+        unsafe { ManuallyDrop::drop(&mut self.holder) };
+    }
+}
+
+impl Drop for Hold {
+    #[inline]
+    fn drop(&mut self) {
+        if self.slot.is_none_or(|taken| free(&self.holder, taken)) {
+            self.give_up();
         }
     }
 }
 
+impl std::fmt::Debug for Hold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Hold").field(self.holder()).finish()
+    }
+}
+
+/// What a value has of its holder. Dropping it lets go, and tells nobody.
+struct Record {
+    /// Released by hand, as `place` says.
+    holder: ManuallyDrop<TaskRef>,
+    place: Place,
+}
+
+/// Where it is recorded, and what keeps the holder in place.
+///
+/// A pair of words, so that it travels in registers.
+#[derive(Clone, Copy)]
+enum Place {
+    /// In this slot, which keeps it.
+    Slot(u64),
+    /// On the cold side, under this key; the value has a reference.
+    More(u64),
+    /// Nowhere, as the holder had completed; the value has a reference.
+    Nowhere,
+    /// Nowhere any more, and there is no reference either.
+    Settled,
+}
+
+impl Record {
+    #[inline(always)]
+    fn new(holder: &TaskRef, kind: ObligationKind) -> Self {
+        let place = match slot(holder, Tenant::Promise(kind)) {
+            Some(Taken(slot)) => Place::Slot(u64::from(slot)),
+            None => more(holder, kind),
+        };
+        Record {
+            holder: alias(holder),
+            place,
+        }
+    }
+
+    #[inline]
+    fn is_settled(&self) -> bool {
+        matches!(self.place, Place::Settled)
+    }
+
+    /// Takes it away. The holder is not to be touched any more.
+    #[inline]
+    fn end(&mut self) {
+        match self.place {
+            Place::Slot(slot) if !free(&self.holder, Taken(slot as u8)) => {}
+            Place::Settled => {}
+            _ => self.give_up(),
+        }
+        self.place = Place::Settled;
+    }
+
+    #[cold]
+    fn give_up(&mut self) {
+        if let Place::More(key) = self.place {
+            let key = unpack(key);
+            self.holder.peek_control(|c| c.more_promises.remove(key));
+        }
+        // SAFETY: the value has a reference, of its own or left to it by a holder
+        // that completed; it is given up here, once, and not used again.
+        unsafe { ManuallyDrop::drop(&mut self.holder) };
+    }
+}
+
+impl Drop for Record {
+    #[inline]
+    fn drop(&mut self) {
+        if !self.is_settled() {
+            self.end();
+        }
+    }
+}
+
+impl std::fmt::Debug for Record {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Record")
+            .field("id", &id_at(&self.holder, self.place))
+            .finish_non_exhaustive()
+    }
+}
+
 impl Obligation {
-    /// `holder` promises.
-    pub(crate) fn reserve(holder: &TaskRef, kind: ObligationKind) -> Self {
-        let made = Obligation::make(holder, kind);
-        if let Some(obligation) = made.place.id()
-            && holder.region().tree.records
-            && made.is_reserved()
-        {
-            holder.emit(|| Event::ObligationReserved {
-                task: holder.id(),
-                obligation,
-                kind,
-            });
+    /// `holder` promises, as the body of `region` if it is one.
+    #[inline(always)]
+    pub(crate) fn reserve(
+        holder: &TaskRef,
+        kind: ObligationKind,
+        region: Option<&RegionCell>,
+    ) -> Self {
+        let mut made = Obligation::make(holder, kind);
+        made.body = region.map(|r| r.id);
+        if promises(holder).is_recorded() {
+            tell_reserved(holder, made.record.place, kind, made.body);
         }
         made
     }
 
     /// Makes the record, and no event of it.
+    #[inline(always)]
     fn make(holder: &TaskRef, kind: ObligationKind) -> Self {
-        let word = &holder.head().promises;
-        let mut before = word.load(Ordering::Relaxed);
-        let place = loop {
-            let (after, id, first) = match Promises(before).reserve(kind) {
-                Reserve::Slot { after, id, first } => (after, id, first),
-                Reserve::Full => break make_more(holder, kind),
-                Reserve::Closed => break Place::Unrecorded,
-            };
-            match word.compare_exchange_weak(before, after.0, Ordering::AcqRel, Ordering::Relaxed) {
-                Ok(_) if first => break begin(holder, id),
-                Ok(_) => break Place::Slot(id),
-                Err(now) => before = now,
-            }
-        };
-        let holder = match place {
-            // SAFETY: the word's reference keeps the holder alive for as long as the
-            // slot is in use, and `settle` does not touch it after the slot is freed.
-            Place::Slot(_) => unsafe { TaskRef::from_raw(holder.as_raw()) },
-            Place::More(_) | Place::Unrecorded | Place::Settled => holder.clone(),
-        };
         Obligation {
-            holder: ManuallyDrop::new(holder),
-            place,
+            record: Record::new(holder, kind),
             kind,
             body: None,
         }
     }
 
-    /// Promised by the body of `region`.
-    #[inline]
-    pub(crate) fn by_body(mut self, region: Option<&RegionCell>) -> Self {
-        self.body = region.map(|r| r.id);
-        if let Some(region) = region
-            && region.tree.records
-        {
-            self.tell_body();
-        }
-        self
-    }
-
-    #[cold]
-    fn tell_body(&self) {
-        if let Some((obligation, region)) = self.place.id().zip(self.body)
-            && self.is_reserved()
-        {
-            let task = self.holder.id();
-            self.holder.emit(|| Event::ObligationOfRegion {
-                task,
-                obligation,
-                region,
-            });
-        }
-    }
-
     /// The task that promised.
+    #[inline]
     pub(crate) fn holder(&self) -> &TaskRef {
-        &self.holder
+        &self.record.holder
     }
 
     /// The promised effect happened.
+    #[inline]
     pub(crate) fn commit(mut self) {
         self.settle(Resolution::Committed);
     }
@@ -150,97 +207,71 @@ impl Obligation {
         self.settle(Resolution::Aborted(cause));
     }
 
+    /// As [`Obligation::commit`], where it is. What is settled already stays as it is.
+    #[inline]
+    pub(crate) fn commit_in_place(&mut self) {
+        if !self.is_settled() {
+            self.settle(Resolution::Committed);
+        }
+    }
+
+    /// Whether it was committed in place.
+    #[inline]
+    pub(crate) fn is_settled(&self) -> bool {
+        self.record.is_settled()
+    }
+
     /// Another task holds it from now on, as the body of `region` if it is one.
     ///
     /// At every instant one of the two has a record of it. A task that has
     /// completed cannot take it over, and one that leaked is not found again:
     /// then everything stays as it is.
-    pub(crate) fn transfer(mut self, to: &TaskRef, region: Option<&RegionCell>) -> Self {
+    pub(crate) fn transfer(&mut self, to: &TaskRef, region: Option<&RegionCell>) {
         let mut new = Obligation::make(to, self.kind);
-        let ids = new.place.id().zip(self.place.id());
-        let (Some((taken, old)), true) = (ids, new.is_reserved() && self.is_reserved()) else {
-            new.release(|_| ());
-            return self;
+        let ids = id_at(to, new.record.place).zip(id_at(self.holder(), self.record.place));
+        let Some((taken, old)) = ids else {
+            new.record.end();
+            return;
         };
-        let (from, to, kind) = (self.holder.id(), to.id(), self.kind);
-        self.release(|holder| {
-            holder.emit(|| Event::ObligationMoved {
-                from: (from, old),
-                to: (to, taken),
-                kind,
-            });
+        let (holder, kind) = (self.holder(), self.kind);
+        holder.emit(|| Event::ObligationMoved {
+            from: (holder.id(), old),
+            to: (to.id(), taken),
+            kind,
         });
-        new.by_body(region)
+        new.body = region.map(|r| r.id);
+        tell_body(to, taken, new.body);
+        self.record.end();
+        *self = new;
     }
 
-    fn is_reserved(&self) -> bool {
-        match self.place {
-            Place::Slot(id) => word(&self.holder).is_reserved(id.slot()),
-            Place::More(key) => {
-                let kept = self
-                    .holder
-                    .peek_control(|c| c.more_promises.get(key).is_some());
-                kept == Some(true)
-            }
-            Place::Unrecorded | Place::Settled => false,
-        }
-    }
-
+    #[inline]
     fn settle(&mut self, how: Resolution) {
-        let (id, kind) = (self.place.id(), self.kind);
-        self.release(|holder| {
-            if let Some(obligation) = id {
-                holder.emit(|| Event::ObligationResolved {
-                    task: holder.id(),
-                    obligation,
-                    kind,
-                    how,
-                });
-            }
-        });
+        if promises(&self.record.holder).is_recorded() {
+            self.tell_resolved(how);
+        }
+        self.record.end();
     }
 
-    /// Takes the record away and gives up the reference. What was still
-    /// reserved is then `told` in a world that records.
-    fn release(&mut self, told: impl FnOnce(&TaskRef)) {
-        match mem::replace(&mut self.place, Place::Settled) {
-            Place::Slot(id) => {
-                let slot = id.slot();
-                // With the slot freed, another value may be the last to let go of the holder.
-                let witness = self
-                    .holder
-                    .region()
-                    .tree
-                    .records
-                    .then(|| self.holder.clone());
-                let (before, left) = update(&self.holder, |w| w.free(slot));
-                if left.last {
-                    // SAFETY: the reference is given up once, here, and not used again.
-                    unsafe { ManuallyDrop::drop(&mut self.holder) };
-                }
-                if let Some(witness) = witness.filter(|_| before.is_reserved(slot)) {
-                    told(&witness);
-                }
-            }
-            Place::More(key) => {
-                let kept = self.holder.peek_control(|c| c.more_promises.remove(key));
-                if kept.flatten().is_some() {
-                    told(&self.holder);
-                }
-                // SAFETY: as above.
-                unsafe { ManuallyDrop::drop(&mut self.holder) };
-            }
-            // SAFETY: as above.
-            Place::Unrecorded => unsafe { ManuallyDrop::drop(&mut self.holder) },
-            Place::Settled => {}
+    /// Told while the record is there: it keeps the holder in place.
+    #[cold]
+    fn tell_resolved(&self, how: Resolution) {
+        let (holder, kind) = (self.holder(), self.kind);
+        if let Some(obligation) = id_at(holder, self.record.place) {
+            holder.emit(|| Event::ObligationResolved {
+                task: holder.id(),
+                obligation,
+                kind,
+                how,
+            });
         }
     }
 
     /// Why it is dropped.
     #[cold]
     fn cause(&self) -> AbortCause {
-        let holder = &*self.holder;
-        if word(holder).is_escalated() {
+        let holder = self.holder();
+        if promises(holder).is_escalated() {
             return AbortCause::Escalated;
         }
         let signals = self.body.map_or(0, |body| signals(holder, body));
@@ -283,96 +314,155 @@ impl std::fmt::Debug for Obligation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Obligation")
             .field("kind", &self.kind)
-            .field("holder", &*self.holder)
+            .field("holder", self.holder())
             .finish_non_exhaustive()
     }
 }
 
 impl Drop for Obligation {
+    #[inline]
     fn drop(&mut self) {
-        if !matches!(self.place, Place::Settled) {
+        if !self.is_settled() {
             self.settle(Resolution::Aborted(self.cause()));
         }
     }
 }
 
-fn word(task: &TaskRef) -> Promises {
-    Promises(task.head().promises.load(Ordering::Acquire))
-}
-
-/// Applies a rule to the word of a task; the word as it was, and what is left.
-fn update(task: &TaskRef, rule: impl Fn(Promises) -> Left) -> (Promises, Left) {
-    let word: &AtomicU64 = &task.head().promises;
-    let mut before = word.load(Ordering::Relaxed);
-    loop {
-        let left = rule(Promises(before));
-        match word.compare_exchange_weak(before, left.after.0, Ordering::AcqRel, Ordering::Relaxed)
-        {
-            Ok(_) => return (Promises(before), left),
-            Err(now) => before = now,
-        }
-    }
-}
-
-/// The holder's first promise: the word gets its reference.
+/// Tells of a promise just made. It is given in pieces: one that is looked at
+/// where it is does not travel in registers.
 #[cold]
-fn begin(holder: &TaskRef, id: ObligationId) -> Place {
-    // The slot is in use until this returns, so nobody gives the reference up before.
-    mem::forget(holder.clone());
-    // A context can outlive its task. This look is a step on the state word like
-    // the one that completes the task: the later of the two sees the earlier.
-    if state::set(&holder.head().header.state, 0) & state::COMPLETE != 0 {
-        close(holder);
+fn tell_reserved(holder: &TaskRef, place: Place, kind: ObligationKind, body: Option<RegionId>) {
+    if let Some(obligation) = id_at(holder, place) {
+        holder.emit(|| Event::ObligationReserved {
+            task: holder.id(),
+            obligation,
+            kind,
+        });
+        tell_body(holder, obligation, body);
     }
-    Place::Slot(id)
+}
+
+fn tell_body(holder: &TaskRef, obligation: ObligationId, body: Option<RegionId>) {
+    if let Some(region) = body {
+        holder.emit(|| Event::ObligationOfRegion {
+            task: holder.id(),
+            obligation,
+            region,
+        });
+    }
+}
+
+/// A slot of the holder's, if the calling thread polls it and one is free.
+#[inline(always)]
+fn slot(holder: &TaskRef, tenant: Tenant) -> Option<Taken> {
+    if poll::polls(holder) {
+        promises(holder).take(tenant)
+    } else {
+        None
+    }
+}
+
+/// A value's way to a holder that something keeps in place, a slot in use or a
+/// reference that is counted: neither outlasts the value.
+#[inline(always)]
+fn alias(holder: &TaskRef) -> ManuallyDrop<TaskRef> {
+    // SAFETY: it is never dropped as a whole. A reference that it stands for is
+    // given up by hand, and after a slot is freed it is not looked through.
+    ManuallyDrop::new(unsafe { TaskRef::from_raw(holder.as_raw()) })
+}
+
+/// Frees a slot; `true` when it was outlived, and its value has a reference to give up.
+#[inline]
+fn free(holder: &TaskRef, taken: Taken) -> bool {
+    let here = poll::polls(holder) && promises(holder).free_here(taken);
+    !here && free_elsewhere(holder, taken)
+}
+
+#[cold]
+fn free_elsewhere(holder: &TaskRef, taken: Taken) -> bool {
+    promises(holder).free(taken)
+}
+
+/// A reference and no record.
+#[cold]
+fn refer(holder: &TaskRef) {
+    mem::forget(holder.clone());
+}
+
+/// A reference, and a record on the cold side if the holder has not completed.
+#[cold]
+fn more(holder: &TaskRef, kind: ObligationKind) -> Place {
+    refer(holder);
+    let key = holder.with_control(|c| {
+        // Whoever closes the slots looks here afterwards, under the same lock.
+        let closed = promises(holder).is_closed();
+        (!closed).then(|| c.more_promises.insert(kind))
+    });
+    key.map_or(Place::Nowhere, |key| Place::More(pack(key)))
+}
+
+#[inline]
+fn promises(task: &TaskRef) -> &Promises {
+    &task.head().promises
+}
+
+/// The id of a promise in a slot.
+fn id_of_slot(taken: Taken, slot: Slot) -> ObligationId {
+    ObligationId::new(u32::from(taken.0), slot.generation())
+}
+
+/// What events call the promise at that place, for as long as it is there and its
+/// holder has not completed.
+fn id_at(holder: &TaskRef, place: Place) -> Option<ObligationId> {
+    match place {
+        Place::Slot(slot) => {
+            let taken = Taken(slot as u8);
+            let slot = promises(holder).slot(taken);
+            slot.promise().map(|_| id_of_slot(taken, slot))
+        }
+        Place::More(key) => {
+            let key = unpack(key);
+            let kept = holder.peek_control(|c| c.more_promises.get(key).is_some());
+            (kept == Some(true)).then(|| id_of(key))
+        }
+        Place::Nowhere | Place::Settled => None,
+    }
+}
+
+fn pack(key: Key) -> u64 {
+    u64::from(key.slot) | u64::from(key.generation) << 32
+}
+
+fn unpack(key: u64) -> Key {
+    Key {
+        slot: key as u32,
+        generation: (key >> 32) as u32,
+    }
 }
 
 /// The id of a promise on the cold side.
 fn id_of(key: Key) -> ObligationId {
-    ObligationId::new(SLOTS + key.slot, key.generation)
-}
-
-/// A promise that does not fit into the word.
-#[cold]
-fn make_more(holder: &TaskRef, kind: ObligationKind) -> Place {
-    let key = holder.with_control(|c| {
-        // Whoever closes the word looks here afterwards, under the same lock.
-        let (before, _) = update(holder, |w| Left {
-            after: w.with_more(),
-            last: false,
-        });
-        (!before.is_closed()).then(|| c.more_promises.insert(kind))
-    });
-    key.map_or(Place::Unrecorded, Place::More)
+    ObligationId::new(SLOTS as u32 + key.slot, key.generation)
 }
 
 /// What the task has promised and not resolved.
 pub(crate) fn held(task: &TaskRef) -> Vec<ObligationKind> {
-    let word = word(task);
-    let mut held: Vec<_> = word.reserved().map(|(_, kind)| kind).collect();
-    if word.has_more() {
-        task.peek_control(|c| held.extend(c.more_promises.iter()));
-    }
+    let in_slots = promises(task)
+        .in_use()
+        .filter_map(|(_, slot)| slot.promise());
+    let mut held: Vec<_> = in_slots.collect();
+    task.peek_control(|c| held.extend(c.more_promises.iter()));
     held
 }
 
 /// The task's future is being dropped because its cleanup budget is spent, or is so no longer.
 pub(crate) fn escalated(task: &TaskRef, on: bool) {
-    if !word(task).is_unused() {
-        let (_, _) = update(task, |w| Left {
-            after: w.escalated(on),
-            last: false,
-        });
-    }
+    promises(task).escalated(on);
 }
 
 /// The holder completes: what it still holds has leaked. Says with which panic
 /// it ends, if it has to.
 pub(crate) fn settle_leaks(task: &TaskRef) -> Option<PanicPayload> {
-    // One load for the many tasks that never promise anything.
-    if word(task).is_unused() {
-        return None;
-    }
     let mut panic = None;
     for (obligation, kind) in close(task) {
         task.emit(|| Event::ObligationResolved {
@@ -401,40 +491,51 @@ pub(crate) fn settle_leaks(task: &TaskRef) -> Option<PanicPayload> {
     panic
 }
 
-/// The holder has completed: nothing is promised in its name any more, by
-/// contexts that outlive it either.
-pub(crate) fn settle_late(task: &TaskRef) {
-    if !word(task).is_unused() {
-        close(task);
-    }
+/// The task will not be polled again, though it has not completed: what it holds
+/// may outlive it.
+pub(crate) fn give_up(task: &TaskRef) {
+    close(task);
 }
 
-/// Closes the word; what was still reserved has leaked. Does nothing a second time.
+/// The holder has completed: what other threads promised in its name while it
+/// did is not promised any more.
+pub(crate) fn settle_late(control: &mut Control) {
+    control.more_promises.drain();
+}
+
+/// Closes the slots; what was still reserved has leaked.
+///
+/// For the thread that polls the task, or when nobody does any more. Finds
+/// nothing a second time.
+#[inline]
 fn close(task: &TaskRef) -> Vec<(ObligationId, ObligationKind)> {
-    if word(task).is_closed() {
+    let promises = promises(task);
+    promises.close();
+    // For the many tasks that never promise anything.
+    if promises.is_unused() && !task.has_control() {
         return Vec::new();
     }
-    let (before, left) = update(task, Promises::close);
-    if before.is_closed() {
-        return Vec::new();
+    close_used(task)
+}
+
+#[cold]
+fn close_used(task: &TaskRef) -> Vec<(ObligationId, ObligationKind)> {
+    let promises = promises(task);
+    let mut leaked = Vec::new();
+    for (taken, slot) in promises.in_use().filter(|(_, slot)| !slot.is_outlived()) {
+        // Counted before the value can find out that it has a reference.
+        let reference = task.clone();
+        if promises.outlive(taken, slot) {
+            mem::forget(reference);
+            leaked.extend(slot.promise().map(|kind| (id_of_slot(taken, slot), kind)));
+        }
     }
-    let mut leaked: Vec<_> = before.reserved().collect();
-    if left.last {
-        // SAFETY: the word's reference, which nobody uses any more.
-        drop(unsafe { TaskRef::from_raw(task.as_raw()) });
-    }
-    if before.has_more() {
-        let more = task.peek_control(|c| {
-            let all: Vec<_> = c
-                .more_promises
-                .entries()
-                .map(|(k, kind)| (k, *kind))
-                .collect();
-            c.more_promises.drain();
-            all
-        });
-        let more = more.unwrap_or_default().into_iter();
-        leaked.extend(more.map(|(key, kind)| (id_of(key), kind)));
-    }
+    let more = task.peek_control(|c| {
+        let entries = c.more_promises.entries();
+        let all: Vec<_> = entries.map(|(key, kind)| (id_of(key), *kind)).collect();
+        c.more_promises.drain();
+        all
+    });
+    leaked.extend(more.unwrap_or_default());
     leaked
 }

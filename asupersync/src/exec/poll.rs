@@ -18,7 +18,7 @@ use crate::types::report::{Abandoned, Failure};
 use crate::world::runnable::Header;
 use std::cell::Cell as StdCell;
 use std::future::Future;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
@@ -33,6 +33,8 @@ const NO_TURN: u32 = u32::MAX;
 
 thread_local! {
     static TURN: StdCell<u32> = const { StdCell::new(NO_TURN) };
+    /// The task that this thread polls; null for none.
+    static POLLED: StdCell<*const Header> = const { StdCell::new(ptr::null()) };
 }
 
 /// Takes one operation from the turn budget; `false` when none is left.
@@ -53,18 +55,37 @@ pub(crate) fn in_turn() -> bool {
     TURN.get() != NO_TURN
 }
 
+/// Whether this thread is polling that very task, and not one inside of its poll.
+/// Then no other thread does.
+#[inline]
+pub(crate) fn polls(task: &TaskRef) -> bool {
+    ptr::eq(POLLED.get(), task.as_raw().as_ptr())
+}
+
 /// The turn of one poll; its end brings back the turn around it, if there is one.
-struct Turn(u32);
+struct Turn {
+    budget: u32,
+    polled: *const Header,
+}
 
 impl Turn {
-    fn begin() -> Self {
-        Turn(TURN.replace(TURN_BUDGET))
+    fn begin(task: &TaskRef) -> Self {
+        Turn {
+            budget: TURN.replace(TURN_BUDGET),
+            polled: POLLED.replace(task.as_raw().as_ptr()),
+        }
+    }
+
+    /// The task has promised its last: its cell may be another's before the turn ends.
+    fn forget_task() {
+        POLLED.set(ptr::null());
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        TURN.set(self.0);
+        TURN.set(self.budget);
+        POLLED.set(self.polled);
     }
 }
 
@@ -98,7 +119,7 @@ where
         // SAFETY: the reference that comes with the first poll.
         unsafe { TaskRef::from_raw(header) }
     });
-    let _turn = Turn::begin();
+    let turn = Turn::begin(&task);
     task.emit(|| Event::TaskPolled { task: task.id() });
 
     if bits & state::FINALIZING == 0 {
@@ -109,7 +130,11 @@ where
         };
         let ended = match verdict {
             Verdict::Poll => match poll_stage(&task, own, &mut stage) {
-                Poll::Pending => return task.suspend(),
+                Poll::Pending => {
+                    // Before another thread can poll the task.
+                    drop(turn);
+                    return task.suspend();
+                }
                 Poll::Ready(ended) => ended,
             },
             Verdict::Skip(reason) => end_by_drop(&mut stage, reason),
@@ -132,6 +157,7 @@ where
         }
     }
     if finalize(&task).is_pending() {
+        drop(turn);
         return task.suspend();
     }
     complete(task, stage);
@@ -343,6 +369,7 @@ where
         stage.clear();
         stage.end(Ended::panicked(panic));
     }
+    Turn::forget_task();
     let severity = stage.ended().severity();
     let mut end = match stage.ended() {
         Ended::Ok(_) => End::Ok,
@@ -353,7 +380,6 @@ where
         head.ended.store(severity as u8, Ordering::Relaxed);
     }
     let before = state::complete(&head.header.state);
-    obligation::settle_late(&task);
     // Only now: whoever sets an alarm or defers work later sees COMPLETE after
     // that, and takes back what it has put here. So does who makes the control.
     if before & state::CONTROL != 0 {
@@ -396,6 +422,7 @@ where
 fn close_control(task: &TaskRef) {
     let left = task.peek_control(|c| {
         c.record.completed();
+        obligation::settle_late(c);
         (c.alarm.take(), std::mem::take(&mut c.defers))
     });
     let (alarm, late) = left.unwrap_or_default();

@@ -10,7 +10,7 @@ use super::probe::Plain;
 use super::region::{RegionCell, RegionOptions, Tree};
 use super::state;
 use super::task::{Head, TaskRef};
-use super::{cancel, contain, lock};
+use super::{cancel, contain, lock, obligation};
 use crate::kernel::task::TaskPhase;
 use crate::types::cancel::{CancelKind, CancelReason};
 use crate::types::event::Event;
@@ -209,6 +209,8 @@ where
         drive(&RootRef { task: task.clone() });
     }
     reported.unwrap_or_else(|| {
+        // What its body promised may have gone elsewhere, and outlive this call.
+        obligation::give_up(&task);
         let report = region.report();
         // They will not run, and may refer to the region that holds them.
         let finalizers = std::mem::take(&mut lock(&region.ledger).finalizers);

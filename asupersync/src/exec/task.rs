@@ -5,6 +5,7 @@ use super::join::JoinSlot;
 use super::lending::Borrowed;
 use super::link::{Entry, Exit};
 use super::lock;
+use super::promises::Promises;
 use super::region::RegionCell;
 use super::seats::Seat;
 use super::state::{self, AfterPoll, Wake};
@@ -25,7 +26,7 @@ use std::future::Future;
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
@@ -41,8 +42,8 @@ pub(crate) struct Head {
     pub(crate) header: Header,
     /// The owner; for the root task, the root region.
     pub(crate) region: Arc<RegionCell>,
-    /// What it has promised: a [`Promises`](crate::kernel::obligation::Promises).
-    pub(crate) promises: AtomicU64,
+    /// What it has promised.
+    pub(crate) promises: Promises,
     /// Who waits for the outcome.
     pub(crate) join: JoinSlot,
     /// What few tasks ever need: allocated when first needed.
@@ -76,6 +77,7 @@ impl Head {
         home: Home,
         control: Option<Box<Control>>,
     ) -> Self {
+        let promises = Promises::new(region.tree.records);
         Head {
             header: Header {
                 state: AtomicUsize::new(state),
@@ -84,7 +86,7 @@ impl Head {
                 id: TaskId::new(0, 0),
             },
             region,
-            promises: AtomicU64::new(0),
+            promises,
             join: JoinSlot::default(),
             control: Mutex::new(control),
             seat: Seat::default(),
@@ -337,6 +339,12 @@ impl TaskRef {
             task: Some(self.id()),
             index: index as u32,
         });
+    }
+
+    /// Whether it has a control. One load.
+    #[inline]
+    pub(crate) fn has_control(&self) -> bool {
+        self.state() & state::CONTROL != 0
     }
 
     /// Reads the control, if there is one: one load for the many tasks that have none.

@@ -10,6 +10,7 @@
 //! | [`pinned`] | ready tasks that stay on one thread |
 //! | [`idle`] | who sleeps, who searches, whom to wake |
 //! | [`watch`] | looking after workers that are kept busy by one task |
+//! | [`strife`] | when a worker rests because it only waits for locks |
 //! | [`park`], [`slack`], [`patience`] | how a thread sleeps and is woken, how exactly, and whether to spin before |
 //! | [`context`] | what the calling thread is to a runtime |
 //! | [`clock`] | timers, one shard per worker |
@@ -42,6 +43,7 @@ mod ring;
 mod shared;
 mod slack;
 mod sockets;
+mod strife;
 mod watch;
 mod worker;
 

@@ -3,7 +3,8 @@
 //! | a task becomes ready on | and goes to |
 //! |---|---|
 //! | a worker | its LIFO slot, the slot's former tenant to its queue; half of a full queue to the injector |
-//! | a worker, after a yield or in a batch of events | its queue |
+//! | a worker, after a yield with nothing else ready there | its LIFO slot |
+//! | a worker, after another yield or in a batch of events | its queue |
 //! | another thread | the injector |
 //! | any, asked to cancel or with a deadline | the urgent lanes of the worker, or those for outside threads |
 //! | any, but must stay on a thread | that thread |
@@ -78,6 +79,8 @@ pub(super) struct Shared {
     pub(super) last_drive: AtomicU64,
     /// When a worker last looked after the others.
     pub(super) last_watch: AtomicU64,
+    /// Workers that rest from strife; see [`super::strife`].
+    pub(super) resting: AtomicUsize,
 }
 
 /// Who runs tasks.
@@ -236,6 +239,7 @@ impl Shared {
             waits_until: AtomicU64::new(0),
             last_drive: AtomicU64::new(0),
             last_watch: AtomicU64::new(0),
+            resting: AtomicUsize::new(0),
         }))
     }
 
@@ -296,8 +300,8 @@ impl Shared {
                 }
             }
         });
-        if self.flavour == Flavour::MultiThread && !local.batching.get() {
-            self.notify();
+        if self.flavour == Flavour::MultiThread {
+            self.notify_unless(local);
         }
         rest
     }
@@ -311,20 +315,32 @@ impl Shared {
             }
             return;
         }
-        let queued = match remote.urgent.push(task, lane) {
-            None => None,
-            Some(task) if hint == Hint::Yielded || local.batching.get() => Some(task),
-            // SAFETY: the calling thread is the worker that owns the slot.
-            Some(task) => match unsafe { remote.lifo.put(task) } {
-                // Work for this worker alone: it will be run next, here.
-                None => return,
-                former => former,
-            },
+        let Some(task) = remote.urgent.push(task, lane) else {
+            return self.notify_unless(local);
         };
-        if let Some(task) = queued {
-            // SAFETY: the calling thread is the worker that owns the queue.
-            unsafe { self.push_ready(remote, task) };
-        }
+        // A yield ends a poll: with nothing else ready here, this worker runs the
+        // task next, and to another worker it would be worth less than its cache.
+        let lone = || {
+            remote.lifo.is_empty()
+                && remote.queue.is_empty()
+                && remote.urgent.looks_empty()
+                && remote.pinned.is_empty()
+        };
+        let queued = if local.batching.get() || hint == Hint::Yielded && !lone() {
+            Some(task)
+        } else {
+            // SAFETY: the calling thread is the worker that owns the slot.
+            unsafe { remote.lifo.put(task) }
+        };
+        // Work for this worker alone: it will be run next, here.
+        let Some(task) = queued else { return };
+        // SAFETY: the calling thread is the worker that owns the queue.
+        unsafe { self.push_ready(remote, task) };
+        self.notify_unless(local);
+    }
+
+    /// Wakes a sleeping worker, unless more work follows.
+    fn notify_unless(&self, local: &Local) {
         if !local.batching.get() {
             self.notify();
         }

@@ -20,7 +20,8 @@
 //! injector is looked at every [`INJECTOR_TURNS`] turns, timers every
 //! [`CLOCK_TURNS`] turns, the reactor at one of those turns if it was not asked
 //! for [`DRIVE_NS`], the other workers (see [`super::watch`]) every
-//! [`WATCH_TURNS`] turns if nobody did for a while.
+//! [`WATCH_TURNS`] turns if nobody did for a while. A worker that waits too much
+//! for locks rests (see [`super::strife`]).
 
 use super::context::{Context, Local};
 use super::park::Place;
@@ -28,7 +29,9 @@ use super::patience::{Patience, SPIN};
 use super::pinned::Pinned;
 use super::shared::{Flavour, QUEUE, Remote, Shared, random_word};
 use super::slack::ExactTimers;
+use super::strife::Strife;
 use super::watch;
+use crate::exec::contention::take_waited;
 use crate::sched::{Fairness, Pick, Waiting};
 use crate::types::time::Time;
 use crate::world::runnable::Chain;
@@ -67,6 +70,7 @@ pub(super) struct Worker<'a> {
     /// What the count of rises was at its last sleep.
     rises: u64,
     patience: Patience,
+    strife: Strife,
     wakers: Vec<Waker>,
     /// Whether this thread's timers are exact; set before the first timed sleep.
     exact: Option<ExactTimers>,
@@ -93,6 +97,7 @@ impl<'a> Worker<'a> {
             rested: false,
             rises: 0,
             patience: Patience::default(),
+            strife: Strife::default(),
             wakers: Vec::new(),
             exact: None,
         }
@@ -103,6 +108,7 @@ impl<'a> Worker<'a> {
         while !done() {
             self.turn = self.turn.wrapping_add(1);
             if self.turn.is_multiple_of(CLOCK_TURNS) {
+                self.give_way_if_due();
                 self.look_around();
             }
             if let Some(task) = self.next_task() {
@@ -131,6 +137,58 @@ impl<'a> Worker<'a> {
 
     pub(super) fn single(&self) -> bool {
         self.shared.flavour == Flavour::CurrentThread
+    }
+
+    /// Rests, if it is more in the way of the other workers than of use.
+    fn give_way_if_due(&mut self) {
+        if self.single() {
+            return;
+        }
+        let shared = self.shared;
+        let waited = take_waited();
+        let Some(rest) = self.strife.look(waited, || shared.now()) else {
+            return;
+        };
+        // Whoever is about to sleep looks at the injector first. What is urgent or
+        // stays here does not wait for a rest to end.
+        let bound = !self.pinned().is_empty() || !self.remote().urgent.is_empty();
+        if bound || self.peers_awake().next().is_none() {
+            return;
+        }
+        let others = shared.workers.len() - 1;
+        let may = |resting| (resting < others).then_some(resting + 1);
+        let (success, failure) = (Ordering::Relaxed, Ordering::Relaxed);
+        if shared.resting.fetch_update(success, failure, may).is_ok() {
+            self.rest(rest);
+            shared.resting.fetch_sub(1, Ordering::Relaxed);
+            self.strife.rested(rest, shared.now());
+        }
+    }
+
+    /// Leaves its tasks to the others, who are not told to wake it: to them it is
+    /// held up by a task. Its timers, and who has a task for it alone, wake it.
+    #[cold]
+    fn rest(&mut self, rest: Duration) {
+        let (shared, remote) = (self.shared, self.remote());
+        self.stop_searching();
+        let mut left = Chain::new();
+        remote
+            .lifo
+            .take()
+            .into_iter()
+            .for_each(|task| left.push(task));
+        while let Some(task) = remote.queue.pop() {
+            left.push(task);
+        }
+        shared.injector.push_chain(left);
+        shared.notify();
+        let due = shared.clock.next_due(self.index).since(shared.now());
+        if remote.parker.prepare(Place::Lot) {
+            if self.pinned().is_empty() {
+                remote.parker.sleep(Some(rest.min(due)));
+            }
+            remote.parker.finish();
+        }
     }
 
     /// Fires timers and asks the reactor, in between tasks.
@@ -243,6 +301,9 @@ impl<'a> Worker<'a> {
         if let Some(task) = remote.lifo.take() {
             if self.lifo_streak < LIFO_STREAK {
                 self.lifo_streak += 1;
+                return Some(task);
+            }
+            if remote.queue.is_empty() {
                 return Some(task);
             }
             // Two tasks that wake each other would keep everybody else waiting.

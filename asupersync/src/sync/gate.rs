@@ -7,12 +7,13 @@
 //! them only.
 //!
 //! The holder is an address without a reference. Rule: a holder wipes its own
-//! address before it gives its permit back, and keeps a reference until after
-//! that; while somebody is in line, giving back takes the lock of the line; so
+//! address before it gives its permit back, and until after that something keeps
+//! its task in place, a [`Hold`] or the promise of a lease; while somebody is in line, giving back takes the lock of the line; so
 //! an address found under that lock belongs to a live task.
 
 use crate::cx::{Cx, Interrupt};
 use crate::exec::lending::{Loan, Urgency, address, upgrade};
+use crate::exec::obligation::Hold;
 use crate::exec::task::TaskRef;
 use crate::types::cancel::Cancelled;
 use crate::wait::{Permits, Refusal, Statistics, Ticket};
@@ -62,7 +63,7 @@ impl Gate {
         self.permits.statistics()
     }
 
-    /// `task` has taken permits, and keeps a reference until it gives them back.
+    /// `task` has taken permits, and stays in place until it gives them back.
     #[inline]
     pub(super) fn taken_by(&self, task: &TaskRef) {
         // Release: whoever finds the address finds the task behind it.
@@ -111,6 +112,7 @@ impl Gate {
         crate::exec::wake(waker);
     }
 
+    #[inline]
     fn lending(&self) -> Option<&Lending> {
         let lending = self.lending.get()?;
         lending.active.load(Ordering::Relaxed).then_some(lending)
@@ -241,7 +243,10 @@ impl<'a, P: Deref<Target: Gated>> Claim<'a, P> {
     }
 
     /// Granted, the permits are the caller's.
-    #[inline]
+    ///
+    /// Part of whatever waits: a permit that is returned through memory, and read
+    /// there in larger pieces than it was written in, waits for the writes.
+    #[inline(always)]
     pub(super) fn poll(&mut self, task: &mut Context<'_>) -> Poll<Result<(), Denied>> {
         if let Err(cancelled) = ready!(self.interrupt.poll(self.cx, task)) {
             self.withdraw();
@@ -258,6 +263,7 @@ impl<'a, P: Deref<Target: Gated>> Claim<'a, P> {
         self.poll_line(task)
     }
 
+    #[cold]
     fn poll_line(&mut self, task: &mut Context<'_>) -> Poll<Result<(), Denied>> {
         let gate = self.of.gate();
         let waker = task.waker();
@@ -315,25 +321,25 @@ impl<P: Deref<Target: Gated>> Drop for Claim<'_, P> {
     }
 }
 
-/// A task that holds permits of a gate: it is kept for as long as it does.
+/// A task that holds permits of a gate: it stays in place for as long as it does.
 ///
 /// `None` for who took them without a context.
 #[derive(Debug)]
 pub(super) struct Holder {
-    task: Option<TaskRef>,
+    hold: Option<Hold>,
     /// Whether it was unwinding already: then a panic under the lock is an older one.
     unwinding: bool,
 }
 
 impl Holder {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(gate: &Gate, cx: Option<&Cx>) -> Self {
-        let task = cx.map(|cx| cx.task_ref().clone());
-        if let Some(task) = &task {
-            gate.taken_by(task);
+        let hold = cx.map(|cx| Hold::new(cx.task_ref()));
+        if let Some(hold) = &hold {
+            gate.taken_by(hold.holder());
         }
         Holder {
-            task,
+            hold,
             unwinding: std::thread::panicking(),
         }
     }
@@ -341,7 +347,7 @@ impl Holder {
     /// Gives `n` permits back.
     #[inline]
     pub(super) fn release(&self, gate: &Gate, n: usize) {
-        gate.release(n, self.task.as_ref());
+        gate.release(n, self.hold.as_ref().map(Hold::holder));
     }
 
     /// Whether a panic began while it held.

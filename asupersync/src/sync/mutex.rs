@@ -119,6 +119,7 @@ impl<T: ?Sized> Mutex<T> {
     /// # Errors
     /// [`LockError::Cancelled`] when the task was asked to cancel;
     /// [`LockError::Poisoned`] for a poisoning mutex under which a task panicked.
+    #[inline]
     pub fn lock<'a>(&'a self, cx: &'a Cx) -> Lock<'a, T> {
         Lock(Claim::new(self, cx, 1))
     }
@@ -201,7 +202,7 @@ impl RawLock {
     }
 
     /// The lock was granted.
-    #[inline]
+    #[inline(always)]
     fn enter(&self, cx: Option<&Cx>) -> Result<Holder, Poisoned> {
         // What the holder before did, its panic too, has happened.
         if self.poisons && self.panicked.load(Ordering::Relaxed) {
@@ -211,7 +212,7 @@ impl RawLock {
         Ok(Holder::new(&self.gate, cx))
     }
 
-    #[inline]
+    #[inline(always)]
     fn entered(&self, granted: Result<(), Denied>, cx: &Cx) -> Result<Holder, LockError> {
         match granted {
             Ok(()) => self.enter(Some(cx)).map_err(|Poisoned| LockError::Poisoned),
@@ -412,7 +413,7 @@ pub struct Lock<'a, T: ?Sized>(Claim<'a, &'a Mutex<T>>);
 impl<'a, T: ?Sized> Future for Lock<'a, T> {
     type Output = Result<MutexGuard<'a, T>, LockError>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         let claim = &mut self.get_mut().0;
         let granted = ready!(claim.poll(task));

@@ -110,6 +110,7 @@ impl Semaphore {
     /// # Errors
     /// [`AcquireError::Closed`] once the semaphore was closed,
     /// [`AcquireError::Cancelled`] when the task was asked to cancel.
+    #[inline]
     pub fn acquire<'a>(&'a self, cx: &'a Cx, n: usize) -> Acquire<'a> {
         Acquire(n, Claim::new(self, cx, n))
     }
@@ -133,7 +134,7 @@ impl Semaphore {
         self.gate.permits().try_acquire(n)?;
         Ok(SemaphorePermit {
             semaphore: self,
-            lease: Some(Lease::new(&self.gate, cx, n)),
+            lease: Lease::new(&self.gate, cx, n),
         })
     }
 
@@ -147,7 +148,7 @@ impl Semaphore {
         n: usize,
     ) -> Result<OwnedSemaphorePermit, TryAcquireError> {
         self.gate.permits().try_acquire(n)?;
-        let lease = Some(Lease::new(&self.gate, cx, n));
+        let lease = Lease::new(&self.gate, cx, n);
         Ok(OwnedSemaphorePermit {
             semaphore: self,
             lease,
@@ -211,37 +212,39 @@ impl fmt::Debug for Semaphore {
 /// Permits of a gate that a task holds.
 #[derive(Debug)]
 struct Lease {
+    /// Settled once the permits are given back or away.
     promise: Obligation,
     permits: usize,
 }
 
 impl Lease {
-    #[inline]
+    #[inline(always)]
     fn new(gate: &Gate, cx: &Cx, permits: usize) -> Self {
         let promise = cx.promise(ObligationKind::Lease);
         gate.taken_by(promise.holder());
         Lease { promise, permits }
     }
 
-    /// Gives the permits back.
+    /// Gives the permits back, unless they are given away already.
     #[inline]
-    fn end(self, gate: &Gate) {
-        // First whoever waits: settling may panic in strict mode.
-        gate.release(self.permits, Some(self.promise.holder()));
-        self.promise.commit();
+    fn end(&mut self, gate: &Gate) {
+        if !self.promise.is_settled() {
+            // First whoever waits: settling may panic in strict mode.
+            gate.release(self.permits, Some(self.promise.holder()));
+            self.promise.commit_in_place();
+        }
     }
 
     /// Keeps the permits from everybody.
-    fn forget(self, gate: &Gate) {
+    fn forget(&mut self, gate: &Gate) {
         gate.let_go(self.promise.holder());
-        self.promise.commit();
+        self.promise.commit_in_place();
     }
 
-    fn transfer(self, gate: &Gate, cx: &Cx) -> Self {
+    fn transfer(&mut self, gate: &Gate, cx: &Cx) {
         gate.let_go(self.promise.holder());
-        let promise = cx.adopt(self.promise);
-        gate.taken_by(promise.holder());
-        Lease { promise, ..self }
+        cx.adopt_in_place(&mut self.promise);
+        gate.taken_by(self.promise.holder());
     }
 }
 
@@ -250,8 +253,7 @@ impl Lease {
 #[derive(Debug)]
 pub struct SemaphorePermit<'a> {
     semaphore: &'a Semaphore,
-    /// Taken when the permits are given back or away.
-    lease: Option<Lease>,
+    lease: Lease,
 }
 
 /// A [`SemaphorePermit`] that owns its semaphore.
@@ -259,7 +261,7 @@ pub struct SemaphorePermit<'a> {
 #[derive(Debug)]
 pub struct OwnedSemaphorePermit {
     semaphore: Arc<Semaphore>,
-    lease: Option<Lease>,
+    lease: Lease,
 }
 
 macro_rules! permit {
@@ -267,21 +269,18 @@ macro_rules! permit {
         impl $($permit)* {
             /// How many permits it holds.
             pub fn permits(&self) -> usize {
-                self.lease.as_ref().map_or(0, |lease| lease.permits)
+                self.lease.permits
             }
 
             /// Takes the permits away for good: the semaphore has that many less.
             pub fn forget(mut self) {
-                if let Some(lease) = self.lease.take() {
-                    lease.forget(&self.semaphore.gate);
-                }
+                self.lease.forget(&self.semaphore.gate);
             }
 
             /// Hands the lease over to the task of `cx`, which is the one that
             /// must give it back now.
             pub fn transfer(mut self, cx: &Cx) -> Self {
-                let lease = self.lease.take();
-                self.lease = lease.map(|lease| lease.transfer(&self.semaphore.gate, cx));
+                self.lease.transfer(&self.semaphore.gate, cx);
                 self
             }
         }
@@ -289,9 +288,7 @@ macro_rules! permit {
         impl Drop for $($permit)* {
             #[inline]
             fn drop(&mut self) {
-                if let Some(lease) = self.lease.take() {
-                    lease.end(&self.semaphore.gate);
-                }
+                self.lease.end(&self.semaphore.gate);
             }
         }
     };
@@ -307,13 +304,13 @@ pub struct Acquire<'a>(usize, Claim<'a, &'a Semaphore>);
 impl<'a> Future for Acquire<'a> {
     type Output = Result<SemaphorePermit<'a>, AcquireError>;
 
-    #[inline]
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         let Acquire(n, claim) = self.get_mut();
         Poll::Ready(match ready!(claim.poll(task)) {
             Ok(()) => Ok(SemaphorePermit {
                 semaphore: claim.of(),
-                lease: Some(Lease::new(&claim.of().gate, claim.cx(), *n)),
+                lease: Lease::new(&claim.of().gate, claim.cx(), *n),
             }),
             Err(denied) => Err(denied.into()),
         })
@@ -334,7 +331,7 @@ impl Future for AcquireOwned<'_> {
         Poll::Ready(match ready!(claim.poll(task)) {
             Ok(()) => Ok(OwnedSemaphorePermit {
                 semaphore: claim.of().clone(),
-                lease: Some(Lease::new(&claim.of().gate, claim.cx(), *n)),
+                lease: Lease::new(&claim.of().gate, claim.cx(), *n),
             }),
             Err(denied) => Err(denied.into()),
         })

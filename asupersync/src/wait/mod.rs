@@ -27,6 +27,7 @@ use std::task::Waker;
 /// What `permits` is made of, by a name that `tests/loom_wait.rs` can give to
 /// the atomics of its models.
 mod atomic {
+    pub(super) use crate::exec::lock;
     pub(super) use std::sync::atomic::{AtomicUsize, Ordering};
     pub(super) use std::sync::{Mutex, MutexGuard};
 }

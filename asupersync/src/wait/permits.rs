@@ -25,9 +25,8 @@
 //!    follows a later release, also one that takes no lock any more. So who gives
 //!    a permit back may go away, though waiters looked for it under the lock.
 
-use super::atomic::{AtomicUsize, Mutex, MutexGuard, Ordering};
+use super::atomic::{AtomicUsize, Mutex, MutexGuard, Ordering, lock};
 use super::{After, Left, Ticket, Turn, WaitQueue};
-use std::sync::PoisonError;
 use std::task::{Poll, Waker};
 
 const CLOSED: usize = 1;
@@ -335,8 +334,7 @@ impl Permits {
     }
 
     fn lock(&self) -> MutexGuard<'_, WaitQueue<usize>> {
-        // No user code runs inside, so a poisoned lock protects a sound value.
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.line)
     }
 }
 

@@ -8,6 +8,7 @@
 //! | file | what is raced |
 //! |---|---|
 //! | [`task`] | the state word of a task: wakes, polls, its outcome, its references |
+//! | [`promises`] | the slots of a task's promises: values that go astray, a holder that completes |
 //! | [`region`] | a region's record behind its lock: spawns, requests, ends |
 //! | [`ring`] | the run queue of a worker: pushes, pops, steals, overflow |
 //! | [`sleep`] | who sleeps, who is woken, how a thread parks |
@@ -15,7 +16,12 @@
 /// What the modules below find under this name instead of the atomics of the
 /// standard library.
 mod atomic {
-    pub(crate) use loom::sync::atomic::{AtomicUsize, Ordering, fence};
+    pub(crate) use loom::sync::atomic::{AtomicU8, AtomicUsize, Ordering, fence};
+}
+
+/// What `slots` finds under the name that it has in the library.
+mod kernel {
+    pub(crate) use asupersync::kernel::obligation;
 }
 
 /// As [`atomic`], for the modules of `runtime`.
@@ -64,6 +70,10 @@ fn lock<T>(mutex: &loom::sync::Mutex<T>) -> loom::sync::MutexGuard<'_, T> {
 #[allow(dead_code)]
 mod state;
 
+#[path = "../../src/exec/promises.rs"]
+#[allow(dead_code)]
+mod slots;
+
 #[path = "../../src/runtime/ring.rs"]
 #[allow(dead_code)]
 mod run_queue;
@@ -76,6 +86,7 @@ mod idle;
 #[allow(dead_code)]
 mod park;
 
+mod promises;
 mod region;
 mod ring;
 mod sleep;

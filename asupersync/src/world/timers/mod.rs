@@ -1,16 +1,16 @@
 //! The timer queue, one value used by both worlds.
 //!
-//! A hierarchical wheel of ticks for what is far, and a heap by exact instant
-//! for what is near. Invariants:
+//! A hierarchical wheel of ticks for what is far, and an order by exact instant
+//! of what is near. Invariants:
 //!
 //! 1. timers leave in the order (due, sequence of insertion), and never before
 //!    they are due: a tick only says where a timer is kept;
-//! 2. the heap holds what is due in the current tick or before, the wheel what
-//!    is due later, so the heap's first is the first of all;
+//! 2. near is what is due in the current tick or before, in the wheel what is
+//!    due later, so the first that is near is the first of all;
 //! 3. setting a timer for later and cancelling one are O(1); a timer is moved
-//!    once per level that it was set above, and goes through the heap, which is
-//!    as large as one tick is busy;
-//! 4. a cancelled timer leaves nothing behind: a stale key is recognised.
+//!    once per level that it was set above, and is sorted among those of its tick;
+//! 4. a cancelled timer leaves nothing behind once its tick has passed: until
+//!    then a stale key is recognised.
 //!
 //! The current tick follows the instants that are asked for: it is where the
 //! wheel stands, which may be behind the clock.
@@ -45,8 +45,10 @@ struct Entry {
 /// Where an entry is kept.
 #[derive(Clone, Copy)]
 enum At {
-    /// In the heap, at this place.
+    /// Near, at this place of the heap.
     Near(usize),
+    /// Near, in the row.
+    Sorted,
     /// In a list of the wheel.
     Listed(Links),
 }
@@ -131,6 +133,7 @@ impl Timers {
         let Entry { waker, due, at, .. } = self.entries.remove(key)?;
         match (at, &mut self.wheel) {
             (At::Near(place), _) => self.near.remove(&mut self.entries, place),
+            (At::Sorted, _) => self.near.trim(&self.entries),
             (At::Listed(links), Some(wheel)) => wheel.remove(&mut self.entries, links, due),
             (At::Listed(_), None) => unreachable!("a list is a wheel's"),
         }
@@ -145,8 +148,8 @@ impl Timers {
             }
         }
         let first = self.near.first().filter(|node| node.due <= now)?;
-        self.near.remove(&mut self.entries, 0);
         let entry = self.entries.remove(first.key);
+        self.near.remove_first(&mut self.entries, first);
         Some((first.due, entry.expect("a node names a live entry").waker))
     }
 
@@ -171,16 +174,18 @@ impl Timers {
             };
             key = match entry.at {
                 At::Listed(links) => links.next,
-                At::Near(_) => unreachable!("an entry is in one place"),
+                At::Near(_) | At::Sorted => unreachable!("an entry is in one place"),
             };
             if tick_of(node.due) <= start {
-                self.near.push(&mut self.entries, node);
+                self.entries.get_mut(node.key).expect("as above").at = At::Sorted;
+                self.near.add(node);
             } else if let Some(wheel) = &mut self.wheel {
                 let links = wheel.links(node.due, start);
                 self.entries.get_mut(node.key).expect("as above").at = At::Listed(links);
                 wheel.push(&mut self.entries, node.key, links, node.due);
             }
         }
+        self.near.sort();
         true
     }
 }

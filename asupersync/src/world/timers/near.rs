@@ -1,7 +1,15 @@
-//! The timers of the current tick and before, by exact instant: a 4-ary heap.
+//! The timers of the current tick and before, by exact instant.
 //!
-//! Every entry knows its place in the heap, so that it can be taken out from
-//! the middle.
+//! What the wheel hands over for a tick comes all at once and is sorted once: a
+//! row, which is used up from its end. What is set later for that tick or for an
+//! earlier instant goes into a 4-ary heap.
+//!
+//! Invariants:
+//! 1. every entry in the heap knows its place there, so that it can be taken out
+//!    from the middle;
+//! 2. an entry that is cancelled leaves a node in the row, which its key, stale by
+//!    now, gives away; the last node of the row is never such a one. So the row
+//!    is as long as the tick was busy, at the most.
 
 use super::{At, Entry};
 use crate::types::slots::{Key, Slots};
@@ -13,6 +21,8 @@ const ARITY: usize = 4;
 #[derive(Default)]
 pub(super) struct Near {
     heap: Vec<Node>,
+    /// The earliest last.
+    row: Vec<Node>,
 }
 
 #[derive(Clone, Copy)]
@@ -30,11 +40,48 @@ impl Node {
 
 impl Near {
     pub(super) const fn new() -> Self {
-        Near { heap: Vec::new() }
+        Near {
+            heap: Vec::new(),
+            row: Vec::new(),
+        }
     }
 
+    #[inline]
     pub(super) fn first(&self) -> Option<Node> {
-        self.heap.first().copied()
+        match (self.heap.first(), self.row.last()) {
+            (Some(a), Some(b)) => Some(if a.rank() < b.rank() { *a } else { *b }),
+            (a, b) => a.or(b).copied(),
+        }
+    }
+
+    /// Takes the first out, whose entry is gone already.
+    pub(super) fn remove_first(&mut self, entries: &mut Slots<Entry>, first: Node) {
+        if self.row.last().is_some_and(|last| last.key == first.key) {
+            self.row.pop();
+            self.trim(entries);
+        } else {
+            self.remove(entries, 0);
+        }
+    }
+
+    /// Adds a node to a row that [`Near::sort`] will sort, while nothing is near.
+    pub(super) fn add(&mut self, node: Node) {
+        self.row.push(node);
+    }
+
+    /// Sorts what was added.
+    pub(super) fn sort(&mut self) {
+        self.row
+            .sort_unstable_by_key(|node| std::cmp::Reverse(node.rank()));
+    }
+
+    /// An entry was cancelled that has a node in the row.
+    pub(super) fn trim(&mut self, entries: &Slots<Entry>) {
+        while let Some(last) = self.row.last()
+            && entries.get(last.key).is_none()
+        {
+            self.row.pop();
+        }
     }
 
     pub(super) fn push(&mut self, entries: &mut Slots<Entry>, node: Node) {

@@ -132,7 +132,7 @@ impl Wheel {
             min = min.min(entry.due);
             key = match entry.at {
                 At::Listed(links) => links.next,
-                At::Near(_) => NONE,
+                At::Near(_) | At::Sorted => NONE,
             };
         }
         min
