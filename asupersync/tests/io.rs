@@ -199,6 +199,37 @@ fn resumable_operations_keep_what_they_read() {
 }
 
 #[test]
+fn resumable_objects_go_on_where_they_were_stopped() {
+    run(async |cx: Scope| {
+        for polls in 1..16 {
+            let mut script = Script::text(PIECES);
+            let mut buf = vec![0; all().len()];
+            let mut read = script.resumable_exact(&mut buf);
+            let mut seen = 0;
+            while at_most(polls, read.resume(&cx)).await.is_none() {
+                assert!(read.filled().len() >= seen && all().as_bytes().starts_with(read.filled()));
+                seen = read.filled().len();
+            }
+            assert_eq!(read.filled(), all().as_bytes(), "{polls} polls at a time");
+            let early = script
+                .resumable_exact(&mut [0])
+                .resume(&cx)
+                .await
+                .unwrap_err();
+            assert_eq!(early.kind(), io::ErrorKind::UnexpectedEof);
+
+            let mut script = Script::room(2, 4);
+            let mut write = script.resumable_all(b"abcdef");
+            while at_most(polls, write.resume(&cx)).await.is_none() {
+                assert!(b"abcdef".ends_with(write.left()));
+            }
+            assert_eq!(write.left(), b"");
+            assert_eq!(script.written, b"abcdef", "{polls} polls at a time");
+        }
+    });
+}
+
+#[test]
 fn a_line_in_progress_survives_drops() {
     run(async |cx: Scope| {
         for polls in 1..8 {

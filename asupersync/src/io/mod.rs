@@ -21,6 +21,7 @@ pub(crate) mod offload;
 mod operation;
 mod read;
 mod read_buffered;
+mod resumable;
 mod split;
 pub(crate) mod stdio;
 mod write;
@@ -32,6 +33,7 @@ pub use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 pub use lines::{Lines, NextLine};
 pub use read::{Read, ReadBuf, ReadExact, ReadExt, ReadNumber, ReadToEnd, ReadToString};
 pub use read_buffered::{BufReadExt, ReadLine, ReadUntil};
+pub use resumable::{ResumableAll, ResumableExact, ResumeAll, ResumeExact};
 pub use split::{ReadHalf, ReuniteError, WriteHalf, split};
 pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 pub use write::{Flush, Shutdown, Write, WriteAll, WriteExt, WriteNumber};
@@ -55,6 +57,8 @@ pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
     ("Framed::send", CancelClass::Lossy),
     ("Framed::flush", CancelClass::Resumable),
     ("Framed::shutdown", CancelClass::Resumable),
+    ("ResumableExact::resume", CancelClass::Resumable),
+    ("ResumableAll::resume", CancelClass::Resumable),
     ("read_until", CancelClass::Resumable),
     ("read_to_end", CancelClass::Resumable),
     ("read_exact", CancelClass::Lossy),

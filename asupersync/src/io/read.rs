@@ -1,6 +1,7 @@
 //! Reading.
 
 use super::Operation;
+use super::resumable::ResumableExact;
 use crate::cx::{Cx, DropSafe};
 use bytes::BufMut;
 use futures_io::AsyncRead;
@@ -73,6 +74,35 @@ pub trait ReadExt: AsyncRead {
             buf,
             operation: Operation::default(),
         }
+    }
+
+    /// A read that fills `buf` and survives being stopped half-way.
+    ///
+    /// ```
+    /// use asupersync::io::ReadExt;
+    /// use asupersync::net::UnixStream;
+    /// use asupersync::io::WriteExt;
+    /// use asupersync::{LabConfig, LabRuntime, Scope};
+    /// use std::time::Duration;
+    ///
+    /// LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
+    ///     let (mut here, mut there) = UnixStream::pair(&cx).unwrap();
+    ///     let mut word = [0; 4];
+    ///     let mut read = here.resumable_exact(&mut word);
+    ///     there.write_all(&cx, b"ha").await.unwrap();
+    ///     let second = Duration::from_secs(1);
+    ///     assert!(cx.timeout_drop(second, read.resume(&cx)).await.is_err());
+    ///     assert_eq!(read.filled(), b"ha");
+    ///     there.write_all(&cx, b"lf").await.unwrap();
+    ///     read.resume(&cx).await.unwrap();
+    ///     assert_eq!(&word, b"half");
+    /// });
+    /// ```
+    fn resumable_exact<'a>(&'a mut self, buf: &'a mut [u8]) -> ResumableExact<'a, Self>
+    where
+        Self: Unpin,
+    {
+        ResumableExact::new(self, buf)
     }
 
     /// Fills `buf`.
@@ -227,7 +257,7 @@ impl<R: AsyncRead + Unpin + ?Sized, B: BufMut + ?Sized> Future for ReadBuf<'_, R
 impl<R: ?Sized, B: ?Sized> DropSafe for ReadBuf<'_, R, B> {}
 
 /// Reads until `buf` is full.
-fn poll_fill<R: AsyncRead + Unpin + ?Sized>(
+pub(super) fn poll_fill<R: AsyncRead + Unpin + ?Sized>(
     io: &mut R,
     task: &mut Context<'_>,
     buf: &mut [u8],

@@ -1,6 +1,7 @@
 //! Writing.
 
 use super::Operation;
+use super::resumable::ResumableAll;
 use crate::cx::{Cx, DropSafe};
 use futures_io::AsyncWrite;
 use std::future::Future;
@@ -65,6 +66,15 @@ pub trait WriteExt: AsyncWrite {
             buf,
             operation: Operation::default(),
         }
+    }
+
+    /// A write of all of `buf` that survives being stopped half-way; see
+    /// [`ReadExt::resumable_exact`](super::ReadExt::resumable_exact).
+    fn resumable_all<'a>(&'a mut self, buf: &'a [u8]) -> ResumableAll<'a, Self>
+    where
+        Self: Unpin,
+    {
+        ResumableAll::new(self, buf)
     }
 
     /// Passes on what is buffered.
@@ -148,7 +158,7 @@ impl<W: AsyncWrite + Unpin + ?Sized> Future for Write<'_, W> {
 impl<W: ?Sized> DropSafe for Write<'_, W> {}
 
 /// Writes all of `buf`, which shrinks as it goes.
-fn poll_write_all<W: AsyncWrite + Unpin + ?Sized>(
+pub(super) fn poll_write_all<W: AsyncWrite + Unpin + ?Sized>(
     io: &mut W,
     task: &mut Context<'_>,
     buf: &mut &[u8],

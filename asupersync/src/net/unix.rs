@@ -244,7 +244,7 @@ impl DatagramSocket<Unix> {
 /// Do so before binding only if it is certain that nobody listens there any
 /// more: who does keeps its connections and gets no new ones.
 ///
-/// *Cancellation.* Returns at once; the file may then be removed or not.
+/// *Cancellation.* Lossy: returns at once, and the file may then be removed or not.
 ///
 /// # Errors
 /// The system's: `NotFound` if there is nothing; `InvalidInput` if it is no

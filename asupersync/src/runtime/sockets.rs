@@ -14,7 +14,7 @@ use std::io::{self, Read};
 use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 
 /// Connections the kernel keeps for a listener until they are accepted; it cuts this to its own limit.
@@ -292,6 +292,27 @@ struct SystemStream {
     socket: Registered<Socket>,
     /// Our direction was ended in order.
     ended: AtomicBool,
+    /// A [`Reads`], written by the one reader.
+    reads: AtomicU8,
+}
+
+/// How a stream is read. A read that fills its buffer does not say whether
+/// more is there, and finding out takes another read, which is wasted when it
+/// finds nothing. Protocols with messages of a known length do that at every
+/// message, so the first wasted read makes the kernel tell how much it leaves.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Reads {
+    Plain,
+    /// The last one filled its buffer.
+    Filled,
+    Told,
+    /// Filled or not: the kernel does not tell.
+    Untold,
+}
+
+impl Reads {
+    const ALL: [Reads; 4] = [Reads::Plain, Reads::Filled, Reads::Told, Reads::Untold];
 }
 
 impl SystemStream {
@@ -299,7 +320,14 @@ impl SystemStream {
         SystemStream {
             socket,
             ended: AtomicBool::new(false),
+            reads: AtomicU8::new(Reads::Plain as u8),
         }
+    }
+}
+
+impl SystemStream {
+    fn reads(&self) -> Reads {
+        Reads::ALL[usize::from(self.reads.load(Ordering::Relaxed))]
     }
 }
 
@@ -342,11 +370,26 @@ impl Stream for SystemStream {
     }
 
     fn poll_read(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut socket = self.socket.socket();
-        let room = buf.len();
-        self.socket
-            .read()
-            .poll_io(cx, || socket.read(buf), |n| 0 < *n && *n < room)
+        let (socket, room) = (self.socket.socket(), buf.len());
+        let mut reads = self.reads();
+        let read = || match reads {
+            Reads::Told => raw::recv_told(socket, buf),
+            Reads::Plain | Reads::Filled | Reads::Untold => match socket.recv(uninit(buf)) {
+                Err(e) if reads == Reads::Filled && e.kind() == io::ErrorKind::WouldBlock => {
+                    reads = raw::tell_left(socket).map_or(Reads::Untold, |()| Reads::Told);
+                    self.reads.store(reads as u8, Ordering::Relaxed);
+                    Err(e)
+                }
+                read => Ok((read?, None)),
+            },
+        };
+        let drained = |(n, left): &(usize, _)| 0 < *n && (*n < room || *left == Some(0));
+        let (n, _) = ready!(self.socket.read().poll_io(cx, read, drained))?;
+        let filled = [Reads::Plain, Reads::Filled][usize::from(n == room)];
+        if reads != filled && matches!(reads, Reads::Plain | Reads::Filled) {
+            self.reads.store(filled as u8, Ordering::Relaxed);
+        }
+        Poll::Ready(Ok(n))
     }
 
     fn poll_peek(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -435,3 +478,6 @@ fn sender(from: &SockAddr) -> io::Result<Addr> {
     }
     to_addr(from)
 }
+
+#[cfg(test)]
+mod tests;

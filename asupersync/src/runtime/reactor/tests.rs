@@ -183,6 +183,17 @@ fn ten_thousand_sockets_leave_nothing_behind() {
 }
 
 #[test]
+fn what_the_system_has_forgotten_is_deregistered_all_the_same() {
+    let reactor = Reactor::new().unwrap();
+    let (_client, server) = pair();
+    let server = reactor.register(server).unwrap();
+    reactor.poller.delete(server.socket()).unwrap();
+    drop(server);
+    assert_eq!(reactor.registered(), 0);
+    assert!(lock(&reactor.sources).is_empty());
+}
+
+#[test]
 fn a_wake_from_another_thread_ends_the_wait() {
     let reactor = Reactor::new().unwrap();
     let mut driver = reactor.take_driver().unwrap();
