@@ -77,7 +77,7 @@ struct Arguments {
     /// Set a rule to allow
     #[arg(short = 'A', long, value_name = "CODE")]
     allow: Vec<String>,
-    /// How much tests, examples and benchmarks are told of what they leave behind: allow, warn or deny [default: allow]
+    /// The highest level, in tests, examples and benchmarks, of the rules that are off there (`--explain CODE` says which are)
     #[arg(long, value_name = "LEVEL", value_parser = level)]
     tests: Option<Level>,
     /// Build with these features (compiler engine)
@@ -452,7 +452,14 @@ fn summary(report: &Report) {
     };
     let (errors, warnings) = (count(Level::Deny), count(Level::Warn));
     let plural = |count: usize| if count == 1 { "" } else { "s" };
-    if errors + warnings > 0 {
+    if errors + warnings == 0 {
+        // Silence would not tell a clean run from one that looked at nothing.
+        remark(&format!(
+            "nothing found in {} file{}",
+            report.files,
+            plural(report.files)
+        ));
+    } else {
         out(&format!(
             "{errors} error{}, {warnings} warning{} in {} file{}; `--explain CODE` says more",
             plural(errors),

@@ -331,12 +331,13 @@ mod tests {
             &json!({ TABLE: {
                 "level": {},
                 "exclude": "tests",
+                "tests": "loud",
                 "levels": { "AS101": "warn", "AS999": "warn", "ambient_time": "loud" },
             }}),
             "workspace",
         );
         let texts: Vec<String> = wrong.iter().map(ToString::to_string).collect();
-        assert_eq!(texts.len(), 4, "{texts:?}");
+        assert_eq!(texts.len(), 5, "{texts:?}");
         assert!(
             texts
                 .iter()
@@ -353,6 +354,18 @@ mod tests {
                 .any(|text| text.contains("no level for `ambient_time`"))
         );
         assert!(texts.iter().any(|text| text.contains("`exclude` must be")));
+        assert!(
+            texts
+                .iter()
+                .any(|text| text.contains("no level for `tests`"))
+        );
+        assert_eq!(config.in_tests(), Level::Allow);
+        assert!(
+            config
+                .add(&json!({ TABLE: { "tests": "warn" }}), "workspace")
+                .is_empty()
+        );
+        assert_eq!(config.in_tests(), Level::Warn);
         assert_eq!(
             rule_hint("detached_spwan"),
             "did you mean `detached_spawn`?"

@@ -401,8 +401,12 @@ fn judge(
                     config.level(finding.rule).min(config.in_tests())
                 }
                 Heard::OutsideTests => config.level(finding.rule),
-                Heard::InLab if in_lab || config.sets(finding.rule) => config.level(finding.rule),
-                Heard::InLab => Level::Allow,
+                Heard::InLab if config.sets(finding.rule) => config.level(finding.rule),
+                Heard::InLab if !in_lab => Level::Allow,
+                Heard::InLab if tests.holds(id, &finding.span) && !testcode::names_lab(file) => {
+                    config.level(finding.rule).min(config.in_tests())
+                }
+                Heard::InLab => config.level(finding.rule),
             };
             if finding.level != Level::Allow {
                 report.findings.push(finding);

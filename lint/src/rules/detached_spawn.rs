@@ -4,7 +4,7 @@ use super::{Ask, Heard, Rule, Verdict};
 use crate::facts::SPAWNS;
 use crate::fate::Fate;
 use crate::finding::{Fix, Level};
-use crate::point::{context_in_scope, definition};
+use crate::point::{context_in_scope, definition, in_loop};
 use crate::shape::{
     Seen, any_in_expr, any_in_stmts, bound_name, last_segment, mentions, name_of, names_in,
 };
@@ -65,10 +65,32 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
         label,
         why: "nobody waits for the task: it may outlive its owner, and its panic or error is lost"
             .to_owned(),
-        help: "keep the handle and await it, spawn into a `JoinSet`, or spawn in a region that owns the task"
-            .to_owned(),
+        help: help(site).to_owned(),
         fix: region_spawn(site),
     })
+}
+
+/// What to do instead depends on where the task is started.
+fn help(site: &Site<'_, '_, '_>) -> &'static str {
+    let in_drop = site.cursor.ancestors().any(|node| match node {
+        Node::Function { sig, .. } => {
+            sig.ident == "drop"
+                && definition(site.cursor, sig).is_some_and(|function| {
+                    function
+                        .of_trait
+                        .as_deref()
+                        .is_some_and(|of| of.ends_with("Drop"))
+                })
+        }
+        _ => false,
+    });
+    if in_drop {
+        "give the type an async `close` that does this and is awaited; what `drop` starts is lost when the runtime shuts down"
+    } else if in_loop(site.cursor) {
+        "keep a `JoinSet` outside of the loop, spawn into it, and take what has ended with `join_next`; or spawn in a region that owns the tasks"
+    } else {
+        "keep the handle and await it, spawn into a `JoinSet`, or spawn in a region that owns the task"
+    }
 }
 
 /// `fn execute(&self, future: F) { tokio::spawn(future); }` of a trait: the caller chose the future, and the trait takes no handle.

@@ -88,9 +88,10 @@ pub enum Heard {
     /// with its process, has nobody to hold up and waits for real things. There the level is at most that of `tests` in the configuration,
     /// `allow` unless set.
     OutsideTests,
-    /// In tests, examples and benchmarks only.
+    /// In test code only.
     InTests,
-    /// In packages that depend on the runtime, whose lab can run them, and wherever the rule's level was set by name.
+    /// In packages that depend on the runtime, whose lab can run them, and wherever the rule's level was set by name; in their tests
+    /// only where the file names the lab.
     InLab,
 }
 
@@ -102,9 +103,9 @@ impl Heard {
             Heard::OutsideTests => {
                 "; in tests, examples and benchmarks at most the level of `tests`, which is allow unless set"
             }
-            Heard::InTests => "; in tests, examples and benchmarks only",
+            Heard::InTests => "; in tests only",
             Heard::InLab => {
-                "; only in packages that depend on `asupersync`, unless its level is set"
+                "; only in packages that depend on `asupersync`, and of their tests in those under the lab, unless its level is set"
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::{Ask, Heard, Rule, Verdict};
 use crate::facts::TIMEOUTS;
 use crate::finding::Level;
-use crate::shape::{Seen, any_in_expr, called_name, suspends};
+use crate::shape::{Seen, any_in_expr, bound_name, called_name, is_name, suspends};
 use crate::site::{Site, Subject};
 use asupersync_source::walk::bare;
 use syn::Expr;
@@ -12,7 +12,7 @@ pub(super) static RULE: Rule = Rule {
     code: "AS307",
     name: "scope_no_checkpoint",
     level: Level::Warn,
-    heard: Heard::Everywhere,
+    heard: Heard::OutsideTests,
     summary: "a timeout or region whose body has no `.await`",
     what: "Flags a timeout around an async block or closure without an await, and a region whose body neither awaits, nor spawns, nor asks for a checkpoint.",
     why: "A timeout takes effect where the code waits. Code that never waits runs to its end however long that takes, and the timeout only looks as if it bounded it.",
@@ -58,14 +58,24 @@ fn check(site: &Site<'_, '_, '_>) -> Option<Verdict> {
     if !matches!(body, Expr::Async(_) | Expr::Closure(_)) {
         return None;
     }
+    // `|scope|`: what is asked of the region is what it is there for.
+    let scope = match bare(arguments.last()?) {
+        Expr::Closure(closure) => closure.inputs.first().and_then(bound_name),
+        _ => None,
+    };
     let file = site.cursor.file();
     let waits = any_in_expr(file, body, |seen| {
         let asks = match seen {
-            Seen::Expr(expr) => called_name(expr).is_some_and(|name| {
-                name.starts_with("checkpoint")
-                    || name.contains("spawn")
-                    || name.starts_with("defer")
-            }),
+            Seen::Expr(expr) => {
+                called_name(expr).is_some_and(|name| {
+                    name.starts_with("checkpoint")
+                        || name.contains("spawn")
+                        || name.starts_with("defer")
+                }) || matches!(
+                    (expr, &scope),
+                    (Expr::MethodCall(call), Some(scope)) if is_name(&call.receiver, scope)
+                )
+            }
             // What an unknown macro does is not known.
             Seen::Macro(call) => file.macro_body(call).is_none(),
         };

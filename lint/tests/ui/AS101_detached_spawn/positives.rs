@@ -86,3 +86,11 @@ async fn somebody_else_is_heard(other: u32) -> Option<u32> {
     tokio::spawn(async move { drop(other) }); //~ AS101
     answered.await.ok()
 }
+
+struct Session;
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        tokio::spawn(async {}); //~ AS101
+    }
+}

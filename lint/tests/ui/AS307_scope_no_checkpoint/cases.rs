@@ -28,3 +28,9 @@ async fn wait_somewhere(cx: &Cx, numbers: &[u64]) {
         Ok::<(), asupersync::Cancelled>(())
     }).await;
 }
+
+async fn asks_something_of_the_region(cx: &Cx) {
+    let _ = cx.region(async |scope: asupersync::Scope| {
+        scope.close();
+    }).await;
+}
