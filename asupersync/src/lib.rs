@@ -122,4 +122,6 @@ mod guide {
     struct Io;
     #[doc = include_str!("../../docs/guide/src/choosing.md")]
     struct Choosing;
+    #[doc = include_str!("../../docs/guide/src/from-tokio.md")]
+    struct FromTokio;
 }

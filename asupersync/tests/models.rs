@@ -99,7 +99,8 @@ enum Wait {
     /// Created in this round, and never polled.
     New(usize),
     InLine,
-    Chosen,
+    /// As the last in line, or as the first.
+    Chosen(bool),
     Everyone,
 }
 
@@ -112,7 +113,7 @@ fn choose_one(waits: &mut [(Polled<'_, ()>, Wait, usize)], permit: &mut bool, la
         line.min_by_key(|w| w.2)
     };
     match chosen {
-        Some(chosen) => chosen.1 = Wait::Chosen,
+        Some(chosen) => chosen.1 = Wait::Chosen(last),
         None => *permit = true,
     }
 }
@@ -138,7 +139,7 @@ fn notify(steps: Vec<Told>) {
                     let ready = match *place {
                         Wait::New(round) => round != rounds || std::mem::take(&mut permit),
                         Wait::InLine => false,
-                        Wait::Chosen | Wait::Everyone => true,
+                        Wait::Chosen(_) | Wait::Everyone => true,
                     };
                     assert_eq!(wait.poll(other).is_ready(), ready, "{place:?}");
                     if ready {
@@ -153,8 +154,8 @@ fn notify(steps: Vec<Told>) {
                         continue;
                     };
                     let (_, place, _) = waits.swap_remove(at);
-                    if place == Wait::Chosen {
-                        choose_one(&mut waits, &mut permit, false);
+                    if let Wait::Chosen(last) = place {
+                        choose_one(&mut waits, &mut permit, last);
                     }
                 }
                 Told::One => {
@@ -173,7 +174,7 @@ fn notify(steps: Vec<Told>) {
                 }
             }
             for (wait, place, _) in &waits {
-                wait.check(matches!(place, Wait::Chosen | Wait::Everyone));
+                wait.check(matches!(place, Wait::Chosen(_) | Wait::Everyone));
             }
             let in_line = waits.iter().filter(|w| w.1 == Wait::InLine).count();
             let now = notify.statistics();

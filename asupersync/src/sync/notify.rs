@@ -45,8 +45,10 @@ struct State {
 /// Why a waiter was woken; in line it says nothing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Why {
-    /// It was chosen: if it leaves, another must be.
-    Chosen,
+    /// It was chosen as the one that waited longest: if it leaves, another must be.
+    First,
+    /// It was chosen as the one that waited shortest; the same.
+    Last,
     /// Everyone was.
     Everyone,
 }
@@ -95,17 +97,14 @@ impl Notify {
 
     /// Wakes the task that waits longest, or leaves a permit, of which there is at most one.
     pub fn notify_one(&self) {
-        let after = self.lock().notify(WaitQueue::grant_front);
+        let after = self.lock().notify(Why::First);
         after.run();
     }
 
     /// Wakes the task that waits shortest, or leaves the permit: for work of which
     /// whoever has just gone idle still has the most at hand.
-    ///
-    /// A wait that was chosen so and leaves passes the notification to the one
-    /// that waits longest, as any other does.
     pub fn notify_last(&self) {
-        let after = self.lock().notify(WaitQueue::grant_back);
+        let after = self.lock().notify(Why::Last);
         after.run();
     }
 
@@ -141,9 +140,14 @@ impl Notify {
 }
 
 impl State {
-    /// Somebody in line is chosen, or the permit kept.
-    fn notify(&mut self, choose: fn(&mut WaitQueue<Why>) -> Option<Waker>) -> After {
-        let waker = choose(&mut self.line);
+    /// Somebody in line is chosen so, or the permit kept.
+    fn notify(&mut self, why: Why) -> After {
+        let waker = if why == Why::Last {
+            self.line.back_mut().into_iter().for_each(|w| *w = why);
+            self.line.grant_back()
+        } else {
+            self.line.grant_front()
+        };
         self.permit |= waker.is_none();
         After::wake(waker)
     }
@@ -181,7 +185,7 @@ impl Notified<'_> {
             if everyone || std::mem::take(&mut state.permit) {
                 return Some(Poll::Ready(()));
             }
-            self.ticket = Some(state.line.push(fresh.take()?, Why::Chosen));
+            self.ticket = Some(state.line.push(fresh.take()?, Why::First));
             return Some(Poll::Pending);
         }
         match state.line.look(&mut self.ticket, waker, fresh) {
@@ -200,8 +204,9 @@ impl Notified<'_> {
             let why = *state.line.want(&ticket);
             match state.line.leave(ticket) {
                 Left::Queued(waker) => After::drop(waker),
-                Left::Granted if why == Why::Chosen => state.notify(WaitQueue::grant_front),
-                Left::Granted => After::Nothing,
+                Left::Granted if why == Why::Everyone => After::Nothing,
+                // To whom it would have gone without this one.
+                Left::Granted => state.notify(why),
             }
         };
         after.run();

@@ -161,6 +161,11 @@ impl<W> WaitQueue<W> {
         self.front.map(|key| &mut self.waiter_mut(key).want)
     }
 
+    /// What the last in line wants, to change.
+    pub fn back_mut(&mut self) -> Option<&mut W> {
+        self.back.map(|key| &mut self.waiter_mut(key).want)
+    }
+
     /// What a waiter wants, wherever it stands.
     pub fn want(&self, ticket: &Ticket) -> &W {
         &self.waiter(ticket.0).want
