@@ -5,10 +5,11 @@ use asupersync::fs::{self, File, OpenOptions};
 use asupersync::io::{self as aio, WriteExt};
 use asupersync::lab::{Inject, Injector};
 use asupersync::types::cancel::reason_in;
-use asupersync::{CapSet, Cx, LabConfig, RegionOptions, Runtime, Scope};
+use asupersync::{CancelKind, CapSet, Cx, LabConfig, LabRuntime, RegionOptions, Runtime, Scope};
 use std::io::{ErrorKind, SeekFrom};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 use tempfile::TempDir;
 
 mod worlds;
@@ -154,6 +155,69 @@ fn cleanup_of_a_closing_region_reaches_the_disk() {
         .unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"goodbye");
     });
+}
+
+#[test]
+fn a_cancelled_call_returns_at_once_and_its_region_waits_for_the_closure() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("f");
+    let config = LabConfig::default().blocking_duration(Duration::from_secs(3));
+    LabRuntime::new(config).run(async |cx: Scope| {
+        let (start, inner) = (cx.now(), path.clone());
+        let closed = cx.region_report(RegionOptions::default(), async |scope| {
+            let call = scope.spawn(async move |cx: Cx| fs::write(&cx, &inner, "x").await);
+            scope.sleep(Duration::from_secs(1)).await.unwrap();
+            call.cancel(CancelKind::User);
+            let refused = call.await.into_result().unwrap().unwrap_err();
+            assert!(reason_in(&refused).is_some(), "{refused}");
+            assert_eq!(scope.now() - start, Duration::from_secs(1));
+            assert!(!path.exists(), "it has not been run yet");
+        });
+        assert!(closed.await.unwrap().report.abandoned.is_empty());
+        assert_eq!(cx.now() - start, Duration::from_secs(3));
+        assert_eq!(std::fs::read(&path).unwrap(), b"x");
+    });
+}
+
+/// Opening a pipe that nobody writes to blocks: the call is on the pool for good.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_call_that_the_system_keeps_is_given_up_by_its_caller() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    for builder in [
+        Runtime::builder().current_thread(),
+        Runtime::builder().worker_threads(2),
+    ] {
+        let runtime = builder.build().unwrap();
+        let ran = runtime.block_on(async |cx: Scope| {
+            let inner = path.clone();
+            let closed = cx.region_report(RegionOptions::default(), async |scope| {
+                let call = scope.spawn(async move |cx: Cx| fs::read(&cx, &inner).await);
+                // Long enough for the call to be made, mostly; it is right either way.
+                scope.sleep(Duration::from_millis(5)).await.unwrap();
+                call.cancel(CancelKind::User);
+                // Nobody writes yet: were the closure waited for, this would not return.
+                let _ = call.await;
+                let path = path.clone();
+                std::thread::spawn(move || std::fs::write(path, "late"))
+            });
+            // The region waits for the closure, which needed the writer for its end.
+            closed.await.unwrap().value.unwrap()
+        });
+        let writer = ran.unwrap();
+        // One that was cancelled before the closure began has left the writer without a reader.
+        while !writer.is_finished() {
+            let open = std::fs::OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open(&path);
+            drop(open.unwrap());
+        }
+        writer.join().unwrap().unwrap();
+    }
 }
 
 /// What a cancelled read had taken from the file is what the next one delivers.
