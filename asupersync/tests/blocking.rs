@@ -6,8 +6,8 @@ use asupersync::channel::oneshot;
 use asupersync::types::policy::{Escalation, Limit, Policy, RegionLimits};
 use asupersync::types::report::Doing;
 use asupersync::{
-    CancelKind, Cx, LabConfig, LabRuntime, Region, RegionError, RegionOptions, Runtime, Scope,
-    SpawnError,
+    CancelKind, Cx, LabConfig, LabRuntime, Outcome, Region, RegionError, RegionOptions, Runtime,
+    Scope, SpawnError,
 };
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -115,7 +115,10 @@ fn a_panic_is_the_outcome_of_its_task_alone() {
                 for round in 0..5 {
                     let task = scope.spawn_blocking(|_| -> u8 { resume_unwind(Box::new("once")) });
                     let outcome = task.await;
-                    assert!(outcome.is_panicked(), "{round}: {outcome:?}");
+                    let Outcome::Panicked(panic) = outcome else {
+                        panic!("{round}: {outcome:?}");
+                    };
+                    assert_eq!(panic.message(), "once");
                     let next = scope.spawn_blocking(move |_| round).await;
                     assert_eq!(next.into_result().unwrap(), round);
                 }
