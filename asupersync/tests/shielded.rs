@@ -21,11 +21,17 @@ fn named(name: &'static str) -> RegionOptions {
     }
 }
 
-/// Opens a region, works in it for a while, and tells whether anybody asked.
+/// Opens a region and another in it, works in both for a while, and tells whether
+/// nobody asked.
 async fn undisturbed(cx: &Cx, work: Duration) -> bool {
     let region = cx.region(async |scope: Scope| {
         let task = scope.spawn(async move |cx: Cx| cx.sleep(work).await.is_ok());
-        let body = scope.sleep(work).await.is_ok();
+        let nested = scope.region(async |inner: Scope| {
+            let task = inner.spawn(async move |cx: Cx| cx.sleep(work).await.is_ok());
+            let body = inner.sleep(work).await.is_ok() && !inner.is_cancel_requested();
+            body && task.await == Outcome::Ok(true)
+        });
+        let body = nested.await.unwrap_or(false);
         body && task.await == Outcome::Ok(true) && !scope.is_cancel_requested()
     });
     region.await.unwrap_or(false)
