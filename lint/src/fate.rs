@@ -3,7 +3,7 @@
 //! The climb from an expression outwards ends at the construct that decides; a name is followed through the rest of its block.
 //! Where nothing decides, the value is taken to be kept.
 
-use crate::shape::{called_name, contains, is_name, last_segment};
+use crate::shape::{bound_name, called_name, contains, is_name, last_segment};
 use asupersync_source::load::SourceFile;
 use asupersync_source::macros::MacroBody;
 use asupersync_source::walk::{Cursor, Node, bare};
@@ -143,8 +143,28 @@ pub(crate) fn of_function_value(cursor: &Cursor<'_, '_>, expr: &Expr) -> Fate {
         {
             Fate::Dropped("for_each")
         }
+        // `let start = tokio::spawn; start(work());`
+        Some(Node::Stmt { stmts, at }) => match &stmts[at] {
+            Stmt::Local(local) if drops_a_call(local, expr, &stmts[at + 1..]) => {
+                Fate::Dropped("statement")
+            }
+            _ => Fate::Kept,
+        },
         _ => Fate::Kept,
     }
+}
+
+/// Whether a statement behind a `let` calls the function that it binds and lets go of the value.
+fn drops_a_call(local: &syn::Local, function: &Expr, rest: &[Stmt]) -> bool {
+    let (Some(name), Some(init)) = (bound_name(&local.pat), &local.init) else {
+        return false;
+    };
+    let is_bound = ptr::eq(bare(&init.expr), function);
+    let drops = |stmt: &Stmt| match stmt {
+        Stmt::Expr(Expr::Call(call), Some(_)) => is_name(&call.func, &name),
+        _ => false,
+    };
+    is_bound && rest.iter().any(drops)
 }
 
 /// The value of a block's tail: what the construct that owns the block does with it.

@@ -32,3 +32,11 @@ pub async fn exchange_later() {}
 pub fn background() -> tokio::task::JoinHandle<()> {
     tokio::spawn(async {})
 }
+
+/// A macro that calls a macro.
+#[macro_export]
+macro_rules! nested {
+    ($body:expr) => {
+        $crate::fire!($body);
+    };
+}
