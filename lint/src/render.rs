@@ -1,10 +1,11 @@
 //! Findings as text: as rustc prints them, one per line, or as cargo's `compiler-message` lines for editors.
 
-use crate::finding::{Finding, Level, Report};
+use crate::finding::{Applicability, Finding, Level, Report};
 use annotate_snippets::{AnnotationKind, Level as Title, Renderer, Snippet};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::path::Path;
 
 /// The path as it is printed: relative to the given directory where it lies in it.
@@ -75,36 +76,29 @@ pub fn concise(finding: &Finding, base: &Path) -> String {
 
 /// One finding as a line of `cargo check --message-format=json`.
 pub fn json(finding: &Finding, source: &str, base: &Path) -> Value {
-    let line_text = source.lines().nth(finding.line - 1).unwrap_or_default();
-    let highlight_end = if finding.line == finding.end_line {
-        finding.end_column
-    } else {
-        line_text.chars().count() + 1
-    };
-    let span = json!({
-        "file_name": shown(&finding.path, base),
-        "byte_start": finding.span.start,
-        "byte_end": finding.span.end,
-        "line_start": finding.line,
-        "line_end": finding.end_line,
-        "column_start": finding.column,
-        "column_end": finding.end_column,
-        "is_primary": true,
-        "text": [{
-            "text": line_text,
-            "highlight_start": finding.column,
-            "highlight_end": highlight_end,
-        }],
-        "label": finding.label,
-        "suggested_replacement": null,
-        "suggestion_applicability": null,
-        "expansion": null,
-    });
+    let mut place = span(&shown(&finding.path, base), source, &finding.span);
+    place["is_primary"] = true.into();
+    place["label"] = finding.label.as_str().into();
     let child = |level: &str, text: &str| json!({ "message": text, "code": null, "level": level, "spans": [], "children": [], "rendered": null });
     let mut children = vec![
         child("note", &format!("why: {}", finding.why)),
         child("help", &finding.help),
     ];
+    // Editors make an action of the help that says what to put where.
+    if let Some(fix) = &finding.fix {
+        let applicability = match fix.applicability {
+            Applicability::Safe => "MachineApplicable",
+            Applicability::Maybe => "MaybeIncorrect",
+        };
+        let edits = fix.edits.iter().map(|edit| {
+            let mut place = span(&shown(&finding.path, base), source, &edit.range);
+            place["is_primary"] = true.into();
+            place["suggested_replacement"] = edit.text.as_str().into();
+            place["suggestion_applicability"] = applicability.into();
+            place
+        });
+        children[1]["spans"] = edits.collect();
+    }
     if finding.unresolved_types {
         children.push(child(
             "note",
@@ -135,11 +129,50 @@ pub fn json(finding: &Finding, source: &str, base: &Path) -> Value {
                 "explanation": finding.rule.code,
             },
             "level": word(finding.level),
-            "spans": [span],
+            "spans": [place],
             "children": children,
             "rendered": format!("{}\n", full(finding, source, base, false)),
         },
     })
+}
+
+/// A place as rustc describes it, with the lines it touches.
+fn span(file: &str, source: &str, range: &Range<usize>) -> Value {
+    let (line, column) = line_column(source, range.start);
+    let (end_line, end_column) = line_column(source, range.end);
+    let lines = source.lines().enumerate().skip(line - 1);
+    let text = lines.take(end_line - line + 1).map(|(at, text)| {
+        let start = if at + 1 == line { column } else { 1 };
+        let end = if at + 1 == end_line {
+            end_column
+        } else {
+            text.chars().count() + 1
+        };
+        json!({ "text": text, "highlight_start": start, "highlight_end": end })
+    });
+    json!({
+        "file_name": file,
+        "byte_start": range.start,
+        "byte_end": range.end,
+        "line_start": line,
+        "line_end": end_line,
+        "column_start": column,
+        "column_end": end_column,
+        "is_primary": false,
+        "text": text.collect::<Vec<_>>(),
+        "label": null,
+        "suggested_replacement": null,
+        "suggestion_applicability": null,
+        "expansion": null,
+    })
+}
+
+/// Line and column, in characters and from 1, of a byte of a text.
+pub(crate) fn line_column(text: &str, offset: usize) -> (usize, usize) {
+    let before = text.get(..offset).unwrap_or_default();
+    let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+    let column = before[line_start..].chars().count() + 1;
+    (before.matches('\n').count() + 1, column)
 }
 
 /// How often each rule fired.

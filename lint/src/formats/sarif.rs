@@ -8,6 +8,7 @@
 use super::{advice, names};
 use crate::baseline::relative;
 use crate::finding::{Finding, Fix, Level, Report};
+use crate::render::line_column;
 use crate::rules::{self, Rule};
 use crate::texts::Texts;
 use serde_json::{Value, json};
@@ -114,15 +115,11 @@ fn location(path: &Path, base: &Path) -> Value {
 }
 
 fn change(finding: &Finding, fix: &Fix, text: &str, base: &Path) -> Value {
-    let place = |offset: usize| {
-        let before = &text.get(..offset).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let column = before[line_start..].chars().count() + 1;
-        (before.matches('\n').count() + 1, column)
-    };
     let replacements = fix.edits.iter().map(|edit| {
-        let ((line, column), (end_line, end_column)) =
-            (place(edit.range.start), place(edit.range.end));
+        let ((line, column), (end_line, end_column)) = (
+            line_column(text, edit.range.start),
+            line_column(text, edit.range.end),
+        );
         json!({
             "deletedRegion": {
                 "startLine": line,
