@@ -4,7 +4,8 @@
 use asupersync::lab::{Inject, Injector, Points};
 use asupersync::sync::{
     AcquireError, Barrier, BarrierError, CANCEL_CLASS, CancelClass, InitError, LockError, Mutex,
-    MutexGuard, Notify, OnceCell, RwLock, Semaphore, SetError, TryAcquireError, TryLockError,
+    MutexGuard, Notify, OnceCell, ReadGuard, RwLock, Semaphore, SetError, TryAcquireError,
+    TryLockError, WriteGuard,
 };
 use asupersync::{CancelKind, Cancelled, Cx, LabConfig, Scope};
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -590,6 +591,37 @@ fn a_guard_of_a_part_holds_the_whole() {
         drop(name);
         assert_eq!(*mutex.lock(&cx).await.unwrap(), (1, "ab".to_owned()));
         assert_eq!(format!("{mutex:?}"), "Mutex { value: (1, \"ab\") }");
+
+        let lock = RwLock::new((1, String::from("a")));
+        let mut name = WriteGuard::map(lock.write(&cx).await.unwrap(), |pair| &mut pair.1);
+        name.push('b');
+        assert!(lock.try_read().is_err(), "the whole is held");
+        drop(name);
+        let name = ReadGuard::map(lock.read(&cx).await.unwrap(), |pair| &pair.1);
+        // Kept across an await, and sent with its task.
+        cx.yield_now().await.unwrap();
+        assert_eq!((&**name, lock.statistics().readers), ("ab", 1));
+        assert!(lock.try_read().is_ok() && lock.try_write().is_err());
+        drop(name);
+        assert_eq!(lock.statistics().readers, 0);
+
+        // A panic while choosing the part unlocks, and is remembered of a writer.
+        let planted = AssertUnwindSafe(|| {
+            let guard = lock.try_write().unwrap();
+            drop(WriteGuard::map(guard, |_| -> &mut u32 {
+                resume_unwind(Box::new("planted"))
+            }));
+        });
+        assert!(std::panic::catch_unwind(planted).is_err());
+        assert!(lock.was_panicked() && lock.try_write().is_ok());
+        let planted = AssertUnwindSafe(|| {
+            let guard = lock.try_write().unwrap();
+            let _part = WriteGuard::map(guard, |pair| &mut pair.0);
+            lock.clear_panicked();
+            resume_unwind(Box::new("planted"));
+        });
+        assert!(std::panic::catch_unwind(planted).is_err());
+        assert!(lock.was_panicked() && lock.try_write().is_ok());
     });
 }
 

@@ -64,8 +64,8 @@ pub use notify::{Notified, Notify, NotifyStatistics};
 pub use once_cell::{InitError, OnceCell, OnceCellStatistics, SetError};
 pub use pool::{Access, Expired, Get, Health, Lease, LeaseFor, Loan, Pool, PoolStatistics};
 pub use rwlock::{
-    OwnedReadGuard, OwnedWriteGuard, Read, ReadGuard, ReadOwned, RwLock, RwLockStatistics,
-    WouldBlock, Write, WriteGuard, WriteOwned,
+    MappedReadGuard, MappedWriteGuard, OwnedReadGuard, OwnedWriteGuard, Read, ReadGuard, ReadOwned,
+    RwLock, RwLockStatistics, WouldBlock, Write, WriteGuard, WriteOwned,
 };
 pub use semaphore::{
     Acquire, AcquireError, AcquireOwned, OwnedSemaphorePermit, Semaphore, SemaphorePermit,

@@ -5,6 +5,7 @@ use crate::cx::{Cx, DropSafe};
 use crate::types::cancel::Cancelled;
 use std::cell::UnsafeCell;
 use std::fmt;
+use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
@@ -37,6 +38,17 @@ const READERS: usize = (u32::MAX >> 3) as usize;
 /// });
 /// ```
 ///
+/// A guard of a part lets nobody else see what must not be shared:
+///
+/// ```compile_fail,E0277
+/// use asupersync::sync::MappedReadGuard;
+///
+/// fn sent<T: Send>(_: T) {}
+/// fn guard(guard: MappedReadGuard<'_, std::cell::Cell<u32>>) {
+///     sent(guard);
+/// }
+/// ```
+///
 /// After the downgrade there is nothing to write with:
 ///
 /// ```compile_fail,E0382
@@ -48,9 +60,14 @@ const READERS: usize = (u32::MAX >> 3) as usize;
 /// *writes = 2;
 /// ```
 pub struct RwLock<T: ?Sized> {
+    lock: RawLock,
+    value: UnsafeCell<T>,
+}
+
+/// All of a lock but its value.
+struct RawLock {
     gate: Gate,
     panicked: AtomicBool,
-    value: UnsafeCell<T>,
 }
 
 // SAFETY: a write guard is alone and gives `&mut T` on any thread.
@@ -80,8 +97,10 @@ impl<T> RwLock<T> {
     /// An unlocked lock.
     pub const fn new(value: T) -> Self {
         RwLock {
-            gate: Gate::new(READERS),
-            panicked: AtomicBool::new(false),
+            lock: RawLock {
+                gate: Gate::new(READERS),
+                panicked: AtomicBool::new(false),
+            },
             value: UnsafeCell::new(value),
         }
     }
@@ -143,7 +162,7 @@ impl<T: ?Sized> RwLock<T> {
     /// # Errors
     /// When it would have to wait.
     pub fn try_read(&self) -> Result<ReadGuard<'_, T>, WouldBlock> {
-        let taken = self.gate.permits().try_acquire(1);
+        let taken = self.lock.gate.permits().try_acquire(1);
         taken.map_err(|_| WouldBlock)?;
         Ok(ReadGuard(Held::new(self, None)))
     }
@@ -153,7 +172,7 @@ impl<T: ?Sized> RwLock<T> {
     /// # Errors
     /// When it would have to wait.
     pub fn try_write(&self) -> Result<WriteGuard<'_, T>, WouldBlock> {
-        let taken = self.gate.permits().try_acquire(READERS);
+        let taken = self.lock.gate.permits().try_acquire(READERS);
         taken.map_err(|_| WouldBlock)?;
         Ok(WriteGuard(Held::new(self, None)))
     }
@@ -166,18 +185,18 @@ impl<T: ?Sized> RwLock<T> {
     /// Whether a task panicked under a write guard since the lock was made, or
     /// since [`RwLock::clear_panicked`].
     pub fn was_panicked(&self) -> bool {
-        self.panicked.load(Ordering::Acquire)
+        self.lock.panicked.load(Ordering::Acquire)
     }
 
     /// The value is in order again.
     pub fn clear_panicked(&self) {
-        self.panicked.store(false, Ordering::Release);
+        self.lock.panicked.store(false, Ordering::Release);
     }
 
     /// How busy the lock is.
     pub fn statistics(&self) -> RwLockStatistics {
-        let line = self.gate.statistics();
-        let free = self.gate.permits().free();
+        let line = self.lock.gate.statistics();
+        let free = self.lock.gate.permits().free();
         RwLockStatistics {
             readers: if free == 0 { 0 } else { READERS - free },
             writer: free == 0,
@@ -189,7 +208,22 @@ impl<T: ?Sized> RwLock<T> {
 
 impl<T: ?Sized> Gated for RwLock<T> {
     fn gate(&self) -> &Gate {
-        &self.gate
+        &self.lock.gate
+    }
+}
+
+impl RawLock {
+    /// A reader leaves.
+    fn read(&self, holder: &Holder) {
+        holder.release(&self.gate, 1);
+    }
+
+    /// A writer leaves.
+    fn written(&self, holder: &Holder) {
+        if holder.panicked() {
+            self.panicked.store(true, Ordering::Release);
+        }
+        holder.release(&self.gate, READERS);
     }
 }
 
@@ -224,24 +258,21 @@ struct Held<P> {
 
 impl<T: ?Sized, P: Deref<Target = RwLock<T>>> Held<P> {
     fn new(lock: P, cx: Option<&Cx>) -> Self {
-        let holder = Holder::new(&lock.gate, cx);
+        let holder = Holder::new(&lock.lock.gate, cx);
         Held { lock, holder }
     }
 
     fn read(&self) {
-        self.holder.release(&self.lock.gate, 1);
+        self.lock.lock.read(&self.holder);
     }
 
     fn written(&self) {
-        if self.holder.panicked() {
-            self.lock.panicked.store(true, Ordering::Release);
-        }
-        self.holder.release(&self.lock.gate, READERS);
+        self.lock.lock.written(&self.holder);
     }
 
     /// A writer goes on as a reader; those next in line may read too.
     fn downgrade(&self) {
-        self.lock.gate.add(READERS - 1);
+        self.lock.lock.gate.add(READERS - 1);
     }
 
     fn value(&self) -> &T {
@@ -335,6 +366,123 @@ guards!(
     #[doc = "\n It owns the lock."]
     read: OwnedReadGuard, write: OwnedWriteGuard, [], Arc<RwLock<T>>
 );
+
+impl<'a, T: ?Sized> ReadGuard<'a, T> {
+    /// A guard of a part of the value.
+    ///
+    /// An associated function, so that it hides no method of the value.
+    pub fn map<U: ?Sized>(this: Self, part: impl FnOnce(&T) -> &U) -> MappedReadGuard<'a, U> {
+        // Unlocks if `part` panics.
+        let value: *const U = part(&this);
+        let this = ManuallyDrop::new(this);
+        MappedReadGuard {
+            lock: &this.0.lock.lock,
+            // SAFETY: the guard is not dropped, so its holder is moved out once.
+            holder: unsafe { std::ptr::read(&this.0.holder) },
+            value,
+            _value: PhantomData,
+        }
+    }
+}
+
+impl<'a, T: ?Sized> WriteGuard<'a, T> {
+    /// A guard of a part of the value.
+    ///
+    /// An associated function, so that it hides no method of the value.
+    pub fn map<U: ?Sized>(
+        this: Self,
+        part: impl FnOnce(&mut T) -> &mut U,
+    ) -> MappedWriteGuard<'a, U> {
+        let mut this = this;
+        // Unlocks if `part` panics.
+        let value: *mut U = part(&mut this);
+        let this = ManuallyDrop::new(this);
+        MappedWriteGuard {
+            lock: &this.0.lock.lock,
+            // SAFETY: the guard is not dropped, so its holder is moved out once.
+            holder: unsafe { std::ptr::read(&this.0.holder) },
+            value,
+            _value: PhantomData,
+        }
+    }
+}
+
+/// A [`ReadGuard`] of a part of the value; see [`ReadGuard::map`].
+#[must_use = "the lock is held until the guard is dropped"]
+pub struct MappedReadGuard<'a, T: ?Sized> {
+    lock: &'a RawLock,
+    holder: Holder,
+    value: *const T,
+    _value: PhantomData<&'a T>,
+}
+
+// SAFETY: it gives out `&T` only, on whatever thread it is.
+unsafe impl<T: ?Sized + Sync> Send for MappedReadGuard<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: ?Sized + Sync> Sync for MappedReadGuard<'_, T> {}
+
+impl<T: ?Sized> Deref for MappedReadGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: it points into the value, which nobody writes while the guard lives.
+        unsafe { &*self.value }
+    }
+}
+
+impl<T: ?Sized> Drop for MappedReadGuard<'_, T> {
+    fn drop(&mut self) {
+        self.lock.read(&self.holder);
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for MappedReadGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// A [`WriteGuard`] of a part of the value; see [`WriteGuard::map`].
+#[must_use = "the lock is held until the guard is dropped"]
+pub struct MappedWriteGuard<'a, T: ?Sized> {
+    lock: &'a RawLock,
+    holder: Holder,
+    value: *mut T,
+    _value: PhantomData<&'a mut T>,
+}
+
+// SAFETY: it is alone and gives `&mut T` on whatever thread it is.
+unsafe impl<T: ?Sized + Send> Send for MappedWriteGuard<'_, T> {}
+// SAFETY: through a shared guard one gets `&T` only.
+unsafe impl<T: ?Sized + Sync> Sync for MappedWriteGuard<'_, T> {}
+
+impl<T: ?Sized> Deref for MappedWriteGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: it points into the value, whose lock is ours while the guard lives.
+        unsafe { &*self.value }
+    }
+}
+
+impl<T: ?Sized> DerefMut for MappedWriteGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above, and the guard is borrowed mutably.
+        unsafe { &mut *self.value }
+    }
+}
+
+impl<T: ?Sized> Drop for MappedWriteGuard<'_, T> {
+    fn drop(&mut self) {
+        self.lock.written(&self.holder);
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for MappedWriteGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
 
 macro_rules! futures {
     ($($(#[$doc:meta])* $Future:ident, $Lock:ty => $Guard:ident $(<$life:lifetime>)?;)*) => { $(
