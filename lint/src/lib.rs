@@ -104,16 +104,23 @@ pub enum LintError {
 /// that does not parse, a package that does not compile, a wrong configuration key - is a [`Problem`] of the report, and the rest is
 /// linted all the same.
 ///
+/// Expressions are trees and are walked by recursion: source that may be generated wants a thread with a large stack, as the program
+/// has. Where brackets are nested more than 500 deep, the file is a problem of the report.
+///
 /// # Errors
 /// When a path does not exist, a manifest cannot be read or a level names no rule.
 pub fn lint_paths(paths: &[PathBuf], options: &Options) -> Result<Report, LintError> {
     let mut report = Report::default();
-    for (root, focus) in roots(paths)? {
+    let mut loaded = Loaded::default();
+    for (root, focus) in roots(paths, &mut loaded)? {
         let selection = Selection {
             workspace: options.workspace,
             packages: options.packages.clone(),
         };
-        let project = Project::load(&root, &selection)?;
+        let project = match loaded.remove(&root) {
+            Some(project) if selection == Selection::default() => project,
+            _ => Project::load(&root, &selection)?,
+        };
         lint_project(&project, &root, &focus, options, &mut report)?;
     }
     sort(&mut report);
@@ -146,7 +153,10 @@ fn sort(report: &mut Report) {
 }
 
 /// What to load for each path, and what of it to report; an empty focus is everything.
-fn roots(paths: &[PathBuf]) -> Result<BTreeMap<PathBuf, Vec<PathBuf>>, LintError> {
+fn roots(
+    paths: &[PathBuf],
+    loaded: &mut Loaded,
+) -> Result<BTreeMap<PathBuf, Vec<PathBuf>>, LintError> {
     let mut roots: BTreeMap<PathBuf, Vec<PathBuf>> = BTreeMap::new();
     if paths.is_empty() {
         let directory = std::env::current_dir().unwrap_or_default();
@@ -167,7 +177,7 @@ fn roots(paths: &[PathBuf]) -> Result<BTreeMap<PathBuf, Vec<PathBuf>>, LintError
                 // The whole package swallows narrower paths.
                 roots.insert(manifest, Vec::new());
             }
-            Some(manifest) if belongs(&manifest, &path) => {
+            Some(manifest) if belongs(&manifest, &path, loaded) => {
                 let known = roots.contains_key(&manifest);
                 let focus = roots.entry(manifest).or_default();
                 if !known || !focus.is_empty() {
@@ -182,9 +192,17 @@ fn roots(paths: &[PathBuf]) -> Result<BTreeMap<PathBuf, Vec<PathBuf>>, LintError
     Ok(roots)
 }
 
+/// The packages that were read to see what belongs to them, by manifest: a commit may name many files of one.
+type Loaded = BTreeMap<PathBuf, Project>;
+
 /// Whether a package's module tree reaches a path.
-fn belongs(manifest: &Path, path: &Path) -> bool {
-    Project::load(manifest, &Selection::default()).is_ok_and(|project| {
+fn belongs(manifest: &Path, path: &Path, loaded: &mut Loaded) -> bool {
+    if !loaded.contains_key(manifest)
+        && let Ok(project) = Project::load(manifest, &Selection::default())
+    {
+        loaded.insert(manifest.to_owned(), project);
+    }
+    loaded.get(manifest).is_some_and(|project| {
         project.files.iter().any(|file| file.path.starts_with(path))
             || project.diagnostics.iter().any(|one| one.path == path)
     })

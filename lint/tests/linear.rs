@@ -6,7 +6,9 @@
 #[path = "../../asupersync/tests/counting/mod.rs"]
 mod counting;
 
-use asupersync_lint::{Options, lint_source};
+use asupersync_lint::{Options, lint_paths, lint_source};
+use std::fs;
+use std::path::PathBuf;
 
 /// Code of the kind services are made of: calls through imports, chains, locals, a `select!`, a spawn that is found.
 const PART: &str = r#"
@@ -93,6 +95,36 @@ fn globs_of_globs_are_followed_once() {
     let made = counting::so_far() - before;
     println!("{made} allocations");
     assert!(made < 1_000_000, "{made}");
+}
+
+/// A hook before a commit names every file that changed: their package is read once.
+#[test]
+fn many_files_of_a_package_cost_what_the_package_does() {
+    const FILES: usize = 12;
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
+    fs::create_dir(root.join("src")).unwrap();
+    let manifest = "[package]\nname = \"many\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[dependencies]\ntokio = \"1\"\n[workspace]\n";
+    fs::write(root.join("Cargo.toml"), manifest).unwrap();
+    let modules: String = (0..FILES).map(|n| format!("mod file_{n};\n")).collect();
+    fs::write(root.join("src/lib.rs"), modules).unwrap();
+    let mut paths = Vec::new();
+    for n in 0..FILES {
+        let path = root.join(format!("src/file_{n}.rs"));
+        fs::write(&path, PART).unwrap();
+        paths.push(path);
+    }
+    let count = |paths: &[PathBuf]| {
+        let before = counting::so_far();
+        let report = lint_paths(paths, &Options::default()).unwrap();
+        assert_eq!(report.findings.len(), FILES);
+        counting::so_far() - before
+    };
+    let package = [root.to_owned()];
+    count(&package);
+    let (whole, each) = (count(&package), count(&paths));
+    println!("{whole} allocations for the package, {each} for its files");
+    assert!(each < whole + whole / 5, "{whole} and {each}");
 }
 
 const MOST_PER_LINE: f64 = 115.0;

@@ -25,7 +25,7 @@ const BRACKET_DEPTH: usize = 500;
 const SKIPPED_DIRECTORIES: &[&str] = &["target", "node_modules"];
 
 /// What to load of a workspace.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     /// Every member, not only the package at the given path.
     pub workspace: bool,
