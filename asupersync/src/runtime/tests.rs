@@ -576,3 +576,36 @@ fn two_watch_while_somebody_is_awake_and_none_when_all_is_quiet() {
     assert!(idle.end_search());
     assert!(idle.pick_watcher().is_some_and(|worker| worker != woken));
 }
+
+#[cfg(unix)]
+#[test]
+fn children_and_their_pipes_leave_no_registration() {
+    use crate::exec::region::RegionOptions;
+    use crate::process::{Command, Stdio};
+    for builder in [
+        Runtime::builder().current_thread(),
+        Runtime::builder().worker_threads(2),
+    ] {
+        let runtime = builder.build().unwrap();
+        let registered = || runtime.shared.reactor.registered();
+        let ran = runtime.block_on(async |cx: Scope| {
+            let body = async |scope: Scope| {
+                let mut sleep = Command::new("sleep");
+                sleep
+                    .arg("600")
+                    .stdin(Stdio::piped())
+                    .stdout(Stdio::piped());
+                let children = [0; 3].map(|_| sleep.spawn(&scope).unwrap());
+                assert!(registered() >= 6, "two pipes each");
+                scope.cancel("enough");
+                // Held until the region is cancelled, then left to it.
+                drop(children);
+            };
+            let closed = cx.region_report(RegionOptions::default(), body).await;
+            assert!(closed.unwrap().report.abandoned.is_empty());
+            registered()
+        });
+        assert_eq!(ran.unwrap(), 0);
+        assert_eq!(registered(), 0);
+    }
+}

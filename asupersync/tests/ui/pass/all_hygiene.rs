@@ -31,7 +31,9 @@ async fn program(cx: &Cx) -> u32 {
     assert_eq!((a, b), (9, 16));
     let c = join_all!((0..2).map(|_| async { __f0 }));
     assert_eq!(c, [8, 8]);
-    let d = try_join!(cx, |s| async { fine(s, __v0 + __task) }, |__f1| async { fine(__f1, _0) });
+    let d = try_join!(cx, |s| async { fine(s, __v0 + __task) }, |__f1| async {
+        fine(__f1, _0)
+    });
     assert_eq!(d.await.ok(), ::core::option::Option::Some((34, 64)));
     let e = scope!(cx, "named", |s| {
         let f = spawn!(s, "one", async move { __cx + future });
