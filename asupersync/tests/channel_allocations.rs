@@ -10,22 +10,7 @@ use asupersync::{Cx, Scope};
 
 mod counting;
 mod worlds;
-
-/// Rounds before the count, in which queues and free lists grow, and counted ones.
-const ROUNDS: u64 = 200;
-
-/// Allocations of a round, by those of many.
-async fn count(name: &str, per_round: u64, mut round: impl AsyncFnMut()) {
-    for _ in 0..ROUNDS {
-        round().await;
-    }
-    let before = counting::so_far();
-    for _ in 0..ROUNDS {
-        round().await;
-    }
-    let made = counting::so_far() - before;
-    assert_eq!(made, per_round * ROUNDS, "{name}: {ROUNDS} rounds");
-}
+use counting::rounds;
 
 /// A task that waits for the channel and answers through another, so that each
 /// round waits and wakes at both ends.
@@ -39,7 +24,7 @@ fn a_round_through_any_channel_allocates_nothing() {
                 back.send(&cx, n).await.unwrap();
             }
         });
-        count("mpsc, send", 0, async || {
+        rounds("mpsc, send", 0, async || {
             // The second waits for room.
             tx.send(&cx, 1).await.unwrap();
             tx.send(&cx, 2).await.unwrap();
@@ -47,7 +32,7 @@ fn a_round_through_any_channel_allocates_nothing() {
             echoed.recv(&cx).await.unwrap();
         })
         .await;
-        count("mpsc, reserve", 0, async || {
+        rounds("mpsc, reserve", 0, async || {
             tx.reserve(&cx).await.unwrap().send(1).unwrap();
             echoed.recv(&cx).await.unwrap();
         })
@@ -61,7 +46,7 @@ fn a_round_through_any_channel_allocates_nothing() {
                 answer.send(&cx, n).await.unwrap();
             }
         });
-        count("broadcast", 0, async || {
+        rounds("broadcast", 0, async || {
             tx.send(1).unwrap();
             own.recv(&cx).await.unwrap();
             heard.recv(&cx).await.unwrap();
@@ -76,7 +61,7 @@ fn a_round_through_any_channel_allocates_nothing() {
                 seen.send(&cx, n).await.unwrap();
             }
         });
-        count("watch", 0, async || {
+        rounds("watch", 0, async || {
             tx.send(1).unwrap();
             looked.recv(&cx).await.unwrap();
         })
@@ -94,7 +79,7 @@ fn a_round_through_any_channel_allocates_nothing() {
                 }
             }
         });
-        count("ack_queue, each delivered twice", 0, async || {
+        rounds("ack_queue, each delivered twice", 0, async || {
             tx.send(&cx, 1).await.unwrap();
             worked.recv(&cx).await.unwrap();
         })
@@ -106,12 +91,12 @@ fn a_round_through_any_channel_allocates_nothing() {
                 reply.send(n).unwrap();
             }
         });
-        count("rpc: the place for the answer", 1, async || {
+        rounds("rpc: the place for the answer", 1, async || {
             client.call(&cx, 1).await.unwrap();
         })
         .await;
 
-        count("oneshot: the channel itself", 1, async || {
+        rounds("oneshot: the channel itself", 1, async || {
             let (tx, mut rx) = oneshot::channel();
             tx.send(1).unwrap();
             rx.recv(&cx).await.unwrap();

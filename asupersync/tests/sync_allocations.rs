@@ -10,22 +10,7 @@ use std::time::Duration;
 
 mod counting;
 mod worlds;
-
-/// Rounds before the count, in which lines and free lists grow, and counted ones.
-const ROUNDS: u64 = 200;
-
-/// Runs many rounds, each of which must allocate nothing.
-async fn count(name: &str, mut round: impl AsyncFnMut()) {
-    for _ in 0..ROUNDS {
-        round().await;
-    }
-    let before = counting::so_far();
-    for _ in 0..ROUNDS {
-        round().await;
-    }
-    let made = counting::so_far() - before;
-    assert_eq!(made, 0, "{name}: {ROUNDS} rounds");
-}
+use counting::rounds;
 
 /// What each round does alone, and what it does while others are in line.
 #[test]
@@ -33,11 +18,11 @@ fn a_round_at_any_primitive_allocates_nothing() {
     worlds::current_thread(async |cx: Scope| {
         let cx: &Cx = &cx;
         let mutex = Arc::new(Mutex::new(0));
-        count("Mutex::lock", async || {
+        rounds("Mutex::lock", 0, async || {
             *mutex.lock(cx).await.unwrap() += 1;
         })
         .await;
-        count("Mutex::lock_owned", async || {
+        rounds("Mutex::lock_owned", 0, async || {
             *mutex.clone().lock_owned(cx).await.unwrap() += 1;
         })
         .await;
@@ -45,13 +30,13 @@ fn a_round_at_any_primitive_allocates_nothing() {
             let _guard = mutex.lock(cx).await.unwrap();
             cx.yield_now().await.unwrap();
         };
-        count("Mutex::lock, three in line", async || {
+        rounds("Mutex::lock, three in line", 0, async || {
             join!(held(), held(), held(), held());
         })
         .await;
 
         let lock = RwLock::new(0);
-        count("RwLock", async || {
+        rounds("RwLock", 0, async || {
             *lock.write(cx).await.unwrap() += 1;
             let _ = *lock.read(cx).await.unwrap();
         })
@@ -64,13 +49,13 @@ fn a_round_at_any_primitive_allocates_nothing() {
             let _guard = lock.write(cx).await.unwrap();
             cx.yield_now().await.unwrap();
         };
-        count("RwLock, in line", async || {
+        rounds("RwLock, in line", 0, async || {
             join!(read(), write(), read(), write());
         })
         .await;
 
         let semaphore = Semaphore::new(2);
-        count("Semaphore::acquire", async || {
+        rounds("Semaphore::acquire", 0, async || {
             drop(semaphore.acquire(cx, 2).await.unwrap());
         })
         .await;
@@ -78,7 +63,7 @@ fn a_round_at_any_primitive_allocates_nothing() {
             let _permit = semaphore.acquire(cx, 2).await.unwrap();
             cx.yield_now().await.unwrap();
         };
-        count("Semaphore::acquire, in line", async || {
+        rounds("Semaphore::acquire, in line", 0, async || {
             join!(acquired(), acquired(), acquired());
         })
         .await;
@@ -88,13 +73,13 @@ fn a_round_at_any_primitive_allocates_nothing() {
             let _loan = pool.get(cx).await.unwrap();
             cx.yield_now().await.unwrap();
         };
-        count("Pool::get, in line", async || {
+        rounds("Pool::get, in line", 0, async || {
             join!(lent(), lent());
         })
         .await;
 
         let notify = Notify::new();
-        count("Notify::notify_one", async || {
+        rounds("Notify::notify_one", 0, async || {
             join!(async { notify.notified(cx).await.unwrap() }, async {
                 cx.yield_now().await.unwrap();
                 notify.notify_one();
@@ -102,7 +87,7 @@ fn a_round_at_any_primitive_allocates_nothing() {
         })
         .await;
         let notified = async || notify.notified(cx).await.unwrap();
-        count("Notify::notify_waiters", async || {
+        rounds("Notify::notify_waiters", 0, async || {
             join!(notified(), notified(), async {
                 cx.yield_now().await.unwrap();
                 notify.notify_waiters();
@@ -112,20 +97,20 @@ fn a_round_at_any_primitive_allocates_nothing() {
 
         let barrier = Barrier::new(3);
         let met = async || barrier.wait(cx).await.unwrap();
-        count("Barrier::wait", async || {
+        rounds("Barrier::wait", 0, async || {
             join!(met(), met(), met());
         })
         .await;
 
         let cell = OnceCell::new();
-        count("OnceCell::get_or_init", async || {
+        rounds("OnceCell::get_or_init", 0, async || {
             assert_eq!(*cell.get_or_init(cx, async || 7).await.unwrap(), 7);
         })
         .await;
 
         let nap = Duration::from_micros(1);
-        count("sleep", async || cx.sleep(nap).await.unwrap()).await;
-        count("timeout_drop", async || {
+        rounds("sleep", 0, async || cx.sleep(nap).await.unwrap()).await;
+        rounds("timeout_drop", 0, async || {
             cx.timeout_drop(Duration::from_secs(1), cx.sleep(nap))
                 .await
                 .unwrap()

@@ -46,6 +46,7 @@
 mod barrier;
 mod gate;
 mod kind;
+mod mapped;
 mod mutex;
 mod notify;
 mod once_cell;

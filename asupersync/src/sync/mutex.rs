@@ -2,6 +2,7 @@
 
 use super::LockStatistics;
 use super::gate::{Claim, Denied, Gate, Gated, Holder};
+use super::mapped::mapped;
 use crate::cx::{Cx, DropSafe};
 use crate::types::cancel::Cancelled;
 use std::cell::UnsafeCell;
@@ -326,46 +327,9 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
     }
 }
 
-/// A [`MutexGuard`] of a part of the value; see [`MutexGuard::map`].
-#[must_use = "the lock is held until the guard is dropped"]
-pub struct MappedMutexGuard<'a, T: ?Sized> {
-    lock: &'a RawLock,
-    holder: Holder,
-    value: *mut T,
-    _value: PhantomData<&'a mut T>,
-}
-
-// SAFETY: it is a `&mut T` that unlocks when it is dropped, on any thread.
-unsafe impl<T: ?Sized + Send> Send for MappedMutexGuard<'_, T> {}
-// SAFETY: through a shared guard one gets `&T` only.
-unsafe impl<T: ?Sized + Sync> Sync for MappedMutexGuard<'_, T> {}
-
-impl<T: ?Sized> Deref for MappedMutexGuard<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        // SAFETY: it points into the value, whose lock is ours while the guard lives.
-        unsafe { &*self.value }
-    }
-}
-
-impl<T: ?Sized> DerefMut for MappedMutexGuard<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as above, and the guard is borrowed mutably.
-        unsafe { &mut *self.value }
-    }
-}
-
-impl<T: ?Sized> Drop for MappedMutexGuard<'_, T> {
-    fn drop(&mut self) {
-        self.lock.leave(&self.holder);
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for MappedMutexGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
+mapped! {
+    /// A [`MutexGuard`] of a part of the value; see [`MutexGuard::map`].
+    MappedMutexGuard, leave
 }
 
 /// Holds a [`Mutex`] that it owns; dropping it unlocks.

@@ -1,6 +1,7 @@
 //! A lock for one writer or many readers that may be held across an await.
 
 use super::gate::{Claim, Denied, Gate, Gated, Holder};
+use super::mapped::mapped;
 use crate::cx::{Cx, DropSafe};
 use crate::types::cancel::Cancelled;
 use std::cell::UnsafeCell;
@@ -442,46 +443,9 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for MappedReadGuard<'_, T> {
     }
 }
 
-/// A [`WriteGuard`] of a part of the value; see [`WriteGuard::map`].
-#[must_use = "the lock is held until the guard is dropped"]
-pub struct MappedWriteGuard<'a, T: ?Sized> {
-    lock: &'a RawLock,
-    holder: Holder,
-    value: *mut T,
-    _value: PhantomData<&'a mut T>,
-}
-
-// SAFETY: it is alone and gives `&mut T` on whatever thread it is.
-unsafe impl<T: ?Sized + Send> Send for MappedWriteGuard<'_, T> {}
-// SAFETY: through a shared guard one gets `&T` only.
-unsafe impl<T: ?Sized + Sync> Sync for MappedWriteGuard<'_, T> {}
-
-impl<T: ?Sized> Deref for MappedWriteGuard<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        // SAFETY: it points into the value, whose lock is ours while the guard lives.
-        unsafe { &*self.value }
-    }
-}
-
-impl<T: ?Sized> DerefMut for MappedWriteGuard<'_, T> {
-    fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: as above, and the guard is borrowed mutably.
-        unsafe { &mut *self.value }
-    }
-}
-
-impl<T: ?Sized> Drop for MappedWriteGuard<'_, T> {
-    fn drop(&mut self) {
-        self.lock.written(&self.holder);
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for MappedWriteGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
+mapped! {
+    /// A [`WriteGuard`] of a part of the value; see [`WriteGuard::map`].
+    MappedWriteGuard, written
 }
 
 macro_rules! futures {

@@ -3,6 +3,8 @@
 //! It needs a process of its own, and a thread of its own: whoever has this
 //! module holds one test, on the current-thread runtime.
 
+#![allow(dead_code, reason = "each test crate uses some of these")]
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
@@ -43,4 +45,20 @@ unsafe impl GlobalAlloc for Counting {
 /// Allocations and reallocations of this thread so far.
 pub(crate) fn so_far() -> u64 {
     ALLOCATIONS.get()
+}
+
+/// Rounds before the count, in which lines and free lists grow, and counted ones.
+const ROUNDS: u64 = 200;
+
+/// Runs many rounds, each of which must make so many allocations.
+pub(crate) async fn rounds(name: &str, per_round: u64, mut round: impl AsyncFnMut()) {
+    for _ in 0..ROUNDS {
+        round().await;
+    }
+    let before = so_far();
+    for _ in 0..ROUNDS {
+        round().await;
+    }
+    let made = so_far() - before;
+    assert_eq!(made, per_round * ROUNDS, "{name}: {ROUNDS} rounds");
 }
