@@ -33,7 +33,7 @@ impl<T> Jar<T> {
         }
     }
 
-    /// As [`Jar::put`], for who wants to look at the old value in any case.
+    /// As [`Jar::put`], while somebody looks at the old value.
     pub(super) fn put_beside(&mut self, value: Option<T>) -> View<T> {
         View(mem::replace(&mut self.0, Arc::new(value)))
     }
@@ -70,6 +70,19 @@ impl<T> View<T> {
         match Arc::try_unwrap(self.0) {
             Ok(value) => value.expect("only full jars are viewed"),
             Err(shared) => View(shared).value().clone(),
+        }
+    }
+}
+
+impl<T> Emptied<T> {
+    /// The value.
+    ///
+    /// # Panics
+    /// When the jar was empty.
+    pub(super) fn value(&self) -> &T {
+        match self {
+            Emptied::Own(value) => value.as_ref().expect("only full jars are viewed"),
+            Emptied::Seen(view) => view.value(),
         }
     }
 }

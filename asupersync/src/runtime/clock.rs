@@ -71,6 +71,12 @@ impl Clock {
     }
 
     pub(super) fn update(&self, key: TimerKey, waker: &Waker) -> bool {
+        // As a rule it has fired, or has this very waker: nothing to count then.
+        match lock(&self.shards[key.shard as usize].queue).waker_mut(key.key) {
+            None => return false,
+            Some(known) if known.will_wake(waker) => return true,
+            Some(_) => {}
+        }
         let fresh = waker.clone();
         let mut queue = lock(&self.shards[key.shard as usize].queue);
         // The waker that is not kept is dropped after the lock is released.

@@ -36,6 +36,8 @@ pub(super) struct Local {
     pub(super) index: usize,
     /// The ready lane of a current-thread runtime, where nobody steals.
     pub(super) ready: RefCell<VecDeque<Runnable>>,
+    /// Those of them that yielded: whoever is ready goes first.
+    pub(super) yielded: RefCell<VecDeque<Runnable>>,
     /// Whether wake-ups come in a batch: then they queue up in order and peers
     /// are woken once, at the end.
     pub(super) batching: Cell<bool>,
@@ -46,6 +48,7 @@ impl Local {
         Local {
             index,
             ready: RefCell::new(VecDeque::new()),
+            yielded: RefCell::new(VecDeque::new()),
             batching: Cell::new(false),
         }
     }

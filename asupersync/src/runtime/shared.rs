@@ -5,6 +5,7 @@
 //! | a worker | its LIFO slot, the slot's former tenant to its queue; half of a full queue to the injector |
 //! | a worker, after a yield with nothing else ready there | its LIFO slot |
 //! | a worker, after another yield or in a batch of events | its queue |
+//! | the thread of a current-thread runtime | its queue, or after a yield the queue behind that |
 //! | another thread | the injector |
 //! | any, asked to cancel or with a deadline | the urgent lanes of the worker, or those for outside threads |
 //! | any, but must stay on a thread | that thread |
@@ -311,7 +312,11 @@ impl Shared {
         let lane = task.lane();
         if self.flavour == Flavour::CurrentThread {
             if let Some(task) = remote.urgent.push(task, lane) {
-                local.ready.borrow_mut().push_back(task);
+                let queue = match hint {
+                    Hint::Yielded => &local.yielded,
+                    _ => &local.ready,
+                };
+                queue.borrow_mut().push_back(task);
             }
             return;
         }

@@ -388,6 +388,26 @@ fn queues_lose_and_double_nothing() {
 }
 
 #[test]
+fn who_yields_lets_go_first_whoever_is_ready_but_not_for_ever() {
+    let (shared, log) = (shared(Flavour::CurrentThread, 1), Arc::new(Log::default()));
+    let next = Cell::new(0);
+    let enqueue = |hint| {
+        let number = next.replace(next.get() + 1);
+        shared.enqueue(task(&log, number, Lane::Ready), hint);
+    };
+    work(&shared, 0, || {
+        if next.get() == 0 {
+            enqueue(Hint::Yielded);
+        }
+        enqueue(Hint::Woken);
+        log.order.lock().unwrap().contains(&0)
+    });
+    let before = log.order.lock().unwrap().len() - 1;
+    assert_eq!(before, usize::from(super::worker::READY_STREAK));
+    shared.discard_tasks();
+}
+
+#[test]
 fn a_wish_to_shut_down_reaches_every_run_in_progress() {
     for builder in [
         Runtime::builder().current_thread(),

@@ -16,7 +16,8 @@
 //! a second Runnable for it, and every queue would have to know that the first
 //! is void.
 //!
-//! Bounds: at most [`LIFO_STREAK`] tasks in a row from the LIFO slot; the
+//! Bounds: at most [`LIFO_STREAK`] tasks in a row from the LIFO slot, and
+//! [`READY_STREAK`] before one that yielded to a single worker; the
 //! injector is looked at every [`INJECTOR_TURNS`] turns, timers every
 //! [`CLOCK_TURNS`] turns, the reactor at one of those turns if it was not asked
 //! for [`DRIVE_NS`], the other workers (see [`super::watch`]) every
@@ -44,6 +45,8 @@ use std::time::Duration;
 
 /// Tasks in a row that may come from the LIFO slot while others wait.
 const LIFO_STREAK: u8 = 3;
+/// Tasks in a row that a current-thread runtime runs before one that yielded.
+pub(super) const READY_STREAK: u8 = 32;
 /// Turns between two looks at the injector.
 const INJECTOR_TURNS: u32 = 64;
 /// Turns between two looks at the clock.
@@ -52,6 +55,9 @@ const CLOCK_TURNS: u32 = 16;
 const WATCH_TURNS: u32 = 64;
 /// How long busy workers may leave the reactor unasked.
 const DRIVE_NS: u64 = 50_000;
+/// How close sleeps may end one after the other for timers: those of a crowd are
+/// fired together, and the first of them on time.
+const TIMERS_APART: Duration = Duration::from_micros(50);
 /// Tasks taken from the injector at once.
 const INJECTOR_BATCH: usize = QUEUE / 2;
 
@@ -61,6 +67,8 @@ pub(super) struct Worker<'a> {
     pub(super) index: usize,
     turn: u32,
     lifo_streak: u8,
+    /// As many ready tasks in a row, in a current-thread runtime.
+    ready_streak: u8,
     /// Whether the ready task served last was the injector's, in its turn.
     injected: bool,
     fairness: Fairness,
@@ -72,6 +80,8 @@ pub(super) struct Worker<'a> {
     patience: Patience,
     strife: Strife,
     wakers: Vec<Waker>,
+    /// When it last woke up for timers.
+    fired: Time,
     /// Whether this thread's timers are exact; set before the first timed sleep.
     exact: Option<ExactTimers>,
 }
@@ -91,6 +101,7 @@ impl<'a> Worker<'a> {
             index,
             turn: 0,
             lifo_streak: 0,
+            ready_streak: 0,
             injected: false,
             fairness: Fairness::with_limits(shared.streaks),
             searching: false,
@@ -99,6 +110,7 @@ impl<'a> Worker<'a> {
             patience: Patience::default(),
             strife: Strife::default(),
             wakers: Vec::new(),
+            fired: Time::ZERO,
             exact: None,
         }
     }
@@ -279,6 +291,7 @@ impl<'a> Worker<'a> {
         !remote.lifo.is_empty()
             || !remote.queue.is_empty()
             || !self.local().ready.borrow().is_empty()
+            || !self.local().yielded.borrow().is_empty()
             || !self.shared.injector.is_empty()
     }
 
@@ -294,8 +307,7 @@ impl<'a> Worker<'a> {
             return Some(task);
         }
         if self.single() {
-            let task = self.local().ready.borrow_mut().pop_front();
-            return task.or_else(|| self.take_injected());
+            return self.next_single();
         }
         let remote = self.remote();
         if let Some(task) = remote.lifo.take() {
@@ -311,6 +323,23 @@ impl<'a> Worker<'a> {
         }
         self.lifo_streak = 0;
         remote.queue.pop().or_else(|| self.take_injected())
+    }
+
+    /// As [`Worker::next_ready`], where there is one worker: who yields lets go
+    /// first whoever is ready by then or becomes so, but not for ever.
+    fn next_single(&mut self) -> Option<Runnable> {
+        let local = self.local();
+        let ready = || local.ready.borrow_mut().pop_front();
+        let yielded = || local.yielded.borrow_mut().pop_front();
+        if self.ready_streak < READY_STREAK
+            && let Some(task) = ready().or_else(|| self.take_injected())
+        {
+            self.ready_streak += 1;
+            return Some(task);
+        }
+        let task = yielded().or_else(ready);
+        self.ready_streak = 0;
+        task.or_else(|| self.take_injected())
     }
 
     /// Takes a fair share of what outside threads enqueued, and the first of it to run.
@@ -498,6 +527,7 @@ impl<'a> Worker<'a> {
             return watches.then_some(watch::PERIOD);
         }
         self.exact.get_or_insert_with(ExactTimers::on);
+        let due = due.max(self.fired + TIMERS_APART);
         let left = due.since(self.shared.now());
         Some(if watches {
             left.min(watch::PERIOD)
@@ -514,6 +544,7 @@ impl<'a> Worker<'a> {
         if due != Time::MAX {
             let now = self.shared.now();
             if due <= now {
+                self.fired = now;
                 self.fire_timers(now);
             }
         }
@@ -574,8 +605,9 @@ impl Drop for Worker<'_> {
         let local = self.local();
         let lifo = self.remote().lifo.take();
         let ready = std::mem::take(&mut *local.ready.borrow_mut());
+        let yielded = std::mem::take(&mut *local.yielded.borrow_mut());
         let mut left = Chain::new();
-        for task in lifo.into_iter().chain(ready) {
+        for task in lifo.into_iter().chain(ready).chain(yielded) {
             match &self.context.seat {
                 Some(seat) if task.is_root() => seat.put(task),
                 _ => left.push(task),

@@ -28,7 +28,7 @@ pub use super::error::{RecvError, SendError};
 
 use super::crowd::wake_all;
 use super::ends::end;
-use super::jar::View;
+use super::jar::Emptied;
 use super::outside;
 use super::senders::{Senders, Sent, Share};
 use super::waiting::{Wait, Waiting};
@@ -95,7 +95,7 @@ impl<T> Shared<T> {
 
     fn view(&self) -> (Ref<T>, u64) {
         let (view, version) = lock(&self.state).view();
-        (Ref(view), version)
+        (Ref(Emptied::Seen(view)), version)
     }
 
     fn subscribe(self: &Arc<Self>) -> Receiver<T> {
@@ -126,7 +126,7 @@ impl<T> Sent for Shared<T> {
 /// A value as it was when it was looked up.
 ///
 /// It holds no lock: whoever sends meanwhile does not wait for it.
-pub struct Ref<T>(View<T>);
+pub struct Ref<T>(Emptied<T>);
 
 impl<T> Ref<T> {
     /// The value; cloned only if it is still in use elsewhere.

@@ -106,9 +106,10 @@ impl Pair {
                 }
             },
             Step::Replace if !self.senders_gone => {
+                let (seen, _) = state.view();
                 let (old, woken) = state.replace(self.version + 1);
                 assert_eq!(*old.value(), self.version);
-                let late = state.replace_seen(&old, 99).err();
+                let late = state.replace_seen(&seen, 99).err();
                 assert_eq!(late, Some(99), "another sender was faster");
                 self.version += 1;
                 self.receivers.iter_mut().for_each(Waiter::expect_woken);

@@ -87,8 +87,8 @@ impl<T> State<T> {
     }
 
     /// Replaces the value, whoever listens, and hands the old one out to be looked at.
-    pub(super) fn replace(&mut self, value: T) -> (View<T>, Released) {
-        let old = self.value.put_beside(Some(value));
+    pub(super) fn replace(&mut self, value: T) -> (Emptied<T>, Released) {
+        let old = self.value.put(Some(value));
         (old, self.change())
     }
 
