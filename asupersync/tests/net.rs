@@ -1,7 +1,7 @@
-//! TCP over real sockets.
+//! Sockets of the system.
 
 use asupersync::io::{ReadExt, WriteExt};
-use asupersync::net::{TcpListener, TcpStream};
+use asupersync::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use asupersync::{CancelKind, Cx, Runtime, Scope, types::cancel::reason_in};
 use std::future::Future;
 use std::io;
@@ -339,20 +339,29 @@ fn accept_recovers_when_descriptors_run_out() {
         return;
     }
     run(async |scope: Scope| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("accept.sock");
         let listener = TcpListener::bind(&scope, LOCAL).await.unwrap();
+        let unix_listener = UnixListener::bind(&scope, &path).await.unwrap();
         let addr = listener.local_addr().unwrap();
         let client = TcpStream::connect(&scope, addr).await.unwrap();
+        let mut unix_client = UnixStream::connect(&scope, &path).await.unwrap();
         let mut hoard = Vec::new();
         while let Ok(file) = std::fs::File::open("/dev/null") {
             hoard.push(file);
         }
         let task = scope.try_spawn(async move |cx: Cx| listener.accept(&cx).await);
+        let unix_task = scope.try_spawn(async move |cx: Cx| unix_listener.accept(&cx).await);
         // Long enough for at least one refused attempt.
         scope.sleep(Duration::from_millis(30)).await.unwrap();
-        assert!(!task.is_complete(), "there was no descriptor for it");
+        let done = task.is_complete() || unix_task.is_complete();
+        assert!(!done, "there was no descriptor for it");
         drop(hoard);
         let (_, peer) = task.await.into_result().unwrap();
         assert_eq!(peer, client.local_addr().unwrap());
+        let (mut served, _) = unix_task.await.into_result().unwrap();
+        unix_client.write_all(&scope, b"x").await.unwrap();
+        assert_eq!(served.read_u8(&scope).await.unwrap(), b'x');
     });
 }
 
