@@ -426,14 +426,17 @@ impl Cx {
         Fut: Future<Output = ()> + Send + 'static,
     {
         let caps = self.caps();
-        let finalizer: crate::exec::task::Finalizer =
-            Box::new(move |task| Box::pin(f(Cx::of_task(task.clone(), caps).into_cleanup())));
-        self.task.defer(finalizer);
+        self.task.defer(Box::new(move |task| {
+            Some(Box::pin(f(Cx::of_task(task.clone(), caps).into_cleanup())))
+        }));
     }
 
     /// As [`Cx::defer`], for work that does not wait.
     pub fn defer_sync(&self, f: impl FnOnce() + Send + 'static) {
-        self.defer(async move { f() });
+        self.task.defer(Box::new(move |_| {
+            f();
+            None
+        }));
     }
 
     /// The region this context is the body of; `None` for a task's own context.

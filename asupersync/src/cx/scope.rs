@@ -6,7 +6,7 @@ use crate::exec::drive::{Drive, Judge, Reported};
 use crate::exec::lock;
 use crate::exec::region::{RegionCell, RegionOptions, signal};
 use crate::exec::root::{self, RootRef};
-use crate::exec::task::TaskRef;
+use crate::exec::task::{Finalizer, TaskRef};
 use crate::kernel::region::{Refused, RegionState};
 use crate::types::cancel::{CancelKind, CancelReason, Cancelled};
 use crate::types::event::Event;
@@ -110,14 +110,21 @@ impl Scope {
     {
         let region = Arc::downgrade(self.cell());
         let caps = self.cx.caps();
-        let finalizer: crate::exec::task::Finalizer = Box::new(move |runner| {
+        self.add_finalizer(Box::new(move |runner| {
             let region = region.upgrade().unwrap_or_else(|| runner.region().clone());
-            Box::pin(f(Cx::of_body(runner.clone(), region, caps).into_cleanup()))
-        });
+            let cx = Cx::of_body(runner.clone(), region, caps).into_cleanup();
+            Some(Box::pin(f(cx)))
+        }));
+    }
+
+    fn add_finalizer(&self, finalizer: Finalizer) {
         let cell = self.cell();
         let index = {
             let mut ledger = lock(&cell.ledger);
             if ledger.record.is_closed() {
+                // It is the user's, and not dropped under the lock.
+                drop(ledger);
+                drop(finalizer);
                 return;
             }
             ledger.finalizers.push(finalizer);
@@ -132,7 +139,10 @@ impl Scope {
 
     /// As [`Scope::defer`], for work that does not wait.
     pub fn defer_sync(&self, f: impl FnOnce() + Send + 'static) {
-        self.defer(async move { f() });
+        self.add_finalizer(Box::new(move |_| {
+            f();
+            None
+        }));
     }
 }
 

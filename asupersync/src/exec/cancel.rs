@@ -395,15 +395,15 @@ pub(crate) fn arm_task(task: &TaskRef, due: Time) {
     }
 }
 
-/// Gives a finalizing task its budget for deferred work.
-pub(crate) fn arm_finalizing(task: &TaskRef) {
+/// Gives a finalizing task its budget for deferred work; the instant at which it
+/// is spent, for [`arm_task`] if the work waits.
+pub(crate) fn bound_finalizing(task: &TaskRef) -> Time {
     let now = task.region().tree.world.now();
-    let due = task.with_control(|c| {
+    task.with_control(|c| {
         let own = CleanupLimits::starting(now, (FINALIZER_BUDGET, FINALIZER_POLLS));
         c.record.asked.limits = c.record.asked.limits.meet(own);
         c.record.asked.limits.deadline
-    });
-    arm_task(task, due);
+    })
 }
 
 /// A task's alarm rang: its deadline passed, or its cleanup budget is spent.

@@ -269,25 +269,40 @@ impl Rest {
 
     fn poll(&mut self, region: &Arc<RegionCell>, cx: &mut Context<'_>) -> Poll<RegionReport> {
         loop {
-            {
+            let (rests, deferred) = {
+                let ledger = lock(&region.ledger);
+                let rests = ledger.record.state >= RegionState::Finalizing;
+                (rests, !ledger.finalizers.is_empty())
+            };
+            if !rests {
                 let waker = cx.waker().clone();
                 let mut ledger = lock(&region.ledger);
-                if ledger.record.state < RegionState::Finalizing {
-                    let old = ledger.driver.replace(waker);
-                    drop(ledger);
-                    drop(old);
-                    return Poll::Pending;
+                // The last child may have left meanwhile.
+                let rests = ledger.record.state >= RegionState::Finalizing;
+                let unused = if rests {
+                    Some(waker)
+                } else {
+                    ledger.driver.replace(waker)
+                };
+                drop(ledger);
+                drop(unused);
+                if rests {
+                    continue;
                 }
+                return Poll::Pending;
             }
-            let now = region.tree.world.now();
-            {
-                let mut ledger = lock(&region.ledger);
-                if ledger.finalizing == CleanupLimits::NONE {
-                    let all = (cancel::FINALIZER_BUDGET, cancel::FINALIZER_POLLS);
-                    ledger.finalizing = CleanupLimits::starting(now, all);
+            // Most regions have deferred nothing, and need no clock for it.
+            if deferred || self.finalizer.is_some() {
+                let now = region.tree.world.now();
+                {
+                    let mut ledger = lock(&region.ledger);
+                    if ledger.finalizing == CleanupLimits::NONE {
+                        let all = (cancel::FINALIZER_BUDGET, cancel::FINALIZER_POLLS);
+                        ledger.finalizing = CleanupLimits::starting(now, all);
+                    }
                 }
+                std::task::ready!(self.finalize(region, cx));
             }
-            std::task::ready!(self.finalize(region, cx));
             if region.finalized() {
                 if region.parent.is_none() {
                     // The root task completes after its region, so what its body
@@ -342,7 +357,11 @@ impl Rest {
                         index: index as u32,
                     });
                     match contain(|| make(&self.runner)) {
-                        Ok(f) => f,
+                        Ok(Some(f)) => f,
+                        Ok(None) => {
+                            region.emit(|| Event::FinalizerRan { region: region.id });
+                            continue;
+                        }
                         Err(panic) => {
                             self.finalizer_panicked(region, &panic);
                             continue;

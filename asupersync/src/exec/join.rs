@@ -78,7 +78,7 @@ mod tests {
     unsafe impl Sync for Task {}
 
     fn complete(task: &Task) {
-        let before = state::complete(&task.state);
+        let before = state::complete(&task.state, 0);
         if before & state::JOIN_WAKER != 0 {
             // SAFETY: just completed, with the bit set.
             let waker = unsafe { task.slot.collect() };

@@ -7,6 +7,7 @@
 //! rule: the maker sees that the task is complete, and settles it again.
 
 use super::cancel;
+use super::state;
 use super::task::TaskRef;
 use crate::types::cancel::{CancelKind, CancelReason};
 use crate::types::id::TaskId;
@@ -14,7 +15,6 @@ use crate::types::outcome::Severity;
 use crate::types::policy::Name;
 use crate::types::slots::Key;
 use crate::types::time::Time;
-use std::sync::atomic::Ordering;
 
 /// What a task does when the one it is linked to ends badly.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -141,7 +141,7 @@ pub(crate) fn take_exit(task: &TaskRef) -> Option<Exit> {
 
 /// How badly a complete task ended; `None` for an end that breaks no link.
 fn ended_badly(task: &TaskRef) -> Option<Severity> {
-    let ended = task.head().ended.load(Ordering::Acquire);
+    let ended = state::severity(task.state());
     let bad = [Severity::Err, Severity::Cancelled, Severity::Panicked];
     bad.into_iter().find(|bad| *bad as u8 == ended)
 }

@@ -15,6 +15,7 @@ use crate::types::cancel::{CancelKind, CancelReason};
 use crate::types::event::Event;
 use crate::types::outcome::{PanicPayload, Severity};
 use crate::types::report::{Abandoned, Failure};
+use crate::types::time::Time;
 use crate::world::runnable::Header;
 use std::cell::Cell as StdCell;
 use std::future::Future;
@@ -150,13 +151,16 @@ where
             dropped_badly(&task, &panic);
         }
         stage.end(ended);
-        if begin_finalizing(&task) {
-            state::set(&task.head().header.state, state::FINALIZING);
-        } else {
+        let Some(due) = begin_finalizing(&task) else {
             return complete(task, stage);
+        };
+        state::set(&task.head().header.state, state::FINALIZING);
+        if finalize(&task).is_pending() {
+            cancel::arm_task(&task, due);
+            drop(turn);
+            return task.suspend();
         }
-    }
-    if finalize(&task).is_pending() {
+    } else if finalize(&task).is_pending() {
         drop(turn);
         return task.suspend();
     }
@@ -279,19 +283,18 @@ fn abandon(task: &TaskRef, reason: &CancelReason) {
     region.add_abandoned(abandoned);
 }
 
-/// Whether there is deferred work; if so it has a budget from here on.
-fn begin_finalizing(task: &TaskRef) -> bool {
+/// When the budget of the deferred work is spent, if there is such work.
+fn begin_finalizing(task: &TaskRef) -> Option<Time> {
     // One load for the many that have no control.
     let defers = task.peek_control(|c| {
         c.record.body_ended();
         !c.defers.is_empty()
     });
     if defers != Some(true) {
-        return false;
+        return None;
     }
     task.emit(|| Event::TaskFinalizing { task: task.id() });
-    cancel::arm_finalizing(task);
-    true
+    Some(cancel::bound_finalizing(task))
 }
 
 /// Runs deferred work, last in first out. A finalizer that is still pending
@@ -300,7 +303,7 @@ fn finalize(task: &TaskRef) -> Poll<()> {
     loop {
         let current = task.with_control(|c| c.finalizer.take());
         let started = match current {
-            Some(f) => Ok(f),
+            Some(f) => Ok(Some(f)),
             None => match task.with_control(|c| (c.defers.pop(), c.defers.len())) {
                 (None, _) => return Poll::Ready(()),
                 (Some(make), left) => {
@@ -314,7 +317,8 @@ fn finalize(task: &TaskRef) -> Poll<()> {
             },
         };
         let mut f = match started {
-            Ok(f) => f,
+            Ok(Some(f)) => f,
+            Ok(None) => continue,
             Err(panic) => {
                 report_panic(task, &panic);
                 continue;
@@ -376,10 +380,11 @@ where
         ended => end_of::<Fut::Output, C>(&task, ended),
     };
     let head = task.head();
-    if matches!(end, End::Failed(_)) {
-        head.ended.store(severity as u8, Ordering::Relaxed);
-    }
-    let before = state::complete(&head.header.state);
+    let badly = match &end {
+        End::Failed(_) => severity as u8,
+        End::Ok | End::Stopped => 0,
+    };
+    let before = state::complete(&head.header.state, badly);
     // Only now: whoever sets an alarm or defers work later sees COMPLETE after
     // that, and takes back what it has put here. So does who makes the control.
     if before & state::CONTROL != 0 {

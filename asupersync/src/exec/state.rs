@@ -19,6 +19,7 @@
 //! | SEEN | at the first checkpoint that fails | never | a task without a control has acknowledged |
 //! | DAEMON | at birth | never | it does not keep its region open |
 //! | LENT | with the first loan of urgency | never | its lane depends on what it has borrowed |
+//! | ENDED, two bits | as it completes | never | how badly it ended, as a `Severity`; 0 for a value, and for an end that was asked for |
 //! | RECORDS | at birth | never | the world records events |
 //!
 //! Rules:
@@ -55,6 +56,7 @@ pub(crate) const SEEN: usize = 1 << 14;
 pub(crate) const DAEMON: usize = 1 << 15;
 pub(crate) const LENT: usize = 1 << 16;
 pub(crate) const RECORDS: usize = 1 << 17;
+pub(crate) const ENDED: usize = 1 << 18;
 pub(crate) const REF: usize = 1 << 20;
 
 /// Bits that make a poll look closer before it starts.
@@ -174,12 +176,18 @@ pub(crate) fn suspend(state: &AtomicUsize) -> AfterPoll {
     AfterPoll::Requeue
 }
 
-/// Ends the last poll; returns the bits as they were.
+/// Ends the last poll of a task that ended so badly; returns the bits as they were.
 #[inline]
-pub(crate) fn complete(state: &AtomicUsize) -> usize {
+pub(crate) fn complete(state: &AtomicUsize, severity: u8) -> usize {
     // Clears RUNNING and sets COMPLETE in one step. A SCHEDULED left by a wake
     // during the poll stays: it has no `Runnable`, and COMPLETE outranks it.
-    state.fetch_add(COMPLETE - RUNNING, Ordering::AcqRel)
+    let ended = ENDED * usize::from(severity & 3);
+    state.fetch_add(COMPLETE - RUNNING + ended, Ordering::AcqRel)
+}
+
+/// How badly a complete task ended.
+pub(crate) fn severity(bits: usize) -> u8 {
+    ((bits / ENDED) & 3) as u8
 }
 
 /// Sets bits; returns the bits as they were.

@@ -33,8 +33,9 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 /// A boxed future without a value.
 pub(crate) type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Deferred work of a task or a region, given the task that runs it.
-pub(crate) type Finalizer = Box<dyn FnOnce(&TaskRef) -> BoxFuture + Send>;
+/// Deferred work of a task or a region, given the task that runs it. What does
+/// not wait is done when it returns, and leaves no future.
+pub(crate) type Finalizer = Box<dyn FnOnce(&TaskRef) -> Option<BoxFuture> + Send>;
 
 /// The untyped front of every task cell.
 #[repr(C)]
@@ -42,8 +43,6 @@ pub(crate) struct Head {
     pub(crate) header: Header,
     /// The owner; for the root task, the root region.
     pub(crate) region: Arc<RegionCell>,
-    /// What it has promised.
-    pub(crate) promises: Promises,
     /// Who waits for the outcome.
     pub(crate) join: JoinSlot,
     /// What few tasks ever need: allocated when first needed.
@@ -54,15 +53,14 @@ pub(crate) struct Head {
     pub(crate) home: Home,
     /// Urgency borrowed from who waits for this task.
     pub(crate) borrowed: Borrowed,
+    /// What it has promised.
+    pub(crate) promises: Promises,
     /// What the rest of the cell holds; belongs to whoever the stage belongs to.
     pub(crate) stage: UnsafeCell<Tag>,
     /// Rank of the strongest request to this task alone, for the cancel lane.
     pub(crate) rank: AtomicU8,
     /// Polls since the request, while there is no control to count them.
     pub(crate) cleanup_polls: AtomicU8,
-    /// How badly it ended, as a [`Severity`](crate::types::outcome::Severity); 0 for a
-    /// value, and for an end that was asked for. Says something once it is complete.
-    pub(crate) ended: AtomicU8,
 }
 
 const _: () = assert!(state::LANED == LANED, "worlds and tasks mean the same bits");
@@ -95,7 +93,6 @@ impl Head {
             stage: UnsafeCell::new(Tag::Body),
             rank: AtomicU8::new(0),
             cleanup_polls: AtomicU8::new(0),
-            ended: AtomicU8::new(0),
         }
     }
 }
@@ -292,19 +289,23 @@ impl TaskRef {
 
     /// Tells a control that was made after its task had been asked with its
     /// siblings what their region knows.
+    #[inline]
     fn inform<'a>(
         &'a self,
         control: MutexGuard<'a, Option<Box<Control>>>,
     ) -> MutexGuard<'a, Option<Box<Control>>> {
-        let informed = control
-            .as_ref()
-            .is_none_or(|c| c.record.asked.reason.is_some());
-        if informed || !self.cancel_requested() {
+        let informed = |c: &Control| c.record.asked.reason.is_some();
+        if !self.cancel_requested() || control.as_deref().is_none_or(informed) {
             return control;
         }
         // One lock at a time. Whoever asks meanwhile finds the control, and what
         // is told twice is told once.
         drop(control);
+        self.informed()
+    }
+
+    #[cold]
+    fn informed(&self) -> MutexGuard<'_, Option<Box<Control>>> {
         let asked = self.region().asked();
         let mut control = lock(&self.head().control);
         if let (Some(c), Some(reason)) = (control.as_mut(), asked.reason) {

@@ -482,7 +482,7 @@ fn the_last_reference_is_left_to_its_owner() {
 fn a_completed_task_ignores_wakes() {
     let s = AtomicUsize::new(state::BIRTH);
     let _ = state::start(&s);
-    let before = state::complete(&s);
+    let before = state::complete(&s, 0);
     assert_eq!(before & state::HANDLE, state::HANDLE);
     assert_eq!(state::wake(&s), Wake::Nothing);
     let freed: Vec<bool> = (0..4).map(|_| state::release(&s, 1)).collect();
@@ -584,4 +584,11 @@ fn what_a_task_opened_is_asked_once_from_wherever_a_request_comes() {
         assert_eq!(reported.value.and_then(|r| r.value), Some(true), "{ask:?}");
         assert!(told.is_empty(), "{ask:?}: {told:?}");
     }
+}
+
+#[test]
+fn the_front_of_a_task_stays_small() {
+    // A million tasks have a million of them: what few tasks need belongs in the control.
+    assert_eq!(size_of::<super::task::Head>(), 96);
+    assert_eq!(size_of::<crate::TaskHandle<u32>>(), 16);
 }

@@ -138,7 +138,7 @@ impl Ending {
         // SAFETY: the outcome is the poller's until COMPLETE; loom checks it.
         self.outcome
             .with_mut(|outcome| unsafe { *outcome = Some(7) });
-        let before = state::complete(&self.state);
+        let before = state::complete(&self.state, 0);
         if before & state::HANDLE == 0 {
             self.discard();
         }
@@ -310,7 +310,7 @@ fn an_alarm_set_while_the_task_ends_is_taken_back() {
         let poller = task.clone();
         let poller = thread::spawn(move || {
             // As in `poll::complete`.
-            let _ = state::complete(&poller.0);
+            let _ = state::complete(&poller.0, 0);
             *poller.1.lock().unwrap() = None;
         });
         // As in `cancel::arm_task`, and `TaskRef::defer`.

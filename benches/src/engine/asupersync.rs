@@ -150,7 +150,11 @@ impl Engine for Asupersync {
         }
     }
 
-    async fn crowd<F: FnOnce() + Send>(cx: &Cx, n: u32, wait: Wait, at_rest: F) {
+    async fn crowd<F, Fut>(cx: &Cx, n: u32, wait: Wait, at_rest: F)
+    where
+        F: FnOnce() -> Fut + Send,
+        Fut: Future<Output = ()> + Send,
+    {
         let roll = Roll::default();
         let ended = cx.region(async |scope| {
             for _ in 0..n {
@@ -171,7 +175,7 @@ impl Engine for Asupersync {
                 drop(task);
             }
             roll.complete::<Self>(&scope, n).await;
-            at_rest();
+            at_rest().await;
             scope.close();
         });
         // The region has closed only when all its tasks are gone.

@@ -123,14 +123,17 @@ pub trait Engine: Sized + Send + Sync + 'static {
         yields: bool,
     ) -> impl Future<Output = ()> + Send;
 
-    /// Starts `n` tasks that wait for ever, calls `at_rest` once all of them
+    /// Starts `n` tasks that wait for ever, awaits `at_rest` once all of them
     /// have been polled, cancels them, and returns when all of them are gone.
-    fn crowd<F: FnOnce() + Send>(
+    fn crowd<F, Fut>(
         cx: &Self::Cx,
         n: u32,
         wait: Wait,
         at_rest: F,
-    ) -> impl Future<Output = ()> + Send;
+    ) -> impl Future<Output = ()> + Send
+    where
+        F: FnOnce() -> Fut + Send,
+        Fut: Future<Output = ()> + Send;
 }
 
 /// What the tasks of a crowd wait for.

@@ -145,7 +145,11 @@ impl Engine for Smol {
         }
     }
 
-    async fn crowd<F: FnOnce() + Send>(cx: &Self::Cx, n: u32, wait: Wait, at_rest: F) {
+    async fn crowd<F, Fut>(cx: &Self::Cx, n: u32, wait: Wait, at_rest: F)
+    where
+        F: FnOnce() -> Fut + Send,
+        Fut: Future<Output = ()> + Send,
+    {
         let roll = Roll::default();
         let mut tasks = Vec::with_capacity(n as usize);
         for _ in 0..n {
@@ -162,7 +166,7 @@ impl Engine for Smol {
             });
         }
         roll.complete::<Self>(cx, n).await;
-        at_rest();
+        at_rest().await;
         for task in tasks {
             let ended = task.cancel().await;
             assert!(ended.is_none(), "it waits for ever");

@@ -149,7 +149,11 @@ impl Engine for Tokio {
         }
     }
 
-    async fn crowd<F: FnOnce() + Send>(cx: &(), n: u32, wait: Wait, at_rest: F) {
+    async fn crowd<F, Fut>(cx: &(), n: u32, wait: Wait, at_rest: F)
+    where
+        F: FnOnce() -> Fut + Send,
+        Fut: Future<Output = ()> + Send,
+    {
         let roll = Roll::default();
         let mut tasks = Vec::with_capacity(n as usize);
         for _ in 0..n {
@@ -166,7 +170,7 @@ impl Engine for Tokio {
             });
         }
         roll.complete::<Self>(cx, n).await;
-        at_rest();
+        at_rest().await;
         tasks.iter().for_each(JoinHandle::abort);
         for task in tasks {
             let ended = task.await;

@@ -4,6 +4,7 @@ use super::{Run, inside};
 use crate::allocations;
 use crate::engine::{Engine, Wait};
 use crate::measure::{Lap, Stopwatch};
+use std::future::ready;
 
 pub(super) fn runs<E: Engine>(engine: &'static E) -> Vec<(&'static str, Run)> {
     let drains = [
@@ -32,15 +33,29 @@ pub(super) fn runs<E: Engine>(engine: &'static E) -> Vec<(&'static str, Run)> {
 /// From the request to the last task's end.
 async fn drain<E: Engine>(cx: E::Cx, n: u32, wait: Wait) -> Lap {
     let mut watch = Stopwatch::start();
-    E::crowd(&cx, n, wait, || watch = Stopwatch::start()).await;
+    let at_rest = || {
+        watch = Stopwatch::start();
+        ready(())
+    };
+    E::crowd(&cx, n, wait, at_rest).await;
     watch.lap()
 }
 
 /// All bytes that are on the heap because of the tasks: cells, timers, and
 /// what the runtime and the owner need to find them.
+///
+/// They are counted beside another crowd, which has taken whatever memory the
+/// runtime had kept of former tasks.
 async fn weigh<E: Engine>(cx: E::Cx, n: u32, wait: Wait) -> Lap {
     let mut bytes = 0;
-    allocations::begin();
-    E::crowd(&cx, n, wait, || bytes = allocations::end().bytes).await;
+    let beside = async || {
+        allocations::begin();
+        E::crowd(&cx, n, wait, || {
+            bytes = allocations::end().bytes;
+            ready(())
+        })
+        .await;
+    };
+    E::crowd(&cx, n, wait, beside).await;
     Lap::value(bytes as f64)
 }

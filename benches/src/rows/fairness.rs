@@ -85,7 +85,9 @@ impl Storm {
                 while !over.load(Ordering::Relaxed) {
                     match self {
                         Storm::Yields | Storm::Calm => {}
-                        Storm::Cancels => E::crowd(&cx, CROWD, Wait::Pending, || ()).await,
+                        Storm::Cancels => {
+                            E::crowd(&cx, CROWD, Wait::Pending, || std::future::ready(())).await
+                        }
                         Storm::Hogs => compute(),
                     }
                     E::yield_now(&cx).await;
