@@ -97,7 +97,10 @@ impl Future for Connect<'_> {
                 if waited && let Some(addr) = untried.pop_front() {
                     match cx.world().net().connect(&addr, options) {
                         Ok(stream) => attempts.push((addr, stream)),
-                        Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                        // Of a host elsewhere it would say that something is used up here.
+                        Err(e)
+                            if addr.host().is_none() && e.kind() == io::ErrorKind::WouldBlock =>
+                        {
                             full.begin(cx);
                             untried.push_front(addr);
                             continue;
