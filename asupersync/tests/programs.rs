@@ -134,7 +134,8 @@ fn echo_takes_its_latencies_and_survives_partition_and_reset() {
 
         // One connection is broken; the other goes on.
         let mut other = TcpStream::connect(&cx, addr).await.unwrap();
-        let [first, _] = lab.net().connections()[..] else {
+        let connections = lab.net().connections();
+        let [first, _] = &connections[..] else {
             panic!("two connections")
         };
         assert!(lab.net().reset(first.id));
@@ -248,7 +249,7 @@ fn the_proxy_takes_its_latencies_and_survives_partition_and_reset() {
         assert_eq!(cx.now() - start, 4 * LATENCY);
 
         // The connection behind is broken: the client in front hears of it.
-        let behind = |c: &asupersync::lab::Connection| c.server == target;
+        let behind = |c: &asupersync::lab::Connection| c.server == target.into();
         let behind = lab.net().connections().into_iter().find(behind).unwrap();
         assert!(lab.net().reset(behind.id));
         assert_eq!(first.read(&cx, &mut [0]).await.unwrap_or(0), 0);
