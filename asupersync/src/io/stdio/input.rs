@@ -250,11 +250,12 @@ mod unix {
                     (input.as_fd(), libc::POLLIN),
                     (self.0.as_fd(), libc::POLLIN),
                 ]) {
-                    Ok([false, _]) => {
+                    // Also when there is input: it may have come after the reader had gone.
+                    Ok([_, true]) => {
                         while (&self.0).read(&mut [0; 64]).is_ok_and(|n| n > 0) {}
                         return None;
                     }
-                    Ok([true, _]) => {}
+                    Ok([_, false]) => {}
                     Err(e) => return Some(Err(e)),
                 }
                 let mut chunk = vec![0; most];
