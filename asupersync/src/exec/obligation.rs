@@ -175,7 +175,7 @@ impl Obligation {
         let mut made = Obligation::make(holder, kind);
         made.body = region.map(|r| r.id);
         if promises(holder).is_recorded() {
-            tell_reserved(holder, made.record.place, kind, made.body);
+            tell_reserved(holder, made.record.place, kind, region);
         }
         made
     }
@@ -240,7 +240,7 @@ impl Obligation {
             kind,
         });
         new.body = region.map(|r| r.id);
-        tell_body(to, taken, new.body);
+        tell_body(to, taken, region);
         self.record.end();
         *self = new;
     }
@@ -331,7 +331,7 @@ impl Drop for Obligation {
 /// Tells of a promise just made. It is given in pieces: one that is looked at
 /// where it is does not travel in registers.
 #[cold]
-fn tell_reserved(holder: &TaskRef, place: Place, kind: ObligationKind, body: Option<RegionId>) {
+fn tell_reserved(holder: &TaskRef, place: Place, kind: ObligationKind, body: Option<&RegionCell>) {
     if let Some(obligation) = id_at(holder, place) {
         holder.emit(|| Event::ObligationReserved {
             task: holder.id(),
@@ -342,12 +342,12 @@ fn tell_reserved(holder: &TaskRef, place: Place, kind: ObligationKind, body: Opt
     }
 }
 
-fn tell_body(holder: &TaskRef, obligation: ObligationId, body: Option<RegionId>) {
+fn tell_body(holder: &TaskRef, obligation: ObligationId, body: Option<&RegionCell>) {
     if let Some(region) = body {
         holder.emit(|| Event::ObligationOfRegion {
             task: holder.id(),
             obligation,
-            region,
+            region: region.id,
         });
     }
 }
