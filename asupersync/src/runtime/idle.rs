@@ -18,6 +18,11 @@
 //! gets up to run something and sees that nobody watches wakes a sleeper, which
 //! then does. If nobody has run anything during a whole period, the watch ends:
 //! an idle runtime makes no system call.
+//!
+//! To sleep with a timeout costs the kernel a timer, which is dear where the
+//! processor would have nothing else to wake up for, and the driver sleeps once
+//! per message if there is one connection. So it leaves the watch to another
+//! sleeper, unless that one had to be replaced a short while ago.
 
 use super::lock;
 use super::primitives::{AtomicU64, Mutex, Ordering};
@@ -30,15 +35,24 @@ const FIELD: u64 = WATCHER - 1;
 /// Sleepers that watch at the most. With two of them, one may get up to run
 /// something without waking another to take its place.
 const WATCHERS: u64 = 2;
+/// For how many of its sleeps the driver watches beside another sleeper after a
+/// watcher was missing: so many timers cost about as much as waking one.
+const SPARES: u32 = 32;
 
 pub(super) struct Idle {
     workers: usize,
     /// From below: workers that search, sleepers that watch, sleepers.
     counts: AtomicU64,
-    /// The sleeping workers, the most recent last: its cache is the warmest.
-    sleepers: Mutex<Vec<Sleeper>>,
+    sleepers: Mutex<Sleepers>,
     /// How often a worker got up from its sleep to run something.
     rises: AtomicU64,
+}
+
+struct Sleepers {
+    /// The most recent last: its cache is the warmest.
+    workers: Vec<Sleeper>,
+    /// Sleeps of the driver left of [`SPARES`].
+    spares: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -75,7 +89,10 @@ fn sleeping(counts: u64) -> u64 {
 impl Idle {
     /// For at most 2^16 - 1 workers, which the counts have room for.
     pub(super) fn new(workers: usize) -> Self {
-        let sleepers = Mutex::new(Vec::with_capacity(workers));
+        let sleepers = Mutex::new(Sleepers {
+            workers: Vec::with_capacity(workers),
+            spares: 0,
+        });
         Idle {
             workers,
             counts: AtomicU64::new(0),
@@ -86,16 +103,22 @@ impl Idle {
 
     /// A sleeping worker to wake for work just published; it starts as a searcher.
     pub(super) fn pick(&self) -> Option<usize> {
-        self.pick_if(|counts| searching(counts) == 0 && sleeping(counts) > 0)
+        let due = |counts| searching(counts) == 0 && sleeping(counts) > 0;
+        self.pick_if(due, |_| {})
     }
 
     /// A sleeping worker to wake for the watch, unless somebody keeps it. A
     /// searcher is as good: it ends up asleep, and then watches, or gets up.
     pub(super) fn pick_watcher(&self) -> Option<usize> {
-        self.pick_if(|counts| counts & (SLEEPER - 1) == 0 && sleeping(counts) > 0)
+        let due = |counts| counts & (SLEEPER - 1) == 0 && sleeping(counts) > 0;
+        self.pick_if(due, |sleepers| sleepers.spares = SPARES)
     }
 
-    fn pick_if(&self, due: impl Fn(u64) -> bool) -> Option<usize> {
+    fn pick_if(
+        &self,
+        due: impl Fn(u64) -> bool,
+        note: impl FnOnce(&mut Sleepers),
+    ) -> Option<usize> {
         if !due(self.counts.load(Ordering::SeqCst)) {
             return None;
         }
@@ -104,15 +127,17 @@ impl Idle {
         if !due(self.counts.load(Ordering::SeqCst)) {
             return None;
         }
+        note(&mut sleepers);
+        let workers = &mut sleepers.workers;
         let last_best = |best: usize, place: usize| {
-            if sleepers[place].rank() <= sleepers[best].rank() {
+            if workers[place].rank() <= workers[best].rank() {
                 place
             } else {
                 best
             }
         };
-        let place = (1..sleepers.len()).fold(0, last_best);
-        let sleeper = sleepers.remove(place);
+        let place = (1..workers.len()).fold(0, last_best);
+        let sleeper = workers.remove(place);
         let change = sleeper.weight() - SEARCHER;
         self.counts.fetch_sub(change, Ordering::SeqCst);
         Some(sleeper.worker)
@@ -129,15 +154,23 @@ impl Idle {
         seen: u64,
     ) -> bool {
         let mut sleepers = lock(&self.sleepers);
-        let alone = sleepers.len() + 1 == self.workers;
+        let alone = sleepers.workers.len() + 1 == self.workers;
         let quiet = alone && self.rises() == seen;
-        let watches = !quiet && watching(self.counts.load(Ordering::SeqCst)) < WATCHERS;
+        let enough = if !drives {
+            WATCHERS
+        } else if sleepers.spares > 0 {
+            sleepers.spares -= 1;
+            WATCHERS
+        } else {
+            1
+        };
+        let watches = !quiet && watching(self.counts.load(Ordering::SeqCst)) < enough;
         let sleeper = Sleeper {
             worker,
             drives,
             watches,
         };
-        sleepers.push(sleeper);
+        sleepers.workers.push(sleeper);
         let change = sleeper.weight() - if was_searching { SEARCHER } else { 0 };
         self.counts.fetch_add(change, Ordering::SeqCst);
         watches
@@ -146,10 +179,11 @@ impl Idle {
     /// Ends a sleep; `true` when a producer picked the worker, which hence searches.
     pub(super) fn retract(&self, worker: usize) -> bool {
         let mut sleepers = lock(&self.sleepers);
-        let Some(place) = sleepers.iter().position(|s| s.worker == worker) else {
+        let workers = &mut sleepers.workers;
+        let Some(place) = workers.iter().position(|s| s.worker == worker) else {
             return true;
         };
-        let sleeper = sleepers.swap_remove(place);
+        let sleeper = workers.swap_remove(place);
         self.counts.fetch_sub(sleeper.weight(), Ordering::SeqCst);
         false
     }

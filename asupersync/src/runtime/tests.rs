@@ -597,6 +597,33 @@ fn two_watch_while_somebody_is_awake_and_none_when_all_is_quiet() {
     assert!(idle.pick_watcher().is_some_and(|worker| worker != woken));
 }
 
+#[test]
+fn the_driver_leaves_the_watch_to_another_unless_one_was_missing() {
+    let idle = Idle::new(2);
+    let before = u64::MAX;
+    // One more sleep of the driver, after which it gets up by itself; whether it watched.
+    let sleep = || {
+        let watches = idle.announce(0, false, true, before);
+        assert!(!idle.retract(0));
+        watches
+    };
+    assert!(sleep(), "there is nobody else");
+    assert!(idle.announce(1, false, false, before));
+    assert!(!sleep(), "the other one does");
+    assert!(!idle.announce(0, false, true, before));
+    assert!(
+        !idle.retract(1),
+        "the watcher gets up, and somebody must watch"
+    );
+    assert_eq!(idle.pick_watcher(), Some(0));
+    assert!(idle.retract(0) && idle.end_search());
+    assert!(idle.announce(1, false, false, before));
+    let watched = (0..1_000).take_while(|_| sleep()).count();
+    assert!(watched > 1, "for a while there are two");
+    assert!(watched < 1_000, "but not for ever");
+    assert!(!sleep());
+}
+
 #[cfg(unix)]
 #[test]
 fn children_and_their_pipes_leave_no_registration() {
