@@ -10,7 +10,7 @@
 //! ever gets here.
 
 use super::state;
-use super::task::{TaskRef, WAKER, borrow};
+use super::task::{TaskRef, borrow, is_tasks};
 use crate::world::Lane;
 use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -90,7 +90,7 @@ fn raised(own: Lane, word: u32) -> Lane {
 impl TaskRef {
     /// The task that `waker` wakes, if it is a task's own waker.
     pub(crate) fn of_waker(waker: &Waker) -> Option<TaskRef> {
-        if waker.vtable() != &WAKER {
+        if !is_tasks(waker) {
             return None;
         }
         // SAFETY: the vtable says that a task made the waker, which is borrowed here.
@@ -102,7 +102,7 @@ impl TaskRef {
     /// task for the rest of its life: somebody waits for its end.
     #[inline]
     pub(crate) fn hasten(&self, waker: &Waker) {
-        if waker.vtable() != &WAKER {
+        if !is_tasks(waker) {
             return;
         }
         // SAFETY: the vtable says that a task made the waker, which is borrowed here.

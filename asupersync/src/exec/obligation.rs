@@ -25,13 +25,37 @@ use std::sync::atomic::Ordering;
 /// A promise, held by a task until it is committed or aborted.
 ///
 /// Dropping it aborts it.
+///
+/// Words and nothing smaller, so that it travels in registers: half a word that is
+/// written apart and read with its neighbours waits for the write. What kind it
+/// is, its record knows.
 #[must_use = "an obligation is committed or aborted; dropping it aborts"]
 pub(crate) struct Obligation {
     record: Record,
-    kind: ObligationKind,
-    /// The region whose body made the promise, if one did: a body can be asked
-    /// to cancel while its task is not.
-    body: Option<RegionId>,
+    body: Body,
+}
+
+/// The region whose body made a promise, if one did, in a word: a body can be
+/// asked to cancel while its task is not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Body(u64);
+
+impl Body {
+    /// A slot that no region has: they are fewer than can be counted.
+    const NONE: Body = Body(u64::MAX);
+
+    #[inline(always)]
+    fn of(region: Option<&RegionCell>) -> Self {
+        region.map_or(Body::NONE, |region| {
+            let (slot, generation) = (region.id.slot(), region.id.generation());
+            Body(pack(Key { slot, generation }))
+        })
+    }
+
+    fn region(self) -> Option<RegionId> {
+        let Key { slot, generation } = unpack(self.0);
+        (self != Body::NONE).then(|| RegionId::new(slot, generation))
+    }
 }
 
 /// Keeps a task's cell in place and promises nothing: for as long as it lives,
@@ -124,6 +148,11 @@ impl Record {
         matches!(self.place, Place::Settled)
     }
 
+    /// What was promised.
+    fn promised(&self) -> Option<(ObligationId, ObligationKind)> {
+        promised_at(&self.holder, self.place)
+    }
+
     /// Takes it away. The holder is not to be touched any more.
     #[inline]
     fn end(&mut self) {
@@ -159,7 +188,7 @@ impl Drop for Record {
 impl std::fmt::Debug for Record {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Record")
-            .field("id", &id_at(&self.holder, self.place))
+            .field("promised", &self.promised())
             .finish_non_exhaustive()
     }
 }
@@ -172,21 +201,19 @@ impl Obligation {
         kind: ObligationKind,
         region: Option<&RegionCell>,
     ) -> Self {
-        let mut made = Obligation::make(holder, kind);
-        made.body = region.map(|r| r.id);
+        let made = Obligation::make(holder, kind, region);
         if promises(holder).is_recorded() {
-            tell_reserved(holder, made.record.place, kind, region);
+            tell_reserved(holder, made.record.place, region);
         }
         made
     }
 
     /// Makes the record, and no event of it.
     #[inline(always)]
-    fn make(holder: &TaskRef, kind: ObligationKind) -> Self {
+    fn make(holder: &TaskRef, kind: ObligationKind, region: Option<&RegionCell>) -> Self {
         Obligation {
             record: Record::new(holder, kind),
-            kind,
-            body: None,
+            body: Body::of(region),
         }
     }
 
@@ -227,19 +254,20 @@ impl Obligation {
     /// completed cannot take it over, and one that leaked is not found again:
     /// then everything stays as it is.
     pub(crate) fn transfer(&mut self, to: &TaskRef, region: Option<&RegionCell>) {
-        let mut new = Obligation::make(to, self.kind);
-        let ids = id_at(to, new.record.place).zip(id_at(self.holder(), self.record.place));
-        let Some((taken, old)) = ids else {
+        let Some((old, kind)) = self.record.promised() else {
+            return;
+        };
+        let mut new = Obligation::make(to, kind, region);
+        let Some((taken, _)) = new.record.promised() else {
             new.record.end();
             return;
         };
-        let (holder, kind) = (self.holder(), self.kind);
+        let holder = self.holder();
         holder.emit(|| Event::ObligationMoved {
             from: (holder.id(), old),
             to: (to.id(), taken),
             kind,
         });
-        new.body = region.map(|r| r.id);
         tell_body(to, taken, region);
         self.record.end();
         *self = new;
@@ -256,8 +284,8 @@ impl Obligation {
     /// Told while the record is there: it keeps the holder in place.
     #[cold]
     fn tell_resolved(&self, how: Resolution) {
-        let (holder, kind) = (self.holder(), self.kind);
-        if let Some(obligation) = id_at(holder, self.record.place) {
+        let holder = self.holder();
+        if let Some((obligation, kind)) = self.record.promised() {
             holder.emit(|| Event::ObligationResolved {
                 task: holder.id(),
                 obligation,
@@ -274,7 +302,8 @@ impl Obligation {
         if promises(holder).is_escalated() {
             return AbortCause::Escalated;
         }
-        let signals = self.body.map_or(0, |body| signals(holder, body));
+        let body = self.body.region();
+        let signals = body.map_or(0, |body| signals(holder, body));
         if signals & signal::ESCALATE != 0 {
             return AbortCause::Escalated;
         }
@@ -313,7 +342,7 @@ fn signals(holder: &TaskRef, body: RegionId) -> u32 {
 impl std::fmt::Debug for Obligation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Obligation")
-            .field("kind", &self.kind)
+            .field("promised", &self.record.promised())
             .field("holder", self.holder())
             .finish_non_exhaustive()
     }
@@ -331,8 +360,8 @@ impl Drop for Obligation {
 /// Tells of a promise just made. It is given in pieces: one that is looked at
 /// where it is does not travel in registers.
 #[cold]
-fn tell_reserved(holder: &TaskRef, place: Place, kind: ObligationKind, body: Option<&RegionCell>) {
-    if let Some(obligation) = id_at(holder, place) {
+fn tell_reserved(holder: &TaskRef, place: Place, body: Option<&RegionCell>) {
+    if let Some((obligation, kind)) = promised_at(holder, place) {
         holder.emit(|| Event::ObligationReserved {
             task: holder.id(),
             obligation,
@@ -411,19 +440,19 @@ fn id_of_slot(taken: Taken, slot: Slot) -> ObligationId {
     ObligationId::new(u32::from(taken.0), slot.generation())
 }
 
-/// What events call the promise at that place, for as long as it is there and its
-/// holder has not completed.
-fn id_at(holder: &TaskRef, place: Place) -> Option<ObligationId> {
+/// What events call the promise at that place, and its kind, for as long as it is
+/// there and its holder has not completed.
+fn promised_at(holder: &TaskRef, place: Place) -> Option<(ObligationId, ObligationKind)> {
     match place {
         Place::Slot(slot) => {
             let taken = Taken(slot as u8);
             let slot = promises(holder).slot(taken);
-            slot.promise().map(|_| id_of_slot(taken, slot))
+            slot.promise().map(|kind| (id_of_slot(taken, slot), kind))
         }
         Place::More(key) => {
             let key = unpack(key);
-            let kept = holder.peek_control(|c| c.more_promises.get(key).is_some());
-            (kept == Some(true)).then(|| id_of(key))
+            let kind = holder.peek_control(|c| c.more_promises.get(key).copied());
+            kind.flatten().map(|kind| (id_of(key), kind))
         }
         Place::Nowhere | Place::Settled => None,
     }
