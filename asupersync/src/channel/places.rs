@@ -23,16 +23,20 @@ use crate::exec::task::TaskRef;
 use crate::wait::{After, Left, Look, Ticket, WaitQueue};
 use std::task::{Context, Poll, Waker};
 
+/// In this order, so that `filled` and `reserved` stand apart: side by side both
+/// are changed by one step of twice the width, which waits for the last change of
+/// either to leave the processor.
+#[repr(C)]
 pub(super) struct Places {
     capacity: usize,
     filled: usize,
-    reserved: usize,
-    /// No further place is given out.
-    closed: bool,
     /// Who waits for a place.
     line: WaitQueue<()>,
+    reserved: usize,
     /// Who waits for the channel to close.
     watchers: WaitQueue<()>,
+    /// No further place is given out.
+    closed: bool,
 }
 
 /// Why no place was given out.

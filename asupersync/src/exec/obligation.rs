@@ -130,13 +130,21 @@ enum Place {
     Settled,
 }
 
-impl Record {
+impl Place {
+    /// Records a promise of the holder's. The caller makes its value: see `Record::at`.
     #[inline(always)]
-    fn new(holder: &TaskRef, kind: ObligationKind) -> Self {
-        let place = match slot(holder, Tenant::Promise(kind)) {
+    fn take(holder: &TaskRef, kind: ObligationKind) -> Self {
+        match slot(holder, Tenant::Promise(kind)) {
             Some(Taken(slot)) => Place::Slot(u64::from(slot)),
             None => more(holder, kind),
-        };
+        }
+    }
+}
+
+impl Record {
+    /// The one value of what was recorded there.
+    #[inline(always)]
+    fn at(holder: &TaskRef, place: Place) -> Self {
         Record {
             holder: alias(holder),
             place,
@@ -148,9 +156,23 @@ impl Record {
         matches!(self.place, Place::Settled)
     }
 
-    /// What was promised.
+    /// What events call the promise, and its kind, for as long as it is recorded
+    /// and its holder has not completed.
     fn promised(&self) -> Option<(ObligationId, ObligationKind)> {
-        promised_at(&self.holder, self.place)
+        match self.place {
+            Place::Slot(slot) => {
+                let taken = Taken(slot as u8);
+                let slot = promises(&self.holder).slot(taken);
+                slot.promise().map(|kind| (id_of_slot(taken, slot), kind))
+            }
+            Place::More(key) => {
+                let key = unpack(key);
+                let kind = |c: &mut Control| c.more_promises.get(key).copied();
+                let kind = self.holder.peek_control(kind).flatten();
+                kind.map(|kind| (id_of(key), kind))
+            }
+            Place::Nowhere | Place::Settled => None,
+        }
     }
 
     /// Takes it away. The holder is not to be touched any more.
@@ -201,18 +223,18 @@ impl Obligation {
         kind: ObligationKind,
         region: Option<&RegionCell>,
     ) -> Self {
-        let made = Obligation::make(holder, kind, region);
+        let place = Place::take(holder, kind);
         if promises(holder).is_recorded() {
-            tell_reserved(holder, made.record.place, region);
+            tell_reserved(holder, place, region);
         }
-        made
+        Obligation::at(holder, place, region)
     }
 
-    /// Makes the record, and no event of it.
+    /// The one value of the promise that was recorded there, and no event of it.
     #[inline(always)]
-    fn make(holder: &TaskRef, kind: ObligationKind, region: Option<&RegionCell>) -> Self {
+    fn at(holder: &TaskRef, place: Place, region: Option<&RegionCell>) -> Self {
         Obligation {
-            record: Record::new(holder, kind),
+            record: Record::at(holder, place),
             body: Body::of(region),
         }
     }
@@ -257,7 +279,7 @@ impl Obligation {
         let Some((old, kind)) = self.record.promised() else {
             return;
         };
-        let mut new = Obligation::make(to, kind, region);
+        let mut new = Obligation::at(to, Place::take(to, kind), region);
         let Some((taken, _)) = new.record.promised() else {
             new.record.end();
             return;
@@ -357,11 +379,13 @@ impl Drop for Obligation {
     }
 }
 
-/// Tells of a promise just made. It is given in pieces: one that is looked at
-/// where it is does not travel in registers.
+/// Tells of a promise just made, whose value the caller makes afterwards: one that
+/// would have to be dropped if this panicked would be kept in memory for that, and
+/// not travel in registers.
 #[cold]
 fn tell_reserved(holder: &TaskRef, place: Place, body: Option<&RegionCell>) {
-    if let Some((obligation, kind)) = promised_at(holder, place) {
+    let made = Obligation::at(holder, place, body);
+    if let Some((obligation, kind)) = made.record.promised() {
         holder.emit(|| Event::ObligationReserved {
             task: holder.id(),
             obligation,
@@ -369,6 +393,8 @@ fn tell_reserved(holder: &TaskRef, place: Place, body: Option<&RegionCell>) {
         });
         tell_body(holder, obligation, body);
     }
+    // The caller's from here on.
+    mem::forget(made);
 }
 
 fn tell_body(holder: &TaskRef, obligation: ObligationId, body: Option<&RegionCell>) {
@@ -438,24 +464,6 @@ fn promises(task: &TaskRef) -> &Promises {
 /// The id of a promise in a slot.
 fn id_of_slot(taken: Taken, slot: Slot) -> ObligationId {
     ObligationId::new(u32::from(taken.0), slot.generation())
-}
-
-/// What events call the promise at that place, and its kind, for as long as it is
-/// there and its holder has not completed.
-fn promised_at(holder: &TaskRef, place: Place) -> Option<(ObligationId, ObligationKind)> {
-    match place {
-        Place::Slot(slot) => {
-            let taken = Taken(slot as u8);
-            let slot = promises(holder).slot(taken);
-            slot.promise().map(|kind| (id_of_slot(taken, slot), kind))
-        }
-        Place::More(key) => {
-            let key = unpack(key);
-            let kind = holder.peek_control(|c| c.more_promises.get(key).copied());
-            kind.flatten().map(|kind| (id_of(key), kind))
-        }
-        Place::Nowhere | Place::Settled => None,
-    }
 }
 
 fn pack(key: Key) -> u64 {

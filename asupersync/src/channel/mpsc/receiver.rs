@@ -158,6 +158,7 @@ impl<'a, T> Receiving<'a, T> {
 impl<T> Wait for Receiving<'_, T> {
     type Output = Result<T, RecvError>;
 
+    #[inline]
     fn poll(&mut self, task: &mut Context<'_>) -> Poll<Self::Output> {
         let received = self.shared.poll_pop(task);
         self.waiting = received.is_pending();
@@ -175,6 +176,9 @@ impl<T> Wait for Receiving<'_, T> {
 impl<T> Future for Recv<'_, T> {
     type Output = Result<T, RecvError>;
 
+    // Part of whatever waits: a small value that is returned beside room for an
+    // error is read in larger pieces than it was written in, which waits for the writes.
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         let received = self.get_mut().0.poll(task);
         received.map(|r| r.unwrap_or_else(|cancelled| Err(RecvError::Cancelled(cancelled))))

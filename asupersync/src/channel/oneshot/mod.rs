@@ -256,6 +256,8 @@ impl<T> Wait for &mut Receiver<T> {
 impl<T> Future for Recv<'_, T> {
     type Output = Result<T, RecvError>;
 
+    // Part of whatever waits, as that of `mpsc::Recv`.
+    #[inline(always)]
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         self.get_mut().0.poll(task).map(|received| match received {
             Ok(Some(value)) => Ok(value),
