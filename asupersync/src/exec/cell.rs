@@ -47,6 +47,7 @@ impl<T, E> Ended<T, E> {
         }
     }
 
+    #[inline(always)]
     fn into_outcome(self) -> Outcome<T, E> {
         match self {
             Ended::Ok(value) => Outcome::Ok(value),
@@ -305,14 +306,24 @@ where
     unsafe fn release(header: NonNull<Header>, n: usize) {
         // SAFETY: the caller owns a reference.
         if state::release(unsafe { &header.as_ref().state }, n) {
-            let at = header.cast::<Cell<F, Fut, C>>();
-            // SAFETY: it was the last, and the cell came from `allocate` with these
-            // types. Destructors of users' values in it are contained where they
-            // are dropped before; one that unwinds here leaks the room.
-            unsafe {
-                at.drop_in_place();
-                cache::free(at);
-            }
+            // SAFETY: it was the last.
+            unsafe { Self::free(header) };
+        }
+    }
+
+    /// Apart, since most references that are given up are not the last.
+    ///
+    /// # Safety
+    /// Nobody has a reference any more.
+    #[inline(never)]
+    unsafe fn free(header: NonNull<Header>) {
+        let at = header.cast::<Cell<F, Fut, C>>();
+        // SAFETY: it is the caller's alone, and came from `allocate` with these
+        // types. Destructors of users' values in it are contained where they
+        // are dropped before; one that unwinds here leaks the room.
+        unsafe {
+            at.drop_in_place();
+            cache::free(at);
         }
     }
 

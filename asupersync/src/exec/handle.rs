@@ -14,7 +14,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -84,19 +84,23 @@ unsafe impl<T: Send, E: Send> Send for TaskHandle<T, E> {}
 unsafe impl<T, E> Sync for TaskHandle<T, E> {}
 
 enum Inner {
-    Task(TaskRef),
+    Task {
+        /// Given up when the handle is dropped, with the outcome unless it was taken.
+        task: ManuallyDrop<TaskRef>,
+        taken: bool,
+    },
     /// Boxed, since handles are kept by the thousand, and few are of refused tasks.
     Refused(Box<SpawnError>),
-    Taken(TaskRef),
-    /// Between two of the others, within one call.
-    Moving,
 }
 
 impl<T, E> TaskHandle<T, E> {
     /// Takes over the handle's reference; `T` and `E` are those of the task's cell.
     pub(crate) fn new(task: TaskRef) -> Self {
         TaskHandle {
-            inner: Inner::Task(task),
+            inner: Inner::Task {
+                task: ManuallyDrop::new(task),
+                taken: false,
+            },
             _outcome: PhantomData,
         }
     }
@@ -129,7 +133,7 @@ impl<T, E> TaskHandle<T, E> {
     pub fn refused(&self) -> Option<&SpawnError> {
         match &self.inner {
             Inner::Refused(e) => Some(e),
-            Inner::Task(_) | Inner::Taken(_) | Inner::Moving => None,
+            Inner::Task { .. } => None,
         }
     }
 
@@ -145,8 +149,8 @@ impl<T, E> TaskHandle<T, E> {
 
     pub(crate) fn task(&self) -> Option<&TaskRef> {
         match &self.inner {
-            Inner::Task(task) | Inner::Taken(task) => Some(task),
-            Inner::Refused(_) | Inner::Moving => None,
+            Inner::Task { task, .. } => Some(task),
+            Inner::Refused(_) => None,
         }
     }
 }
@@ -155,14 +159,11 @@ impl<T, E> Future for TaskHandle<T, E> {
     type Output = Outcome<T, E>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let task = match &self.inner {
-            Inner::Task(task) => task,
-            Inner::Refused(_) => {
-                let reason = CancelReason::new(CancelKind::RegionEnd).with_message("spawn refused");
-                return Poll::Ready(Outcome::Cancelled(reason));
-            }
-            Inner::Taken(_) | Inner::Moving => panic!("a task handle was polled after it resolved"),
+        let Inner::Task { task, taken } = &mut self.inner else {
+            let reason = CancelReason::new(CancelKind::RegionEnd).with_message("spawn refused");
+            return Poll::Ready(Outcome::Cancelled(reason));
         };
+        assert!(!*taken, "a task handle was polled after it resolved");
         if !task.is_complete() {
             let head = task.head();
             // SAFETY: its own state word, and a task has one handle, borrowed mutably here.
@@ -173,23 +174,25 @@ impl<T, E> Future for TaskHandle<T, E> {
         }
         let mut outcome = MaybeUninit::<Outcome<T, E>>::uninit();
         // SAFETY: the task completed with HANDLE set, so the outcome is ours, and it
-        // is taken once, as `inner` changes below; its types are those given to `new`.
-        let outcome = unsafe {
+        // is taken once, as `taken` says from here on; its types are those given to `new`.
+        unsafe {
             (task.head().header.vtable.take)(task.as_raw(), outcome.as_mut_ptr().cast());
-            outcome.assume_init()
-        };
-        let Inner::Task(task) = std::mem::replace(&mut self.inner, Inner::Moving) else {
-            unreachable!("matched above");
-        };
-        self.inner = Inner::Taken(task);
-        Poll::Ready(outcome)
+            *taken = true;
+            Poll::Ready(outcome.assume_init())
+        }
     }
 }
 
 impl<T, E> Drop for TaskHandle<T, E> {
     fn drop(&mut self) {
-        if let Inner::Task(task) = std::mem::replace(&mut self.inner, Inner::Moving) {
-            release_handle(task);
+        if let Inner::Task { task, taken } = &mut self.inner {
+            // SAFETY: nobody looks at it after this.
+            let task = unsafe { ManuallyDrop::take(task) };
+            if *taken {
+                drop(task);
+            } else {
+                release_handle(task);
+            }
         }
     }
 }
@@ -199,11 +202,11 @@ impl<T, E> Unpin for TaskHandle<T, E> {}
 impl<T, E> fmt::Debug for TaskHandle<T, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.inner {
-            Inner::Task(task) | Inner::Taken(task) => {
+            Inner::Task { task, .. } => {
+                let task: &TaskRef = task;
                 f.debug_tuple("TaskHandle").field(task).finish()
             }
             Inner::Refused(e) => f.debug_tuple("TaskHandle").field(e).finish(),
-            Inner::Moving => f.write_str("TaskHandle"),
         }
     }
 }

@@ -499,9 +499,15 @@ pub(crate) fn escalated(task: &TaskRef, on: bool) {
 
 /// The holder completes: what it still holds has leaked. Says with which panic
 /// it ends, if it has to.
+#[inline]
 pub(crate) fn settle_leaks(task: &TaskRef) -> Option<PanicPayload> {
+    close(task).then(|| settle_held(task)).flatten()
+}
+
+#[inline(never)]
+fn settle_held(task: &TaskRef) -> Option<PanicPayload> {
     let mut panic = None;
-    for (obligation, kind) in close(task) {
+    for (obligation, kind) in let_go(task) {
         task.emit(|| Event::ObligationResolved {
             task: task.id(),
             obligation,
@@ -531,7 +537,9 @@ pub(crate) fn settle_leaks(task: &TaskRef) -> Option<PanicPayload> {
 /// The task will not be polled again, though it has not completed: what it holds
 /// may outlive it.
 pub(crate) fn give_up(task: &TaskRef) {
-    close(task);
+    if close(task) {
+        let_go(task);
+    }
 }
 
 /// The holder has completed: what other threads promised in its name while it
@@ -540,23 +548,21 @@ pub(crate) fn settle_late(control: &mut Control) {
     control.more_promises.drain();
 }
 
-/// Closes the slots; what was still reserved has leaked.
+/// Closes the slots; `true` when there is something to let go of, which the many
+/// tasks that never promise anything find out by two loads.
 ///
-/// For the thread that polls the task, or when nobody does any more. Finds
-/// nothing a second time.
+/// For the thread that polls the task, or when nobody does any more.
 #[inline]
-fn close(task: &TaskRef) -> Vec<(ObligationId, ObligationKind)> {
+fn close(task: &TaskRef) -> bool {
     let promises = promises(task);
     promises.close();
-    // For the many tasks that never promise anything.
-    if promises.is_unused() && !task.has_control() {
-        return Vec::new();
-    }
-    close_used(task)
+    !promises.is_unused() || task.has_control()
 }
 
+/// Lets go of what the task holds, which takes nothing any more; returns its
+/// promises. Finds nothing a second time.
 #[cold]
-fn close_used(task: &TaskRef) -> Vec<(ObligationId, ObligationKind)> {
+fn let_go(task: &TaskRef) -> Vec<(ObligationId, ObligationKind)> {
     let promises = promises(task);
     let mut leaked = Vec::new();
     for (taken, slot) in promises.in_use().filter(|(_, slot)| !slot.is_outlived()) {

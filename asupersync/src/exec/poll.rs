@@ -283,9 +283,15 @@ fn abandon(task: &TaskRef, reason: &CancelReason) {
     region.add_abandoned(abandoned);
 }
 
-/// When the budget of the deferred work is spent, if there is such work.
+/// When the budget of the deferred work is spent, if there is such work. One load
+/// for the many that have no control.
+#[inline]
 fn begin_finalizing(task: &TaskRef) -> Option<Time> {
-    // One load for the many that have no control.
+    task.has_control().then(|| begin_deferred(task)).flatten()
+}
+
+#[inline(never)]
+fn begin_deferred(task: &TaskRef) -> Option<Time> {
     let defers = task.peek_control(|c| {
         c.record.body_ended();
         !c.defers.is_empty()
@@ -418,7 +424,11 @@ where
     if before & state::DRIVER != 0 {
         RegionCell::driver_ended(task);
     } else if !task.is_root() {
-        RegionCell::task_ended(task, severity, end);
+        match end {
+            // Nothing to move along, for the many.
+            End::Ok => RegionCell::task_ended_well(task),
+            end => RegionCell::task_ended(task, severity, end),
+        }
     }
 }
 

@@ -433,20 +433,19 @@ impl RegionCell {
         (ledger, id)
     }
 
-    /// A child task has its outcome, and leaves.
-    #[inline]
-    pub(crate) fn task_ended(task: TaskRef, severity: Severity, end: End) {
+    /// A child task has a value, and leaves.
+    pub(crate) fn task_ended_well(task: TaskRef) {
         let region = task.region();
-        if severity == Severity::Ok && !region.policy.hears_of(severity) {
-            let left = region.leaves(&task, Some(End::Ok));
-            RegionCell::parted(task, left);
-        } else {
-            RegionCell::task_ended_otherwise(task, severity, end);
+        if region.policy.hears_of(Severity::Ok) {
+            return RegionCell::task_ended(task, Severity::Ok, End::Ok);
         }
+        let left = region.leaves(&task, |record| record.count(End::Ok));
+        RegionCell::parted(task, left);
     }
 
+    /// A child task has its outcome, whatever it is, and leaves.
     #[inline(never)]
-    fn task_ended_otherwise(task: TaskRef, severity: Severity, end: End) {
+    pub(crate) fn task_ended(task: TaskRef, severity: Severity, end: End) {
         let region = task.region();
         let heard = region.policy.hears_of(severity) && !matches!(end, End::Stopped);
         let next = if heard {
@@ -464,22 +463,20 @@ impl RegionCell {
                 at: region.tree.world.now(),
             };
             region.react(&end, failure);
-            region.leaves(&task, None)
+            region.leaves(&task, |_| {})
         } else {
-            region.leaves(&task, Some(end))
+            region.leaves(&task, |record| record.count(end))
         };
         RegionCell::parted(task, next);
     }
 
-    /// The task gives up its seat and its id; `end` is counted unless it was.
+    /// The task gives up its seat and its id; `count` counts its end unless that was done.
     #[inline]
-    fn leaves(&self, task: &TaskRef, end: Option<End>) -> (Next, Child) {
+    fn leaves(&self, task: &TaskRef, count: impl FnOnce(&mut RegionRecord)) -> (Next, Child) {
         let bits = task.state();
         let role = task.role();
         let mut ledger = lock(&self.ledger);
-        if let Some(end) = end {
-            ledger.record.count(end);
-        }
+        count(&mut ledger.record);
         let seat = ledger.children.leave(task.head().seat);
         ledger.spare.task_left(task.id());
         let next = if bits & state::PINNED == 0 {

@@ -34,11 +34,17 @@ impl Pinned {
     }
 
     /// The next task by lane.
+    #[inline]
     pub(super) fn pop(&self) -> Option<Runnable> {
         // May lag behind another thread's push, which is followed by a wake-up.
         if self.len.load(Ordering::Relaxed) == 0 {
             return None;
         }
+        self.pop_locked()
+    }
+
+    #[inline(never)]
+    fn pop_locked(&self) -> Option<Runnable> {
         let mut lanes = lock(&self.lanes);
         let task = lanes.pop();
         self.len.store(lanes.len(), Ordering::Release);

@@ -270,6 +270,7 @@ impl Shared {
     /// The calling thread may hold the world through this very task only, and
     /// once the task is published, its end may end the runtime: so the world is
     /// held here until the call is over. Threads of the runtime hold it anyway.
+    #[inline(never)]
     fn push_outside(&self, task: Runnable) {
         let _held = self.me.upgrade();
         let lane = task.lane();
@@ -308,10 +309,15 @@ impl Shared {
     }
 
     fn push_local(&self, local: &Local, task: Runnable, hint: Hint) {
-        let remote = &self.workers[local.index];
         let lane = task.lane();
+        let task = match lane {
+            Lane::Ready => Some(task),
+            Lane::Cancel { .. } | Lane::Timed { .. } => {
+                self.workers[local.index].urgent.push(task, lane)
+            }
+        };
         if self.flavour == Flavour::CurrentThread {
-            if let Some(task) = remote.urgent.push(task, lane) {
+            if let Some(task) = task {
                 let queue = match hint {
                     Hint::Yielded => &local.yielded,
                     _ => &local.ready,
@@ -320,9 +326,15 @@ impl Shared {
             }
             return;
         }
-        let Some(task) = remote.urgent.push(task, lane) else {
+        let Some(task) = task else {
             return self.notify_unless(local);
         };
+        self.push_worker(local, task, hint);
+    }
+
+    /// Adds a ready task to the queues of a worker of several, which the calling thread is.
+    fn push_worker(&self, local: &Local, task: Runnable, hint: Hint) {
+        let remote = &self.workers[local.index];
         // A yield ends a poll: with nothing else ready here, this worker runs the
         // task next, and to another worker it would be worth less than its cache.
         let lone = || {
@@ -366,6 +378,7 @@ impl Shared {
         self.injector.push_chain(half);
     }
 
+    #[inline(never)]
     fn push_root(&self, task: Runnable) {
         let address = task.address();
         let rest = Context::with(self, |context| {
@@ -419,6 +432,7 @@ impl Shared {
     }
 
     /// Adds a task that stays at `home`.
+    #[inline(never)]
     fn push_pinned(&self, task: Runnable, home: Home) {
         let here = Context::with(self, |c| c.and_then(Context::home)) == Some(home);
         // As in `push_outside`.

@@ -269,9 +269,16 @@ impl<'a> Worker<'a> {
             self.fairness.served_ready();
             return self.next_ready();
         }
+        self.next_urgent().or_else(|| self.next_ready())
+    }
+
+    /// One of the urgent tasks, unless it is a ready one's turn.
+    #[inline(never)]
+    fn next_urgent(&mut self) -> Option<Runnable> {
         let ready = self.has_ready();
         let fairness = &mut self.fairness;
-        let urgent = remote.urgent.with(|lanes| {
+        let urgent = &self.shared.workers[self.index].urgent;
+        urgent.with(|lanes| {
             let (cancel, timed) = (lanes.cancels() > 0, lanes.timeds() > 0);
             match fairness.choose(Waiting {
                 cancel,
@@ -282,8 +289,7 @@ impl<'a> Worker<'a> {
                 Some(Pick::Timed) => lanes.pop_timed(),
                 Some(Pick::Ready) | None => None,
             }
-        });
-        urgent.or_else(|| self.next_ready())
+        })
     }
 
     fn has_ready(&self) -> bool {
@@ -348,6 +354,12 @@ impl<'a> Worker<'a> {
         if shared.injector.is_empty() {
             return None;
         }
+        self.take_share()
+    }
+
+    #[inline(never)]
+    fn take_share(&self) -> Option<Runnable> {
+        let shared = self.shared;
         let workers = shared.workers.len();
         let overflow_first = self.turn & INJECTOR_TURNS == 0;
         if self.single() {
@@ -403,10 +415,15 @@ impl<'a> Worker<'a> {
     }
 
     /// Stops searching, and sees to it that somebody watches, before a task is run.
+    #[inline]
     fn get_up(&mut self) {
-        if !self.searching && !self.rested {
-            return;
+        if self.searching || self.rested {
+            self.rise();
         }
+    }
+
+    #[inline(never)]
+    fn rise(&mut self) {
         self.stop_searching();
         if std::mem::take(&mut self.rested) {
             self.shared.idle.rise();
