@@ -6,6 +6,7 @@
 //! `resume_unwind` calls no hook; [`resume`] keeps its place.
 
 use crate::types::outcome::{PanicLocation, PanicPayload};
+use std::any::Any;
 use std::cell::RefCell;
 use std::sync::Once;
 
@@ -33,11 +34,14 @@ pub(crate) fn resume(panic: &PanicPayload) -> ! {
 
 /// Runs user code that must not unwind any further, and says what it panicked with.
 pub(crate) fn contain<T>(f: impl FnOnce() -> T) -> Result<T, PanicPayload> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).map_err(|payload| {
-        // First of all: the payload's destructor may panic, and be noted, too.
-        let place = PLACE.try_with(RefCell::take).ok().flatten();
-        PanicPayload::from_any(payload).at(place)
-    })
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).map_err(caught)
+}
+
+#[cold]
+fn caught(payload: Box<dyn Any + Send>) -> PanicPayload {
+    // First of all: the payload's destructor may panic, and be noted, too.
+    let place = PLACE.try_with(RefCell::take).ok().flatten();
+    PanicPayload::from_any(payload).at(place)
 }
 
 fn note(place: Option<PanicLocation>) {
