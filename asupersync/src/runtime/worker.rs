@@ -56,7 +56,8 @@ const WATCH_TURNS: u32 = 64;
 /// How long busy workers may leave the reactor unasked.
 const DRIVE_NS: u64 = 50_000;
 /// How close sleeps may end one after the other for timers: those of a crowd are
-/// fired together, and the first of them on time.
+/// fired together, and the first of them on time. A sleeper that gets up for its
+/// own that soon is not woken for those of another worker.
 const TIMERS_APART: Duration = Duration::from_micros(50);
 /// Tasks taken from the injector at once.
 const INJECTOR_BATCH: usize = QUEUE / 2;
@@ -576,12 +577,18 @@ impl<'a> Worker<'a> {
         let clock = &self.shared.clock;
         while clock.next_due(shard) <= now {
             clock.fire(shard, now, &mut self.wakers);
-            self.wake_all();
+            self.wake_all_but(|worker| worker.peer_rises_by(now + TIMERS_APART));
         }
     }
 
     /// Wakes a batch: the tasks queue up in order, and a peer is woken once.
     fn wake_all(&mut self) {
+        self.wake_all_but(|_| false);
+    }
+
+    /// As [`Worker::wake_all`], where a peer that is `coming` need not be woken
+    /// for tasks that are not urgent.
+    fn wake_all_but(&mut self, coming: impl FnOnce(&Self) -> bool) {
         if self.wakers.is_empty() {
             return;
         }
@@ -590,9 +597,26 @@ impl<'a> Worker<'a> {
         self.wakers.drain(..).for_each(crate::exec::wake);
         self.local().batching.set(false);
         let backlog = self.remote().queue.len() > 1 || !self.shared.injector.is_empty();
-        if !self.single() && (backlog || !self.remote().urgent.is_empty()) {
+        if self.single() {
+            return;
+        }
+        if !self.remote().urgent.is_empty() || backlog && !coming(self) {
             self.shared.notify();
         }
+    }
+
+    /// Whether a peer sleeps, but only until `by` at the latest: then it looks for
+    /// work as well.
+    fn peer_rises_by(&self, by: Time) -> bool {
+        // Orders the queued tasks before the look at the sleepers: one that has
+        // missed them had published by then how long it sleeps.
+        fence(Ordering::SeqCst);
+        let mut peers = self.shared.workers.iter().enumerate();
+        peers.any(|(peer, remote)| {
+            peer != self.index
+                && remote.asleep.load(Ordering::Relaxed)
+                && self.shared.clock.next_due(peer) <= by
+        })
     }
 
     /// Whether anything is left to run, here or at a peer.
