@@ -373,12 +373,12 @@ impl Guest {
     }
 
     async fn say(&mut self, cx: &Cx, line: &str) -> io::Result<()> {
-        self.0.send(cx, line).await.map_err(io::Error::from)
+        self.0.send(cx, line).await
     }
 
     async fn hear(&mut self, cx: &Cx) -> io::Result<String> {
         match self.0.next(cx).await {
-            Some(line) => line.map_err(io::Error::from),
+            Some(line) => line,
             None => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
