@@ -32,17 +32,21 @@ async fn waker_of_this_task() -> Waker {
 fn the_timers_of_a_blocked_worker_fire() {
     let runtime = two_workers();
     // Either of the two may be the one that drives the reactor.
+    let mut rounds = 0;
     for round in 0..20u64 {
         let (done, ended) = mpsc::channel();
-        let late = runtime.block_on(async |scope: Scope| {
+        let outcome = runtime.block_on(async |scope: Scope| {
             let root = waker_of_this_task().await;
             let due = scope.now() + Duration::from_millis(1 + round % 7);
             let blocked = scope.spawn(async move |cx: Cx| {
                 // A timer of this worker's, which wakes the root.
                 let mut timer = pin!(cx.sleep_until(due));
-                let pending = timer.as_mut().poll(&mut Context::from_waker(&root));
-                assert!(pending.is_pending());
-                block(&ended)
+                let polled = timer.as_mut().poll(&mut Context::from_waker(&root));
+                if polled.is_ready() {
+                    // A busy machine: it was due before it was set.
+                    root.wake();
+                }
+                (polled.is_pending(), block(&ended))
             });
             let mut woken = 0;
             let late = poll_fn(|_| {
@@ -55,14 +59,15 @@ fn the_timers_of_a_blocked_worker_fire() {
             })
             .await;
             done.send(()).unwrap();
-            assert!(
-                blocked.await.into_result().unwrap(),
-                "the timer waited for the worker"
-            );
-            late
+            let (was_set, was_told) = blocked.await.into_result().unwrap();
+            assert!(was_told, "the timer waited for the worker");
+            (was_set, late)
         });
-        assert!(late.unwrap() < FAILED / 2, "round {round}");
+        let (was_set, late) = outcome.unwrap();
+        assert!(late < FAILED / 2, "round {round}");
+        rounds += usize::from(was_set);
     }
+    assert!(rounds > 0, "no timer was set in time");
 }
 
 #[test]

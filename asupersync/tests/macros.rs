@@ -111,4 +111,8 @@ fn messages() {
     let cases = trybuild::TestCases::new();
     cases.pass("tests/ui/pass/*.rs");
     cases.compile_fail("tests/ui/*.rs");
+    // The compiler lists who has the trait, and the feature adds one.
+    if cfg!(feature = "anyhow") {
+        cases.compile_fail("tests/ui/probe/*.rs");
+    }
 }

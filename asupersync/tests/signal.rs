@@ -304,9 +304,12 @@ fn action(signal: i32) -> usize {
     unsafe { action.assume_init() }.sa_sigaction
 }
 
+/// The handler has run when this returns. A signal to the process may be left to
+/// another thread, which hears it when it runs again: after the last listener is
+/// gone, perhaps, and then it ends the process.
 fn raise(signal: i32) {
     // SAFETY: a plain system call; the tests listen to what they raise.
-    assert_eq!(unsafe { libc::kill(libc::getpid(), signal) }, 0);
+    assert_eq!(unsafe { libc::raise(signal) }, 0);
 }
 
 // Signals are the process's, and tests run beside each other: each has signals of its own.

@@ -121,7 +121,7 @@ impl<T: Send + 'static> Heat<T> {
     /// What an arm that has ended returned.
     fn value_of(&mut self, outcome: Outcome<Ended<T>>) -> Result<T, Cancelled> {
         let (panic, reason) = match outcome {
-            Outcome::Ok(Ended::Closed(mut reported)) => match reported.value.take() {
+            Outcome::Ok(Ended::Closed { mut reported, .. }) => match reported.value.take() {
                 Some(value) => return Ok(value),
                 None => (reported.panic, reported.report.reason),
             },

@@ -124,8 +124,10 @@ impl Cx {
     reason = "the large variant is the usual one"
 )]
 pub enum Ended<T> {
-    /// Its region is closed.
-    Closed(Reported<T>),
+    /// Its region is closed. `asked`: it was to stop by then. The task that runs an
+    /// arm hears of a request before the arm's region does, which may be Closed
+    /// before it is reached and then knows of none.
+    Closed { reported: Reported<T>, asked: bool },
     /// It did not begin, because it could not.
     Refused(Cancelled),
     /// It did not begin, because another arm had won.
@@ -133,16 +135,22 @@ pub enum Ended<T> {
 }
 
 impl<T> Ended<T> {
+    /// An arm that ran in `scope`, whose region is closed.
+    fn closed(scope: &Scope, reported: Reported<T>) -> Self {
+        let asked = scope.is_cancel_requested();
+        Ended::Closed { reported, asked }
+    }
+
     fn report(&self) -> Option<&RegionReport> {
         match self {
-            Ended::Closed(reported) => Some(&reported.report),
+            Ended::Closed { reported, .. } => Some(&reported.report),
             Ended::Refused(_) | Ended::Needless => None,
         }
     }
 
     fn panic(&self) -> Option<&PanicPayload> {
         match self {
-            Ended::Closed(reported) => reported.panic.as_ref(),
+            Ended::Closed { reported, .. } => reported.panic.as_ref(),
             Ended::Refused(_) | Ended::Needless => None,
         }
     }
@@ -152,12 +160,10 @@ impl<T> Ended<T> {
         match self {
             // An arm may cancel its own region and return a value all the same.
             // What counts is whether the request came from outside the race.
-            Ended::Closed(Reported {
-                value: Some(_),
-                report,
-                ..
-            }) => report.reason.is_none() || !cx.is_cancel_requested(),
-            Ended::Closed(reported) => reported.panic.is_some(),
+            Ended::Closed { reported, asked } if reported.value.is_some() => {
+                !asked || !cx.is_cancel_requested()
+            }
+            Ended::Closed { reported, .. } => reported.panic.is_some(),
             Ended::Refused(_) | Ended::Needless => false,
         }
     }
@@ -262,9 +268,13 @@ impl<T> Tally<T> {
         match won {
             Some((
                 index,
-                Ended::Closed(Reported {
-                    value: Some(value), ..
-                }),
+                Ended::Closed {
+                    reported:
+                        Reported {
+                            value: Some(value), ..
+                        },
+                    ..
+                },
             )) => Ok(Winner {
                 index,
                 value,
@@ -274,7 +284,7 @@ impl<T> Tally<T> {
                 .into_iter()
                 .find_map(|end| match end {
                     Ended::Refused(cancelled) => Some(cancelled),
-                    Ended::Closed(_) | Ended::Needless => None,
+                    Ended::Closed { .. } | Ended::Needless => None,
                 })
                 .unwrap_or_else(|| cut_short(cx, reports.iter().flatten()))),
         }
@@ -368,10 +378,11 @@ impl<'a> Lanes<'a> {
             Err(e) => return Ended::Refused(refusal(e)),
         };
         self.course.joined(opened.scope());
-        lock(&self.scopes)[index] = Some(opened.scope().clone());
+        let scope = opened.scope().clone();
+        lock(&self.scopes)[index] = Some(scope.clone());
         let reported = opened.run(body, |_| None).await;
         lock(&self.scopes)[index] = None;
-        Ended::Closed(reported)
+        Ended::closed(&scope, reported)
     }
 }
 
@@ -439,9 +450,11 @@ pub(super) fn enter<T: Send + 'static>(
         match Opened::new(&cx, RegionOptions::named("race arm")) {
             Err(e) => Ended::Refused(refusal(e)),
             Ok(opened) => {
-                course.joined(opened.scope());
+                let scope = opened.scope().clone();
+                course.joined(&scope);
                 let body = |scope: Scope| (arm.body)(Cx::clone(&scope));
-                Ended::Closed(opened.run(body, |_| None).await)
+                let reported = opened.run(body, |_| None).await;
+                Ended::closed(&scope, reported)
             }
         }
     })
