@@ -1,7 +1,6 @@
 //! Channels through real tasks, in every world, and their futures polled by hand.
 
 use asupersync::channel::{mpsc, oneshot};
-use asupersync::lab::{Inject, Injector, Points};
 use asupersync::types::cancel::reason_in;
 use asupersync::{CancelKind, Cx, LabConfig, LabRuntime, Scope};
 use std::error::Error;
@@ -14,7 +13,7 @@ use std::time::Duration;
 mod by_hand;
 mod worlds;
 use by_hand::{Count, poll};
-use worlds::{everywhere, in_lab, until};
+use worlds::{everywhere, in_lab, until, whoever_is_lost};
 
 #[test]
 fn values_arrive_once_and_in_the_order_of_each_sender() {
@@ -226,49 +225,41 @@ fn a_task_must_not_block() {
 /// of one sender keep their order, and no place drifts away.
 #[test]
 fn nothing_is_lost_whoever_is_cancelled_or_dropped() {
-    for mode in [Inject::Protocol, Inject::Drop] {
-        for seed in 0..6 {
-            let report = Injector::new(LabConfig::default().seed(seed))
-                .mode(mode)
-                .points(Points::All)
-                .check(async |cx: Scope| {
-                    let (tx, mut rx) = mpsc::channel(1);
-                    let sent = Arc::new(AtomicUsize::new(0));
-                    for sender in 0..3 {
-                        let (tx, sent) = (tx.clone(), sent.clone());
-                        cx.spawn(async move |cx| {
-                            for n in 0..3 {
-                                let value = (sender, n);
-                                let done = match n % 2 {
-                                    0 => tx.send(&cx, value).await.is_ok(),
-                                    _ => match tx.reserve(&cx).await {
-                                        Ok(permit) => permit.send(value).is_ok(),
-                                        Err(_) => false,
-                                    },
-                                };
-                                if !done {
-                                    break;
-                                }
-                                sent.fetch_add(1, Ordering::Relaxed);
-                            }
-                        });
+    whoever_is_lost(async |cx: Scope| {
+        let (tx, mut rx) = mpsc::channel(1);
+        let sent = Arc::new(AtomicUsize::new(0));
+        for sender in 0..3 {
+            let (tx, sent) = (tx.clone(), sent.clone());
+            cx.spawn(async move |cx| {
+                for n in 0..3 {
+                    let value = (sender, n);
+                    let done = match n % 2 {
+                        0 => tx.send(&cx, value).await.is_ok(),
+                        _ => match tx.reserve(&cx).await {
+                            Ok(permit) => permit.send(value).is_ok(),
+                            Err(_) => false,
+                        },
+                    };
+                    if !done {
+                        break;
                     }
-                    let weak = tx.downgrade();
-                    drop(tx);
-                    let (mut next, mut received) = ([0; 3], 0);
-                    while let Ok((sender, n)) = rx.recv(cx.cleanup()).await {
-                        assert_eq!(n, next[sender]);
-                        next[sender] += 1;
-                        received += 1;
-                    }
-                    assert!(weak.upgrade().is_none());
-                    assert_eq!(received, sent.load(Ordering::Relaxed));
-                    let left = rx.statistics();
-                    assert_eq!((left.queued, left.reserved, left.waiting), (0, 0, 0));
-                });
-            assert!(report.is_ok(), "{report}");
+                    sent.fetch_add(1, Ordering::Relaxed);
+                }
+            });
         }
-    }
+        let weak = tx.downgrade();
+        drop(tx);
+        let (mut next, mut received) = ([0; 3], 0);
+        while let Ok((sender, n)) = rx.recv(cx.cleanup()).await {
+            assert_eq!(n, next[sender]);
+            next[sender] += 1;
+            received += 1;
+        }
+        assert!(weak.upgrade().is_none());
+        assert_eq!(received, sent.load(Ordering::Relaxed));
+        let left = rx.statistics();
+        assert_eq!((left.queued, left.reserved, left.waiting), (0, 0, 0));
+    });
 }
 
 #[test]

@@ -2,14 +2,13 @@
 
 use asupersync::channel::broadcast::{self, RecvError, TryRecvError};
 use asupersync::channel::watch;
-use asupersync::lab::{Inject, Injector, Points};
-use asupersync::{CancelKind, Cx, LabConfig, Scope, select};
+use asupersync::{CancelKind, Cx, Scope, select};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 mod worlds;
-use worlds::{everywhere, in_lab, until};
+use worlds::{everywhere, in_lab, until, whoever_is_lost};
 
 /// Receives until the end; what was received, and how many were missed.
 async fn collect(cx: &Cx, rx: &mut broadcast::Receiver<u64>) -> (Vec<u64>, u64) {
@@ -381,44 +380,36 @@ fn threads_outside_wait_for_broadcast_and_watch() {
 /// everything.
 #[test]
 fn a_task_lost_at_any_point_disturbs_no_other() {
-    for mode in [Inject::Protocol, Inject::Drop] {
-        for seed in 0..4 {
-            let report = Injector::new(LabConfig::default().seed(seed))
-                .mode(mode)
-                .points(Points::All)
-                .check(async |cx: Scope| {
-                    let (tx, rx) = broadcast::channel(2);
-                    let (set, mut value) = watch::channel(0u64);
-                    let sum = Arc::new(AtomicU64::new(0));
-                    for _ in 0..2 {
-                        let (mut rx, sum) = (rx.resubscribe(), sum.clone());
-                        let mut value = value.clone();
-                        cx.spawn(async move |cx| {
-                            // The second ends when the first does, whatever ends it.
-                            let (received, missed) = collect_until_stopped(&cx, &mut rx).await;
-                            assert!(received.is_sorted());
-                            sum.fetch_add(received.len() as u64 + missed, Ordering::Relaxed);
-                            let _ = value.wait_for(&cx, |n| *n == 5).await;
-                        });
-                    }
-                    drop(rx);
-                    let sender = cx.spawn(async move |cx| {
-                        for n in 1..=5u64 {
-                            let _ = tx.send(n);
-                            let _ = set.send(n);
-                            if cx.sleep(Duration::from_millis(1)).await.is_err() {
-                                break;
-                            }
-                        }
-                    });
-                    let _ = sender.await;
-                    while value.changed(&cx).await.is_ok() {}
-                    assert_eq!(value.statistics().waiting, 0);
-                    assert!(sum.load(Ordering::Relaxed) <= 10);
-                });
-            assert!(report.is_ok(), "{report}");
+    whoever_is_lost(async |cx: Scope| {
+        let (tx, rx) = broadcast::channel(2);
+        let (set, mut value) = watch::channel(0u64);
+        let sum = Arc::new(AtomicU64::new(0));
+        for _ in 0..2 {
+            let (mut rx, sum) = (rx.resubscribe(), sum.clone());
+            let mut value = value.clone();
+            cx.spawn(async move |cx| {
+                // The second ends when the first does, whatever ends it.
+                let (received, missed) = collect_until_stopped(&cx, &mut rx).await;
+                assert!(received.is_sorted());
+                sum.fetch_add(received.len() as u64 + missed, Ordering::Relaxed);
+                let _ = value.wait_for(&cx, |n| *n == 5).await;
+            });
         }
-    }
+        drop(rx);
+        let sender = cx.spawn(async move |cx| {
+            for n in 1..=5u64 {
+                let _ = tx.send(n);
+                let _ = set.send(n);
+                if cx.sleep(Duration::from_millis(1)).await.is_err() {
+                    break;
+                }
+            }
+        });
+        let _ = sender.await;
+        while value.changed(&cx).await.is_ok() {}
+        assert_eq!(value.statistics().waiting, 0);
+        assert!(sum.load(Ordering::Relaxed) <= 10);
+    });
 }
 
 async fn collect_until_stopped(cx: &Cx, rx: &mut broadcast::Receiver<u64>) -> (Vec<u64>, u64) {

@@ -2,7 +2,6 @@
 
 use asupersync::channel::ack_queue::{self, Ack, Redelivery, ack_queue};
 use asupersync::channel::rpc::{self, CallError, Reply, rpc};
-use asupersync::lab::{Inject, Injector, Points};
 use asupersync::types::cancel::reason_in;
 use asupersync::{CancelKind, Cx, LabConfig, LabRuntime, Scope, TimeoutError, select};
 use std::collections::BTreeMap;
@@ -11,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 mod worlds;
-use worlds::{everywhere, in_lab, until};
+use worlds::{everywhere, in_lab, until, whoever_is_lost};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -320,51 +319,43 @@ fn a_message_that_cannot_be_cloned_goes_back() {
 /// or become a dead letter, and none twice.
 #[test]
 fn at_least_once_whatever_is_lost() {
-    for mode in [Inject::Protocol, Inject::Drop] {
-        for seed in 0..6 {
-            let rule = Redelivery::attempts(3).after(Duration::from_millis(5));
-            let report = Injector::new(LabConfig::default().seed(seed))
-                .mode(mode)
-                .points(Points::All)
-                .check(async |cx: Scope| {
-                    let (tx, rx) = ack_queue(2, rule);
-                    let committed = Arc::new(Mutex::new(BTreeMap::new()));
-                    for _ in 0..2 {
-                        let (rx, committed) = (rx.clone(), committed.clone());
-                        cx.spawn(async move |cx: Cx| {
-                            while let Ok((n, ack)) = rx.recv(&cx).await {
-                                if cx.sleep(Duration::from_millis(1)).await.is_err() {
-                                    ack.nack();
-                                    break;
-                                }
-                                *committed.lock().unwrap().entry(n).or_insert(0) += 1;
-                                ack.commit();
-                            }
-                        });
+    let rule = Redelivery::attempts(3).after(Duration::from_millis(5));
+    whoever_is_lost(async |cx: Scope| {
+        let (tx, rx) = ack_queue(2, rule);
+        let committed = Arc::new(Mutex::new(BTreeMap::new()));
+        for _ in 0..2 {
+            let (rx, committed) = (rx.clone(), committed.clone());
+            cx.spawn(async move |cx: Cx| {
+                while let Ok((n, ack)) = rx.recv(&cx).await {
+                    if cx.sleep(Duration::from_millis(1)).await.is_err() {
+                        ack.nack();
+                        break;
                     }
-                    let mut sent = Vec::new();
-                    for n in 0..4 {
-                        if tx.send(cx.cleanup(), n).await.is_ok() {
-                            sent.push(n);
-                        }
-                    }
-                    // What the others have lost is dealt with here.
-                    drop(tx);
-                    while let Ok((n, ack)) = rx.recv(cx.cleanup()).await {
-                        *committed.lock().unwrap().entry(n).or_insert(0) += 1;
-                        ack.commit();
-                    }
-                    let dead: Vec<u32> = rx.dead_letters().map(|d| d.value).collect();
-                    let committed = committed.lock().unwrap();
-                    for n in sent {
-                        let times = committed.get(&n).copied().unwrap_or(0);
-                        assert!(times <= 1, "{n} was committed {times} times");
-                        assert_eq!(times == 0, dead.contains(&n), "{n} is lost");
-                    }
-                });
-            assert!(report.is_ok(), "{report}");
+                    *committed.lock().unwrap().entry(n).or_insert(0) += 1;
+                    ack.commit();
+                }
+            });
         }
-    }
+        let mut sent = Vec::new();
+        for n in 0..4 {
+            if tx.send(cx.cleanup(), n).await.is_ok() {
+                sent.push(n);
+            }
+        }
+        // What the others have lost is dealt with here.
+        drop(tx);
+        while let Ok((n, ack)) = rx.recv(cx.cleanup()).await {
+            *committed.lock().unwrap().entry(n).or_insert(0) += 1;
+            ack.commit();
+        }
+        let dead: Vec<u32> = rx.dead_letters().map(|d| d.value).collect();
+        let committed = committed.lock().unwrap();
+        for n in sent {
+            let times = committed.get(&n).copied().unwrap_or(0);
+            assert!(times <= 1, "{n} was committed {times} times");
+            assert_eq!(times == 0, dead.contains(&n), "{n} is lost");
+        }
+    });
 }
 
 /// What a server does with a call.
@@ -576,37 +567,29 @@ fn a_cancelled_call_that_nobody_has_received_is_passed_over() {
 /// Whoever is lost, no caller hangs, and an answer is the answer to its question.
 #[test]
 fn no_call_hangs_whatever_is_lost() {
-    for mode in [Inject::Protocol, Inject::Drop] {
-        for seed in 0..6 {
-            let report = Injector::new(LabConfig::default().seed(seed))
-                .mode(mode)
-                .points(Points::All)
-                .check(async |cx: Scope| {
-                    let (client, mut server) = rpc::<u32, u32>(1);
-                    cx.spawn(async move |cx: Cx| {
-                        while let Ok((n, reply)) = server.recv(&cx).await {
-                            let _ = cx.sleep(Duration::from_millis(1)).await;
-                            if n % 3 == 0 {
-                                reply.decline("three");
-                            } else {
-                                let _ = reply.send(n * 2);
-                            }
-                        }
-                    });
-                    let callers: Vec<_> = (1..4)
-                        .map(|n| {
-                            let client = client.clone();
-                            cx.spawn(async move |cx: Cx| (n, client.call(&cx, n).await))
-                        })
-                        .collect();
-                    drop(client);
-                    for caller in callers {
-                        if let Ok((n, Ok(answer))) = caller.await.into_result() {
-                            assert_eq!(answer, n * 2);
-                        }
-                    }
-                });
-            assert!(report.is_ok(), "{report}");
+    whoever_is_lost(async |cx: Scope| {
+        let (client, mut server) = rpc::<u32, u32>(1);
+        cx.spawn(async move |cx: Cx| {
+            while let Ok((n, reply)) = server.recv(&cx).await {
+                let _ = cx.sleep(Duration::from_millis(1)).await;
+                if n % 3 == 0 {
+                    reply.decline("three");
+                } else {
+                    let _ = reply.send(n * 2);
+                }
+            }
+        });
+        let callers: Vec<_> = (1..4)
+            .map(|n| {
+                let client = client.clone();
+                cx.spawn(async move |cx: Cx| (n, client.call(&cx, n).await))
+            })
+            .collect();
+        drop(client);
+        for caller in callers {
+            if let Ok((n, Ok(answer))) = caller.await.into_result() {
+                assert_eq!(answer, n * 2);
+            }
         }
-    }
+    });
 }

@@ -1,13 +1,12 @@
 //! Locks, permits and meeting points through real tasks, in every world, and
 //! their futures polled by hand.
 
-use asupersync::lab::{Inject, Injector, Points};
 use asupersync::sync::{
     AcquireError, Barrier, BarrierError, CANCEL_CLASS, CancelClass, InitError, LockError, Mutex,
     MutexGuard, Notify, OnceCell, ReadGuard, RwLock, Semaphore, SetError, TryAcquireError,
     TryLockError, WriteGuard,
 };
-use asupersync::{CancelKind, Cancelled, Cx, LabConfig, Scope};
+use asupersync::{CancelKind, Cancelled, Cx, Scope};
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,7 +15,7 @@ use std::task::{Poll, Waker};
 mod by_hand;
 mod worlds;
 use by_hand::{Count, is_pending, poll};
-use worlds::{everywhere, in_lab, until};
+use worlds::{everywhere, in_lab, until, whoever_is_lost};
 
 /// What is shared, and who is inside: panics if a writer is not alone.
 #[derive(Default)]
@@ -956,69 +955,60 @@ fn every_safe_wait_may_stand_in_select() {
 /// for ever, nobody is let in beside another, and nothing is kept.
 #[test]
 fn no_turn_is_lost_whoever_is_cancelled_or_dropped() {
-    for mode in [Inject::Protocol, Inject::Drop] {
-        for seed in 0..6 {
-            let report = Injector::new(LabConfig::default().seed(seed))
-                .mode(mode)
-                .points(Points::All)
-                .check(async |cx: Scope| {
-                    let mutex = Arc::new(Mutex::new(Inside::default()));
-                    let lock = Arc::new(RwLock::new(Inside::default()));
-                    let semaphore = Arc::new(Semaphore::new(2));
-                    let cell = Arc::new(OnceCell::new());
-                    let pool = asupersync::sync::Pool::new([0]);
-                    let notify = Arc::new(Notify::new());
-                    let tasks: Vec<_> = (0..3)
-                        .map(|name| {
-                            let (mutex, lock, pool) = (mutex.clone(), lock.clone(), pool.clone());
-                            let (semaphore, cell) = (semaphore.clone(), cell.clone());
-                            let notify = notify.clone();
-                            cx.spawn(async move |cx: Cx| {
-                                let inside = mutex.lock(&cx).await?;
-                                inside.enter_writer();
-                                let left = Leaves(|| inside.leave_writer());
-                                cx.yield_now().await?;
-                                drop(left);
-                                drop(inside);
-                                if name == 1 {
-                                    let inside = lock.write(&cx).await?;
-                                    inside.enter_writer();
-                                    let _left = Leaves(|| inside.leave_writer());
-                                    cx.yield_now().await?;
-                                } else {
-                                    let inside = lock.read(&cx).await?;
-                                    inside.enter_reader();
-                                    let _left = Leaves(|| inside.leave_reader());
-                                    cx.yield_now().await?;
-                                }
-                                let _permit = semaphore.acquire(&cx, 1 + name % 2).await?;
-                                let made = cell
-                                    .get_or_init(&cx, async || cx.yield_now().await.is_ok())
-                                    .await?;
-                                let _ = made;
-                                let _loan = pool.get(&cx).await?;
-                                // One notification for each who gets so far, and each passes it on.
-                                notify.notified(&cx).await?;
-                                notify.notify_one();
-                                Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
-                            })
-                        })
-                        .collect();
-                    notify.notify_one();
-                    for task in tasks {
-                        drop(task.await);
+    whoever_is_lost(async |cx: Scope| {
+        let mutex = Arc::new(Mutex::new(Inside::default()));
+        let lock = Arc::new(RwLock::new(Inside::default()));
+        let semaphore = Arc::new(Semaphore::new(2));
+        let cell = Arc::new(OnceCell::new());
+        let pool = asupersync::sync::Pool::new([0]);
+        let notify = Arc::new(Notify::new());
+        let tasks: Vec<_> = (0..3)
+            .map(|name| {
+                let (mutex, lock, pool) = (mutex.clone(), lock.clone(), pool.clone());
+                let (semaphore, cell) = (semaphore.clone(), cell.clone());
+                let notify = notify.clone();
+                cx.spawn(async move |cx: Cx| {
+                    let inside = mutex.lock(&cx).await?;
+                    inside.enter_writer();
+                    let left = Leaves(|| inside.leave_writer());
+                    cx.yield_now().await?;
+                    drop(left);
+                    drop(inside);
+                    if name == 1 {
+                        let inside = lock.write(&cx).await?;
+                        inside.enter_writer();
+                        let _left = Leaves(|| inside.leave_writer());
+                        cx.yield_now().await?;
+                    } else {
+                        let inside = lock.read(&cx).await?;
+                        inside.enter_reader();
+                        let _left = Leaves(|| inside.leave_reader());
+                        cx.yield_now().await?;
                     }
-                    // Everything is free, without waiting.
-                    assert!(mutex.try_lock().is_ok() && lock.try_write().is_ok());
-                    assert_eq!(semaphore.available_permits(), 2);
-                    assert_eq!((pool.statistics().idle, pool.statistics().waiting), (1, 0));
-                    assert!(!cell.statistics().initializing);
-                    assert_eq!(notify.statistics().waiting, 0);
-                });
-            assert!(report.is_ok(), "{report}");
-            assert!(report.points >= 8, "{report}");
+                    let _permit = semaphore.acquire(&cx, 1 + name % 2).await?;
+                    let made = cell
+                        .get_or_init(&cx, async || cx.yield_now().await.is_ok())
+                        .await?;
+                    let _ = made;
+                    let _loan = pool.get(&cx).await?;
+                    // One notification for each who gets so far, and each passes it on.
+                    notify.notified(&cx).await?;
+                    notify.notify_one();
+                    Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
+                })
+            })
+            .collect();
+        notify.notify_one();
+        for task in tasks {
+            drop(task.await);
         }
-    }
+        // Everything is free, without waiting.
+        assert!(mutex.try_lock().is_ok() && lock.try_write().is_ok());
+        assert_eq!(semaphore.available_permits(), 2);
+        assert_eq!((pool.statistics().idle, pool.statistics().waiting), (1, 0));
+        assert!(!cell.statistics().initializing);
+        assert_eq!(notify.statistics().waiting, 0);
+    });
 }
 
 /// Runs when it is dropped, however that comes about.
@@ -1032,25 +1022,17 @@ impl<F: FnMut()> Drop for Leaves<F> {
 
 #[test]
 fn a_barrier_hangs_nobody_whoever_is_cancelled_or_dropped() {
-    for mode in [Inject::Protocol, Inject::Drop] {
-        for seed in 0..6 {
-            let report = Injector::new(LabConfig::default().seed(seed))
-                .mode(mode)
-                .points(Points::All)
-                .check(async |cx: Scope| {
-                    let barrier = Arc::new(Barrier::new(3));
-                    let tasks: Vec<_> = (0..3)
-                        .map(|_| {
-                            let barrier = barrier.clone();
-                            cx.spawn(async move |cx: Cx| barrier.wait(&cx).await.is_ok())
-                        })
-                        .collect();
-                    for task in tasks {
-                        drop(task.await);
-                    }
-                    assert_eq!(barrier.statistics().waiting, 0);
-                });
-            assert!(report.is_ok(), "{report}");
+    whoever_is_lost(async |cx: Scope| {
+        let barrier = Arc::new(Barrier::new(3));
+        let tasks: Vec<_> = (0..3)
+            .map(|_| {
+                let barrier = barrier.clone();
+                cx.spawn(async move |cx: Cx| barrier.wait(&cx).await.is_ok())
+            })
+            .collect();
+        for task in tasks {
+            drop(task.await);
         }
-    }
+        assert_eq!(barrier.statistics().waiting, 0);
+    });
 }

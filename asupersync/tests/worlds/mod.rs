@@ -1,6 +1,7 @@
 //! Runs one test body in every world: both flavours of the runtime, and the lab under many seeds.
 #![allow(dead_code, reason = "each test crate uses some of these")]
 
+use asupersync::lab::{Inject, Injector, Points};
 use asupersync::{Cx, LabConfig, LabRuntime, Runtime, Scope};
 
 /// Seeds per test: each is another interleaving.
@@ -21,6 +22,21 @@ pub(crate) fn everywhere(body: impl AsyncFn(Scope)) {
 pub(crate) fn in_lab(body: impl AsyncFn(Scope)) {
     for seed in 0..SEEDS {
         LabRuntime::new(LabConfig::default().seed(seed)).run(async |scope| body(scope).await);
+    }
+}
+
+/// Runs `body` in the lab and cancels, then drops, one task at one await after
+/// the other, until each was lost at each: whoever is left must succeed.
+pub(crate) fn whoever_is_lost(body: impl AsyncFn(Scope)) {
+    for mode in [Inject::Protocol, Inject::Drop] {
+        for seed in 0..6 {
+            let report = Injector::new(LabConfig::default().seed(seed))
+                .mode(mode)
+                .points(Points::All)
+                .check(&body);
+            assert!(report.is_ok(), "{report}");
+            assert!(report.points > 0, "a check without a point checks nothing");
+        }
     }
 }
 
