@@ -14,7 +14,7 @@ use asupersync::{
 use std::future::{Future, poll_fn};
 use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::mem::MaybeUninit;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -29,14 +29,25 @@ fn child(case: &str, signals: &[i32]) -> (Option<i32>, String) {
 /// Runs `case` in a child, sends it `signals` one by one after each line it
 /// prints, and returns how it ended and its standard error.
 fn run(case: &str, signals: &[i32]) -> (ExitStatus, String) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args(["the_child", "--exact", "--nocapture", "--test-threads=1"])
         .env(CASE, case)
         .env("ASUPERSYNC_REPORT", "json")
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+        .stderr(Stdio::piped());
+    // SAFETY: `signal` is async-signal-safe, and the closure does nothing else.
+    unsafe {
+        command.pre_exec(|| {
+            // Who runs the tests in the background or under nohup ignores them,
+            // and children inherit that.
+            for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM] {
+                libc::signal(signal, libc::SIG_DFL);
+            }
+            Ok(())
+        });
+    }
+    let mut child = command.spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     for signal in signals {
         // The harness prints lines of its own first.
