@@ -25,7 +25,10 @@ use proc_macro::TokenStream;
 /// `Result<(), E>` with `E: Debug`. The process exits when the region is
 /// quiescent, with a code that follows from its report.
 ///
-/// ```ignore
+/// ```
+/// use asupersync::Cx;
+/// use std::time::Duration;
+///
 /// #[asupersync::main]
 /// async fn main(cx: &Cx) -> Result<(), Box<dyn std::error::Error>> {
 ///     cx.sleep(Duration::from_millis(10)).await?;
@@ -62,12 +65,31 @@ pub fn lab_test(args: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Waits for the first of several futures, takes it, and drops the others.
 ///
-/// ```ignore
-/// select! {
-///     v = rx.recv(cx) => handle(v?),
-///     _ = cx.sleep(limit), if limited => break,
-///     else => return,
+/// ```
+/// use asupersync::channel::mpsc;
+/// use asupersync::{Cx, LabConfig, LabRuntime, Scope, select};
+/// use std::time::Duration;
+///
+/// /// Adds up what comes, until nothing has come for `limit`.
+/// async fn sum(cx: &Cx, mut rx: mpsc::Receiver<u32>, limit: Option<Duration>) -> u32 {
+///     let mut sum = 0;
+///     loop {
+///         select! {
+///             Ok(n) = rx.recv(cx) => sum += n,
+///             _ = cx.sleep(limit.unwrap_or_default()), if limit.is_some() => return sum,
+///             else => return sum,
+///         }
+///     }
 /// }
+///
+/// LabRuntime::new(LabConfig::default()).run(async |scope: Scope| {
+///     let (tx, rx) = mpsc::channel(2);
+///     tx.send(&scope, 1).await.unwrap();
+///     tx.send(&scope, 2).await.unwrap();
+///     // The sender is still there, so only the limit ends this.
+///     assert_eq!(sum(&scope, rx, Some(Duration::from_secs(1))).await, 3);
+///     drop(tx);
+/// });
 /// ```
 ///
 /// - An arm is `pattern = future => handler`, or with a guard
@@ -93,8 +115,18 @@ pub fn select(input: TokenStream) -> TokenStream {
 
 /// Runs several bodies at once, each in a child region of its own, and keeps the first that ends.
 ///
-/// ```ignore
-/// let winner = race!(cx, |s| ask(s, &a), |s| ask(s, &b)).await?;
+/// ```
+/// # use asupersync::{Cx, LabConfig, LabRuntime, Scope, race};
+/// # use std::time::Duration;
+/// # async fn ask(cx: &Scope, (name, secs): &(&'static str, u64)) -> Option<&'static str> {
+/// #     cx.sleep(Duration::from_secs(*secs)).await.ok().map(|()| *name)
+/// # }
+/// # LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
+/// # let (a, b) = (("slow", 2), ("fast", 1));
+/// let winner = race!(&cx, |s| ask(s, &a), |s| ask(s, &b)).await?;
+/// assert_eq!((winner.index, winner.value), (1, Some("fast")));
+/// # Ok::<_, asupersync::Cancelled>(())
+/// # }).unwrap();
 /// ```
 ///
 /// The losers are asked to cancel with `RaceLost` and **awaited**: when the race
@@ -108,8 +140,18 @@ pub fn race(input: TokenStream) -> TokenStream {
 
 /// Polls several futures at once, in place, and returns all their outputs as a tuple.
 ///
-/// ```ignore
-/// let (a, b) = join!(first(cx), second(cx));
+/// ```
+/// # use asupersync::{Cx, LabConfig, LabRuntime, Scope, join};
+/// # use std::time::Duration;
+/// # async fn first(cx: &Cx) -> u32 { cx.sleep(Duration::from_secs(2)).await.map_or(0, |()| 1) }
+/// # async fn second(cx: &Cx) -> u32 { cx.sleep(Duration::from_secs(3)).await.map_or(0, |()| 2) }
+/// # LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
+/// # let start = cx.now();
+/// let (a, b) = join!(first(&cx), second(&cx));
+/// assert_eq!((a, b), (1, 2));
+/// // Both slept at once.
+/// assert_eq!(cx.now() - start, Duration::from_secs(3));
+/// # });
 /// ```
 ///
 /// All are awaited, also after one of them failed. Like a plain `.await` it may
@@ -121,8 +163,17 @@ pub fn join(input: TokenStream) -> TokenStream {
 
 /// Polls every future of an iterator at once, in place, and returns all their outputs in order.
 ///
-/// ```ignore
-/// let pages = join_all!(urls.iter().map(|url| fetch(cx, url)));
+/// ```
+/// # use asupersync::{Cx, LabConfig, LabRuntime, Scope, join_all};
+/// # use std::time::Duration;
+/// # async fn fetch(cx: &Cx, url: &str) -> usize {
+/// #     cx.sleep(Duration::from_secs(1)).await.map_or(0, |()| url.len())
+/// # }
+/// # LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
+/// let urls = ["/", "/index"];
+/// let pages = join_all!(urls.iter().map(|url| fetch(&cx, url)));
+/// assert_eq!(pages, [1, 6]);
+/// # });
 /// ```
 ///
 /// Short for `asupersync::combine::join_all(futures).await`.
@@ -134,8 +185,17 @@ pub fn join_all(input: TokenStream) -> TokenStream {
 /// Runs several fallible bodies at once in one child region, and returns all
 /// their values, or the error of the first that failed.
 ///
-/// ```ignore
-/// let (user, cart) = try_join!(cx, |s| user(s, id), |s| cart(s, id)).await?;
+/// ```
+/// # use asupersync::{Cx, LabConfig, LabRuntime, Scope, try_join};
+/// # use std::time::Duration;
+/// # async fn user(_: &Scope, id: u32) -> Result<u32, std::io::Error> { Ok(id) }
+/// # async fn cart(_: &Scope, id: u32) -> Result<Vec<u32>, std::io::Error> { Ok(vec![id]) }
+/// # LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
+/// # let id = 7;
+/// let (user, cart) = try_join!(&cx, |s| user(s, id), |s| cart(s, id)).await?;
+/// assert_eq!((user, cart), (7, vec![7]));
+/// # Ok::<_, asupersync::TryRegionError<std::io::Error>>(())
+/// # }).unwrap();
 /// ```
 ///
 /// The first to fail asks the others, and every task that was spawned through
@@ -151,13 +211,20 @@ pub fn try_join(input: TokenStream) -> TokenStream {
 
 /// Opens a region with a name: its body is given the `&Scope`.
 ///
-/// ```ignore
-/// let sum = scope!(cx, "adding up", |scope| {
+/// ```
+/// # use asupersync::{Cx, LabConfig, LabRuntime, Scope, scope, spawn};
+/// # use std::time::Duration;
+/// # async fn first(_: &Cx) -> u32 { 1 }
+/// # LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
+/// let sum = scope!(&cx, "adding up", |scope| {
 ///     let a = spawn!(scope, "a", |cx| first(cx));
 ///     let b = spawn!(scope, "b", async { 2 });
 ///     a.await.into_result().unwrap() + b.await.into_result().unwrap()
 /// })
 /// .await?;
+/// assert_eq!(sum, 3);
+/// # Ok::<_, asupersync::RegionError>(())
+/// # }).unwrap();
 /// ```
 ///
 /// Short for `asupersync::Region::open`. The body is async and runs in place, so
@@ -170,8 +237,15 @@ pub fn scope(input: TokenStream) -> TokenStream {
 /// Spawns a task with a name into a scope's region: a future, or a body that is
 /// given the task's `&Cx`.
 ///
-/// ```ignore
-/// spawn!(scope, "writer", |cx| write_all(cx, file));
+/// ```
+/// # use asupersync::{Cx, LabConfig, LabRuntime, Scope, spawn};
+/// # use std::time::Duration;
+/// # async fn write_all(_: &Cx, file: String) -> usize { file.len() }
+/// # LabRuntime::new(LabConfig::default()).run(async |scope: Scope| {
+/// # let file = String::from("four");
+/// let writer = spawn!(scope, "writer", |cx| write_all(cx, file));
+/// assert_eq!(writer.await.into_result().unwrap(), 4);
+/// # });
 /// ```
 ///
 /// What the body names moves into the task.
