@@ -955,7 +955,7 @@ fn every_safe_wait_may_stand_in_select() {
 /// for ever, nobody is let in beside another, and nothing is kept.
 #[test]
 fn no_turn_is_lost_whoever_is_cancelled_or_dropped() {
-    whoever_is_lost(async |cx: Scope| {
+    let points = whoever_is_lost(async |cx: Scope| {
         let mutex = Arc::new(Mutex::new(Inside::default()));
         let lock = Arc::new(RwLock::new(Inside::default()));
         let semaphore = Arc::new(Semaphore::new(2));
@@ -1009,6 +1009,7 @@ fn no_turn_is_lost_whoever_is_cancelled_or_dropped() {
         assert!(!cell.statistics().initializing);
         assert_eq!(notify.statistics().waiting, 0);
     });
+    assert!(points >= 8, "{points}");
 }
 
 /// Runs when it is dropped, however that comes about.

@@ -116,7 +116,7 @@ pub fn select(input: TokenStream) -> TokenStream {
 /// Runs several bodies at once, each in a child region of its own, and keeps the first that ends.
 ///
 /// ```
-/// # use asupersync::{Cx, LabConfig, LabRuntime, Scope, race};
+/// # use asupersync::{LabConfig, LabRuntime, Scope, race};
 /// # use std::time::Duration;
 /// # async fn ask(cx: &Scope, (name, secs): &(&'static str, u64)) -> Option<&'static str> {
 /// #     cx.sleep(Duration::from_secs(*secs)).await.ok().map(|()| *name)
@@ -186,8 +186,7 @@ pub fn join_all(input: TokenStream) -> TokenStream {
 /// their values, or the error of the first that failed.
 ///
 /// ```
-/// # use asupersync::{Cx, LabConfig, LabRuntime, Scope, try_join};
-/// # use std::time::Duration;
+/// # use asupersync::{LabConfig, LabRuntime, Scope, try_join};
 /// # async fn user(_: &Scope, id: u32) -> Result<u32, std::io::Error> { Ok(id) }
 /// # async fn cart(_: &Scope, id: u32) -> Result<Vec<u32>, std::io::Error> { Ok(vec![id]) }
 /// # LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
@@ -213,7 +212,6 @@ pub fn try_join(input: TokenStream) -> TokenStream {
 ///
 /// ```
 /// # use asupersync::{Cx, LabConfig, LabRuntime, Scope, scope, spawn};
-/// # use std::time::Duration;
 /// # async fn first(_: &Cx) -> u32 { 1 }
 /// # LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
 /// let sum = scope!(&cx, "adding up", |scope| {
@@ -239,7 +237,6 @@ pub fn scope(input: TokenStream) -> TokenStream {
 ///
 /// ```
 /// # use asupersync::{Cx, LabConfig, LabRuntime, Scope, spawn};
-/// # use std::time::Duration;
 /// # async fn write_all(_: &Cx, file: String) -> usize { file.len() }
 /// # LabRuntime::new(LabConfig::default()).run(async |scope: Scope| {
 /// # let file = String::from("four");

@@ -135,8 +135,14 @@ pub enum Ended<T> {
 }
 
 impl<T> Ended<T> {
-    /// An arm that ran in `scope`, whose region is closed.
-    fn closed(scope: &Scope, reported: Reported<T>) -> Self {
+    /// Runs an arm in its region.
+    async fn of<F, Fut>(opened: Opened, body: F) -> Self
+    where
+        F: FnOnce(Scope) -> Fut,
+        Fut: Future<Output = T>,
+    {
+        let scope = opened.scope().clone();
+        let reported = opened.run(body, |_| None).await;
         let asked = scope.is_cancel_requested();
         Ended::Closed { reported, asked }
     }
@@ -378,11 +384,10 @@ impl<'a> Lanes<'a> {
             Err(e) => return Ended::Refused(refusal(e)),
         };
         self.course.joined(opened.scope());
-        let scope = opened.scope().clone();
-        lock(&self.scopes)[index] = Some(scope.clone());
-        let reported = opened.run(body, |_| None).await;
+        lock(&self.scopes)[index] = Some(opened.scope().clone());
+        let ended = Ended::of(opened, body).await;
         lock(&self.scopes)[index] = None;
-        Ended::closed(&scope, reported)
+        ended
     }
 }
 
@@ -450,11 +455,9 @@ pub(super) fn enter<T: Send + 'static>(
         match Opened::new(&cx, RegionOptions::named("race arm")) {
             Err(e) => Ended::Refused(refusal(e)),
             Ok(opened) => {
-                let scope = opened.scope().clone();
-                course.joined(&scope);
+                course.joined(opened.scope());
                 let body = |scope: Scope| (arm.body)(Cx::clone(&scope));
-                let reported = opened.run(body, |_| None).await;
-                Ended::closed(&scope, reported)
+                Ended::of(opened, body).await
             }
         }
     })

@@ -26,8 +26,10 @@ pub(crate) fn in_lab(body: impl AsyncFn(Scope)) {
 }
 
 /// Runs `body` in the lab and cancels, then drops, one task at one await after
-/// the other, until each was lost at each: whoever is left must succeed.
-pub(crate) fn whoever_is_lost(body: impl AsyncFn(Scope)) {
+/// the other, until each was lost at each: whoever is left must succeed. Returns
+/// the number of awaits, at the least of all seeds.
+pub(crate) fn whoever_is_lost(body: impl AsyncFn(Scope)) -> u64 {
+    let mut points = u64::MAX;
     for mode in [Inject::Protocol, Inject::Drop] {
         for seed in 0..6 {
             let report = Injector::new(LabConfig::default().seed(seed))
@@ -36,8 +38,10 @@ pub(crate) fn whoever_is_lost(body: impl AsyncFn(Scope)) {
                 .check(&body);
             assert!(report.is_ok(), "{report}");
             assert!(report.points > 0, "a check without a point checks nothing");
+            points = points.min(report.points);
         }
     }
+    points
 }
 
 /// Runs `body` on one thread, for what takes many steps or ends in a panic.
