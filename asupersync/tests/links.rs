@@ -176,20 +176,18 @@ fn a_task_that_wants_to_be_told_is_told_of_bad_ends_and_of_no_others() {
                 let notify = |task: &Handle| {
                     cx.link_with(task, OnExit::Notify, OnExit::Ignore);
                 };
-                let waits = async |cx: Cx| Err::<(), _>(cx.cancelled().await).map_err(|_| "asked");
                 let fails = cx.try_spawn(async |_cx| Err::<(), _>("as planned"));
                 let panics = cx.try_spawn(async |_cx| -> Result<(), &str> { panic!("as planned") });
                 let ends_well = cx.try_spawn(async |_cx| Ok::<_, &str>(()));
-                let stopped = cx.try_spawn(waits);
+                let stopped = cx.try_spawn(async |cx: Cx| Err::<(), _>(cx.cancelled().await));
                 // It goes on until it is unlinked: a bad end before is told at once.
                 let (go, mut told_to) = oneshot::channel();
                 let unlinked = cx.try_spawn(async move |cx: Cx| {
                     told_to.recv(&cx).await.ok();
                     Err::<(), _>("nobody's concern")
                 });
-                [&fails, &panics, &ends_well, &stopped]
-                    .into_iter()
-                    .for_each(notify);
+                [&fails, &panics, &ends_well].into_iter().for_each(notify);
+                cx.link_with(&stopped, OnExit::Notify, OnExit::Ignore);
                 cx.link_with(&unlinked, OnExit::Notify, OnExit::Ignore)
                     .unlink();
                 go.send(()).unwrap();
