@@ -5,7 +5,7 @@
 //! wake that is lost shows as a thread that is parked for ever.
 
 mod atomic {
-    pub(crate) use loom::sync::atomic::{AtomicUsize, Ordering};
+    pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
     pub(crate) use loom::sync::{Mutex, MutexGuard};
 
     pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -17,8 +17,8 @@ mod atomic {
 #[allow(dead_code, reason = "the library uses all of it")]
 mod permits;
 
-use asupersync::wait::{After, Left, Statistics, Ticket, Turn, WaitQueue};
-use atomic::{AtomicUsize, Ordering};
+use asupersync::wait::{After, Left, Look, Statistics, Ticket, WaitQueue};
+use atomic::{AtomicU64, AtomicUsize, Ordering};
 use loom::cell::UnsafeCell;
 use loom::sync::Arc;
 use loom::thread::{self, Thread};
@@ -27,7 +27,8 @@ use std::task::{Poll, Wake, Waker};
 
 fn permits(free: usize) -> Permits {
     let word = AtomicUsize::new(Permits::word(free));
-    Permits::of(word, atomic::Mutex::new(WaitQueue::new()))
+    let line = atomic::Mutex::new(WaitQueue::new());
+    Permits::of(word, AtomicU64::new(0), line)
 }
 
 /// Unparks a thread.
@@ -191,5 +192,51 @@ fn a_holder_found_by_a_waiter_is_alive() {
                 .withdraw(1, ticket.take().unwrap(), Waker::wake);
         }
         holder.join().unwrap();
+    });
+}
+
+#[test]
+fn a_release_that_comes_to_the_line_too_late_counts() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        // Both are held by others.
+        let permits = Arc::new(permits(0));
+        let mut ticket = None;
+        let waker = waker();
+        assert!(permits.poll_acquire(1, &mut ticket, &waker).is_pending());
+        let holders = [permits.clone(), permits.clone()];
+        let threads = holders.map(|p| thread::spawn(move || p.release(1, Waker::wake)));
+        while permits.poll_acquire(1, &mut ticket, &waker).is_pending() {
+            thread::park();
+        }
+        // The line is empty: this one takes no lock, and the later of the others may.
+        permits.release(1, Waker::wake);
+        threads.into_iter().for_each(|t| t.join().unwrap());
+        assert_eq!(permits.free(), 2);
+    });
+}
+
+#[test]
+fn who_learns_of_a_grant_before_it_is_woken_sees_what_the_holder_did() {
+    loom::model(|| {
+        let locked = Locked::new();
+        locked.permits.try_acquire(1).unwrap();
+        let mut ticket = None;
+        let waker = waker();
+        let queued = locked.permits.poll_acquire(1, &mut ticket, &waker);
+        assert!(queued.is_pending());
+        let holder = locked.clone();
+        let thread = thread::spawn(move || {
+            // SAFETY: the permit was taken for this thread.
+            holder.count.with_mut(|count| unsafe { *count = 1 });
+            // Nobody is woken, so that nothing but the grant orders the two.
+            holder.permits.release(1, drop);
+        });
+        if locked.permits.poll_acquire(1, &mut ticket, &waker) == Poll::Ready(Ok(())) {
+            // SAFETY: the permit is ours.
+            assert_eq!(locked.count.with(|count| unsafe { *count }), 1);
+        }
+        thread.join().unwrap();
     });
 }

@@ -83,6 +83,16 @@ impl Interrupt {
         Poll::Ready(cx.observe())
     }
 
+    /// Whether [`Interrupt::poll`] would say `Ready(Ok)` and leave no waker
+    /// anywhere. `false` says nothing: ask it.
+    #[inline(always)]
+    pub(crate) fn lets_pass(&mut self, cx: &Cx, task: &Context<'_>) -> bool {
+        if !self.charged {
+            self.charged = charge_turn();
+        }
+        self.charged && cx.task.is_own_waker(task.waker()) && !cx.is_stopped()
+    }
+
     #[cold]
     fn listen(&mut self, cx: &Cx, task: &mut Context<'_>) {
         cx.task.report_foreign_use(task.waker());
@@ -103,8 +113,15 @@ impl Interrupt {
 }
 
 impl Interrupt {
+    /// Whether its waker is left with the task.
+    #[inline(always)]
+    pub(crate) fn is_listening(&self) -> bool {
+        self.listening.is_some()
+    }
+
+    /// Takes it back from there.
     #[cold]
-    fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         if let Some((holder, key)) = self.listening.take() {
             let waker = holder.peek_control(|c| c.cancel_wakers.remove(key));
             drop(waker);
@@ -115,7 +132,7 @@ impl Interrupt {
 impl Drop for Interrupt {
     #[inline]
     fn drop(&mut self) {
-        if self.listening.is_some() {
+        if self.is_listening() {
             self.forget();
         }
     }

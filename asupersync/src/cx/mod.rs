@@ -48,7 +48,7 @@ pub use spork::SporkOptions;
 
 use grant::Grant;
 
-use crate::exec::obligation::Obligation;
+use crate::exec::obligation::{Obligation, Pledge};
 use crate::exec::region::{RegionCell, signal};
 use crate::exec::task::TaskRef;
 use crate::exec::{cancel, meter};
@@ -153,15 +153,21 @@ impl Cx {
         Obligation::reserve(&self.task, kind, self.scope.as_deref())
     }
 
-    /// Takes over a promise that another task made.
-    pub(crate) fn adopt(&self, mut promise: Obligation) -> Obligation {
-        self.adopt_in_place(&mut promise);
-        promise
+    /// The holder promises to give something back.
+    #[inline(always)]
+    pub(crate) fn pledge(&self, kind: ObligationKind) -> Pledge {
+        Pledge::reserve(&self.task, kind, self.scope.as_deref())
     }
 
-    /// As [`Cx::adopt`], where it is.
-    pub(crate) fn adopt_in_place(&self, promise: &mut Obligation) {
+    /// Takes over a pledge that another task made.
+    pub(crate) fn take_over(&self, pledge: &mut Pledge) {
+        pledge.transfer(&self.task, self.scope.as_deref());
+    }
+
+    /// Takes over a promise that another task made.
+    pub(crate) fn adopt(&self, mut promise: Obligation) -> Obligation {
         promise.transfer(&self.task, self.scope.as_deref());
+        promise
     }
 
     /// Whether this task, or the region this context is the body of, was asked
@@ -212,11 +218,17 @@ impl Cx {
     /// A checkpoint of code that goes on to wait: timers ring while it does.
     #[inline]
     pub(crate) fn observe(&self) -> Result<(), Cancelled> {
-        if self.task.stops() || self.scope.as_ref().is_some_and(|r| r.cancel_requested()) {
+        if self.is_stopped() {
             self.acknowledge()
         } else {
             Ok(())
         }
+    }
+
+    /// Whether there is something to acknowledge.
+    #[inline(always)]
+    fn is_stopped(&self) -> bool {
+        self.task.stops() || self.scope.as_ref().is_some_and(|r| r.cancel_requested())
     }
 
     /// Uses up `cost` units of the task's own cost quota and of every pool it

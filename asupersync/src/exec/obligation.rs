@@ -60,23 +60,33 @@ impl Body {
 
 /// Keeps a task's cell in place and promises nothing: for as long as it lives,
 /// the address of the task leads to the task.
+///
+/// Words, for the reason that [`Obligation`] is.
 pub(crate) struct Hold {
-    /// Released by hand, as `slot` says.
+    /// Released by hand, as `spot` says.
     holder: ManuallyDrop<TaskRef>,
-    /// What keeps it in place; without one, a reference does.
-    slot: Option<Taken>,
+    /// A slot that keeps it in place, or nowhere: then a reference does.
+    spot: Spot,
 }
 
 impl Hold {
     #[inline(always)]
     pub(crate) fn new(holder: &TaskRef) -> Self {
-        let slot = slot(holder, Tenant::Hold);
-        if slot.is_none() {
-            refer(holder);
-        }
+        let spot = first_slot(holder, Tenant::Hold).unwrap_or_else(|| Hold::seen(holder));
         Hold {
             holder: alias(holder),
-            slot,
+            spot,
+        }
+    }
+
+    #[cold]
+    fn seen(holder: &TaskRef) -> Spot {
+        match slot(holder, Tenant::Hold) {
+            Some(taken) => Spot::of(Place::Slot(taken)),
+            None => {
+                refer(holder);
+                Spot::of(Place::Nowhere)
+            }
         }
     }
 
@@ -86,18 +96,24 @@ impl Hold {
     }
 
     #[cold]
-    fn give_up(&mut self) {
-        // SAFETY: there is no slot, or its holder completed and left a reference
-        // to it; it is given up here, once, and not used again.
-        unsafe { ManuallyDrop::drop(&mut self.holder) };
+    fn end(&mut self) {
+        let outlived = match self.spot.place() {
+            Place::Slot(taken) => free(&self.holder, taken),
+            _ => true,
+        };
+        if outlived {
+            // SAFETY: there is no slot, or its holder completed and left a reference
+            // to it; it is given up here, once, and not used again.
+            unsafe { ManuallyDrop::drop(&mut self.holder) };
+        }
     }
 }
 
 impl Drop for Hold {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        if self.slot.is_none_or(|taken| free(&self.holder, taken)) {
-            self.give_up();
+        if !free_unseen(&self.holder, self.spot) {
+            self.end();
         }
     }
 }
@@ -110,63 +126,91 @@ impl std::fmt::Debug for Hold {
 
 /// What a value has of its holder. Dropping it lets go, and tells nobody.
 struct Record {
-    /// Released by hand, as `place` says.
+    /// Released by hand, as `spot` says.
     holder: ManuallyDrop<TaskRef>,
-    place: Place,
+    spot: Spot,
 }
 
-/// Where it is recorded, and what keeps the holder in place.
-///
-/// A pair of words, so that it travels in registers.
-#[derive(Clone, Copy)]
+/// Where something is recorded, and what keeps the holder in place.
 enum Place {
     /// In this slot, which keeps it.
-    Slot(u64),
+    Slot(Taken),
     /// On the cold side, under this key; the value has a reference.
-    More(u64),
+    More(Key),
     /// Nowhere, as the holder had completed; the value has a reference.
     Nowhere,
     /// Nowhere any more, and there is no reference either.
     Settled,
 }
 
-impl Place {
-    /// Records a promise of the holder's. The caller makes its value: see `Record::at`.
-    #[inline(always)]
-    fn take(holder: &TaskRef, kind: ObligationKind) -> Self {
-        match slot(holder, Tenant::Promise(kind)) {
-            Some(Taken(slot)) => Place::Slot(u64::from(slot)),
-            None => more(holder, kind),
+/// A [`Place`] in a word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Spot(u64);
+
+impl Spot {
+    const FIRST: Spot = Spot(0);
+    // No keys: a cold side would hold more than fits into memory.
+    const NOWHERE: Spot = Spot(u64::MAX - 1);
+    const SETTLED: Spot = Spot(u64::MAX);
+
+    fn of(place: Place) -> Self {
+        match place {
+            Place::Slot(Taken(slot)) => Spot(u64::from(slot)),
+            Place::More(key) => Spot(pack(key) + SLOTS as u64),
+            Place::Nowhere => Spot::NOWHERE,
+            Place::Settled => Spot::SETTLED,
         }
+    }
+
+    fn place(self) -> Place {
+        match self {
+            Spot::NOWHERE => Place::Nowhere,
+            Spot::SETTLED => Place::Settled,
+            _ => match self.slot() {
+                Some(taken) => Place::Slot(taken),
+                None => Place::More(unpack(self.0 - SLOTS as u64)),
+            },
+        }
+    }
+
+    #[inline(always)]
+    fn slot(self) -> Option<Taken> {
+        (self.0 < SLOTS as u64).then_some(Taken(self.0 as u8))
     }
 }
 
 impl Record {
+    /// `holder` promises, as the body of `region` if it is one.
+    #[inline(always)]
+    fn reserve(holder: &TaskRef, kind: ObligationKind, region: Option<&RegionCell>) -> Self {
+        let spot = first_slot(holder, Tenant::Promise(kind))
+            .unwrap_or_else(|| reserve_seen(holder, kind, region));
+        Record::at(holder, spot)
+    }
+
     /// The one value of what was recorded there.
     #[inline(always)]
-    fn at(holder: &TaskRef, place: Place) -> Self {
+    fn at(holder: &TaskRef, spot: Spot) -> Self {
         Record {
             holder: alias(holder),
-            place,
+            spot,
         }
     }
 
     #[inline]
     fn is_settled(&self) -> bool {
-        matches!(self.place, Place::Settled)
+        self.spot == Spot::SETTLED
     }
 
     /// What events call the promise, and its kind, for as long as it is recorded
     /// and its holder has not completed.
     fn promised(&self) -> Option<(ObligationId, ObligationKind)> {
-        match self.place {
-            Place::Slot(slot) => {
-                let taken = Taken(slot as u8);
+        match self.spot.place() {
+            Place::Slot(taken) => {
                 let slot = promises(&self.holder).slot(taken);
                 slot.promise().map(|kind| (id_of_slot(taken, slot), kind))
             }
             Place::More(key) => {
-                let key = unpack(key);
                 let kind = |c: &mut Control| c.more_promises.get(key).copied();
                 let kind = self.holder.peek_control(kind).flatten();
                 kind.map(|kind| (id_of(key), kind))
@@ -175,21 +219,66 @@ impl Record {
         }
     }
 
+    /// Another task has it from now on, as the body of `region` if it is one:
+    /// see [`Obligation::transfer`]. Tells whether it has.
+    fn transfer(&mut self, to: &TaskRef, region: Option<&RegionCell>) -> bool {
+        let Some((old, kind)) = self.promised() else {
+            return false;
+        };
+        let mut new = Record::at(to, take(to, kind));
+        let Some((taken, _)) = new.promised() else {
+            new.end();
+            return false;
+        };
+        self.holder.emit(|| Event::ObligationMoved {
+            from: (self.holder.id(), old),
+            to: (to.id(), taken),
+            kind,
+        });
+        tell_body(to, taken, region);
+        self.end();
+        *self = new;
+        true
+    }
+
+    /// Tells how it ended, and takes it away.
+    #[inline(always)]
+    fn resolve(&mut self, how: Resolution) {
+        if free_unseen(&self.holder, self.spot) {
+            self.spot = Spot::SETTLED;
+        } else {
+            self.resolve_seen(how);
+        }
+    }
+
+    #[cold]
+    fn resolve_seen(&mut self, how: Resolution) {
+        // Told while the record is there: it keeps the holder in place.
+        if let Some((obligation, kind)) = self.promised() {
+            let holder = &self.holder;
+            holder.emit(|| Event::ObligationResolved {
+                task: holder.id(),
+                obligation,
+                kind,
+                how,
+            });
+        }
+        self.end();
+    }
+
     /// Takes it away. The holder is not to be touched any more.
-    #[inline]
     fn end(&mut self) {
-        match self.place {
-            Place::Slot(slot) if !free(&self.holder, Taken(slot as u8)) => {}
+        match self.spot.place() {
+            Place::Slot(taken) if !free(&self.holder, taken) => {}
             Place::Settled => {}
             _ => self.give_up(),
         }
-        self.place = Place::Settled;
+        self.spot = Spot::SETTLED;
     }
 
     #[cold]
     fn give_up(&mut self) {
-        if let Place::More(key) = self.place {
-            let key = unpack(key);
+        if let Place::More(key) = self.spot.place() {
             self.holder.peek_control(|c| c.more_promises.remove(key));
         }
         // SAFETY: the value has a reference, of its own or left to it by a holder
@@ -223,18 +312,8 @@ impl Obligation {
         kind: ObligationKind,
         region: Option<&RegionCell>,
     ) -> Self {
-        let place = Place::take(holder, kind);
-        if promises(holder).is_recorded() {
-            tell_reserved(holder, place, region);
-        }
-        Obligation::at(holder, place, region)
-    }
-
-    /// The one value of the promise that was recorded there, and no event of it.
-    #[inline(always)]
-    fn at(holder: &TaskRef, place: Place, region: Option<&RegionCell>) -> Self {
         Obligation {
-            record: Record::at(holder, place),
+            record: Record::reserve(holder, kind, region),
             body: Body::of(region),
         }
     }
@@ -248,26 +327,12 @@ impl Obligation {
     /// The promised effect happened.
     #[inline]
     pub(crate) fn commit(mut self) {
-        self.settle(Resolution::Committed);
+        self.record.resolve(Resolution::Committed);
     }
 
     /// It did not.
     pub(crate) fn abort(mut self, cause: AbortCause) {
-        self.settle(Resolution::Aborted(cause));
-    }
-
-    /// As [`Obligation::commit`], where it is. What is settled already stays as it is.
-    #[inline]
-    pub(crate) fn commit_in_place(&mut self) {
-        if !self.is_settled() {
-            self.settle(Resolution::Committed);
-        }
-    }
-
-    /// Whether it was committed in place.
-    #[inline]
-    pub(crate) fn is_settled(&self) -> bool {
-        self.record.is_settled()
+        self.record.resolve(Resolution::Aborted(cause));
     }
 
     /// Another task holds it from now on, as the body of `region` if it is one.
@@ -276,44 +341,8 @@ impl Obligation {
     /// completed cannot take it over, and one that leaked is not found again:
     /// then everything stays as it is.
     pub(crate) fn transfer(&mut self, to: &TaskRef, region: Option<&RegionCell>) {
-        let Some((old, kind)) = self.record.promised() else {
-            return;
-        };
-        let mut new = Obligation::at(to, Place::take(to, kind), region);
-        let Some((taken, _)) = new.record.promised() else {
-            new.record.end();
-            return;
-        };
-        let holder = self.holder();
-        holder.emit(|| Event::ObligationMoved {
-            from: (holder.id(), old),
-            to: (to.id(), taken),
-            kind,
-        });
-        tell_body(to, taken, region);
-        self.record.end();
-        *self = new;
-    }
-
-    #[inline]
-    fn settle(&mut self, how: Resolution) {
-        if promises(&self.record.holder).is_recorded() {
-            self.tell_resolved(how);
-        }
-        self.record.end();
-    }
-
-    /// Told while the record is there: it keeps the holder in place.
-    #[cold]
-    fn tell_resolved(&self, how: Resolution) {
-        let holder = self.holder();
-        if let Some((obligation, kind)) = self.record.promised() {
-            holder.emit(|| Event::ObligationResolved {
-                task: holder.id(),
-                obligation,
-                kind,
-                how,
-            });
+        if self.record.transfer(to, region) {
+            self.body = Body::of(region);
         }
     }
 
@@ -373,28 +402,90 @@ impl std::fmt::Debug for Obligation {
 impl Drop for Obligation {
     #[inline]
     fn drop(&mut self) {
-        if !self.is_settled() {
-            self.settle(Resolution::Aborted(self.cause()));
+        if !self.record.is_settled() {
+            self.record.resolve(Resolution::Aborted(self.cause()));
         }
     }
 }
 
-/// Tells of a promise just made, whose value the caller makes afterwards: one that
-/// would have to be dropped if this panicked would be kept in memory for that, and
-/// not travel in registers.
-#[cold]
-fn tell_reserved(holder: &TaskRef, place: Place, body: Option<&RegionCell>) {
-    let made = Obligation::at(holder, place, body);
-    if let Some((obligation, kind)) = made.record.promised() {
-        holder.emit(|| Event::ObligationReserved {
-            task: holder.id(),
-            obligation,
-            kind,
-        });
-        tell_body(holder, obligation, body);
+/// A promise that is kept by dropping it: to give something back.
+#[must_use = "what it stands for is given back when it is dropped"]
+pub(crate) struct Pledge(ManuallyDrop<Record>);
+
+impl Pledge {
+    /// `holder` promises, as the body of `region` if it is one.
+    #[inline(always)]
+    pub(crate) fn reserve(
+        holder: &TaskRef,
+        kind: ObligationKind,
+        region: Option<&RegionCell>,
+    ) -> Self {
+        Pledge(ManuallyDrop::new(Record::reserve(holder, kind, region)))
     }
-    // The caller's from here on.
-    mem::forget(made);
+
+    /// The task that promised.
+    #[inline(always)]
+    pub(crate) fn holder(&self) -> &TaskRef {
+        &self.0.holder
+    }
+
+    /// As [`Obligation::transfer`].
+    pub(crate) fn transfer(&mut self, to: &TaskRef, region: Option<&RegionCell>) {
+        self.0.transfer(to, region);
+    }
+
+    #[cold]
+    fn keep_seen(&mut self) {
+        // SAFETY: it is being dropped, so nobody uses the record again.
+        let mut record = unsafe { ManuallyDrop::take(&mut self.0) };
+        record.resolve_seen(Resolution::Committed);
+    }
+}
+
+impl std::fmt::Debug for Pledge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Pledge").field(&*self.0).finish()
+    }
+}
+
+impl Drop for Pledge {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if !free_unseen(&self.0.holder, self.0.spot) {
+            self.keep_seen();
+        }
+    }
+}
+
+/// Records a promise that the first slot has no room for, or that has to be told.
+///
+/// The caller makes its value afterwards: one that would have to be dropped if
+/// this panicked would be kept in memory for that, and not travel in registers.
+#[cold]
+fn reserve_seen(holder: &TaskRef, kind: ObligationKind, region: Option<&RegionCell>) -> Spot {
+    let spot = take(holder, kind);
+    if promises(holder).is_recorded() {
+        let made = Record::at(holder, spot);
+        if let Some((obligation, kind)) = made.promised() {
+            holder.emit(|| Event::ObligationReserved {
+                task: holder.id(),
+                obligation,
+                kind,
+            });
+            tell_body(holder, obligation, region);
+        }
+        // The caller's from here on.
+        mem::forget(made);
+    }
+    spot
+}
+
+/// Records a promise of the holder's, wherever there is room.
+fn take(holder: &TaskRef, kind: ObligationKind) -> Spot {
+    Spot::of(match slot(holder, Tenant::Promise(kind)) {
+        Some(taken) => Place::Slot(taken),
+        None => more(holder, kind),
+    })
 }
 
 fn tell_body(holder: &TaskRef, obligation: ObligationId, body: Option<&RegionCell>) {
@@ -407,8 +498,23 @@ fn tell_body(holder: &TaskRef, obligation: ObligationId, body: Option<&RegionCel
     }
 }
 
-/// A slot of the holder's, if the calling thread polls it and one is free.
+/// The first slot of the holder's, if the calling thread polls it, the slot is
+/// free, and nobody has to be told.
 #[inline(always)]
+fn first_slot(holder: &TaskRef, tenant: Tenant) -> Option<Spot> {
+    let taken = poll::polls(holder) && promises(holder).take_unseen(tenant);
+    taken.then_some(Spot::FIRST)
+}
+
+/// Frees a slot, if that is where it is recorded, the calling thread polls the
+/// holder, and nobody has to be told. Tells whether it did.
+#[inline(always)]
+fn free_unseen(holder: &TaskRef, spot: Spot) -> bool {
+    spot.slot()
+        .is_some_and(|taken| poll::polls(holder) && promises(holder).free_unseen(taken))
+}
+
+/// A slot of the holder's, if the calling thread polls it and one is free.
 fn slot(holder: &TaskRef, tenant: Tenant) -> Option<Taken> {
     if poll::polls(holder) {
         promises(holder).take(tenant)
@@ -427,15 +533,9 @@ fn alias(holder: &TaskRef) -> ManuallyDrop<TaskRef> {
 }
 
 /// Frees a slot; `true` when it was outlived, and its value has a reference to give up.
-#[inline]
 fn free(holder: &TaskRef, taken: Taken) -> bool {
     let here = poll::polls(holder) && promises(holder).free_here(taken);
-    !here && free_elsewhere(holder, taken)
-}
-
-#[cold]
-fn free_elsewhere(holder: &TaskRef, taken: Taken) -> bool {
-    promises(holder).free(taken)
+    !here && promises(holder).free(taken)
 }
 
 /// A reference and no record.
@@ -445,7 +545,6 @@ fn refer(holder: &TaskRef) {
 }
 
 /// A reference, and a record on the cold side if the holder has not completed.
-#[cold]
 fn more(holder: &TaskRef, kind: ObligationKind) -> Place {
     refer(holder);
     let key = holder.with_control(|c| {
@@ -453,7 +552,7 @@ fn more(holder: &TaskRef, kind: ObligationKind) -> Place {
         let closed = promises(holder).is_closed();
         (!closed).then(|| c.more_promises.insert(kind))
     });
-    key.map_or(Place::Nowhere, |key| Place::More(pack(key)))
+    key.map_or(Place::Nowhere, Place::More)
 }
 
 #[inline]

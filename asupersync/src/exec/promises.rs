@@ -52,22 +52,26 @@ impl Promises {
     /// Takes a slot, if one is free and the holder has not completed.
     ///
     /// For the thread that polls the holder.
-    #[inline(always)]
     pub(crate) fn take(&self, tenant: Tenant) -> Option<Taken> {
         if self.is_closed() {
             return None;
         }
-        // Most tasks hold one thing at a time.
-        if self.take_slot(Taken(0), tenant) {
-            return Some(Taken(0));
-        }
-        self.take_further(tenant)
+        let mut slots = (0..SLOTS).map(|index| Taken(index as u8));
+        slots.find(|taken| self.take_slot(*taken, tenant))
     }
 
-    #[inline(never)]
-    fn take_further(&self, tenant: Tenant) -> Option<Taken> {
-        let mut further = (1..SLOTS).map(|index| Taken(index as u8));
-        further.find(|taken| self.take_slot(*taken, tenant))
+    /// Takes the first slot, if it is free, the holder has not completed, and
+    /// nobody has to be told. Most tasks hold one thing at a time.
+    ///
+    /// For the thread that polls the holder.
+    #[inline(always)]
+    pub(crate) fn take_unseen(&self, tenant: Tenant) -> bool {
+        self.is_unseen() && self.take_slot(Taken(0), tenant)
+    }
+
+    #[inline(always)]
+    fn is_unseen(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & (CLOSED | RECORDS) == 0
     }
 
     #[inline(always)]
@@ -85,15 +89,32 @@ impl Promises {
     /// Frees a slot, unless the holder has completed; `true` when it did.
     ///
     /// For the thread that polls the holder.
-    #[inline]
     pub(crate) fn free_here(&self, taken: Taken) -> bool {
-        if self.is_closed() {
-            return false;
+        let closed = self.is_closed();
+        if !closed {
+            self.free_slot(taken);
         }
-        // Nobody else writes to a slot in use as long as the holder lives.
+        !closed
+    }
+
+    /// Nobody else writes to a slot in use as long as the holder lives.
+    #[inline(always)]
+    fn free_slot(&self, taken: Taken) {
         let freed = self.slot(taken).freed();
         self.at(taken).store(freed.0, Ordering::Relaxed);
-        true
+    }
+
+    /// Frees a slot, if the holder has not completed and nobody has to be told;
+    /// tells whether it did.
+    ///
+    /// For the thread that polls the holder.
+    #[inline(always)]
+    pub(crate) fn free_unseen(&self, taken: Taken) -> bool {
+        let unseen = self.is_unseen();
+        if unseen {
+            self.free_slot(taken);
+        }
+        unseen
     }
 
     /// Frees a slot; `true` when it was outlived, and the caller has a reference
@@ -107,7 +128,7 @@ impl Promises {
     }
 
     /// What is in a slot.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slot(&self, taken: Taken) -> Slot {
         Slot(self.at(taken).load(Ordering::Acquire))
     }
@@ -168,7 +189,7 @@ impl Promises {
         self.flags.store(flags, Ordering::Release);
     }
 
-    #[inline]
+    #[inline(always)]
     fn at(&self, taken: Taken) -> &AtomicU8 {
         &self.slots[usize::from(taken.0) % SLOTS]
     }

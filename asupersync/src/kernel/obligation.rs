@@ -71,8 +71,9 @@ impl Slot {
     #[inline]
     #[must_use]
     pub fn freed(self) -> Self {
-        let next = (self.0 >> GENERATION) % 15 + 1;
-        Slot(next << GENERATION)
+        // Carries into the generation, from the last of which it goes on with 1.
+        let next = (self.0 | RECORD).wrapping_add(1);
+        Slot(if next == 0 { 1 << GENERATION } else { next })
     }
 
     /// The slot in use once its holder has completed.

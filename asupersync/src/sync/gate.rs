@@ -16,7 +16,8 @@ use crate::exec::lending::{Loan, Urgency, address, upgrade};
 use crate::exec::obligation::Hold;
 use crate::exec::task::TaskRef;
 use crate::types::cancel::Cancelled;
-use crate::wait::{Permits, Refusal, Statistics, Ticket};
+use crate::wait::{Permits, Statistics, Ticket};
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -71,16 +72,18 @@ impl Gate {
     }
 
     /// Gives `n` permits back that `task` took, if a task did.
-    #[inline]
+    #[inline(always)]
     pub(super) fn release(&self, n: usize, task: Option<&TaskRef>) {
         if let Some(task) = task {
             self.let_go(task);
         }
-        self.permits.release(n, |waker| self.wake(waker));
+        if !self.permits.try_release(n) {
+            self.add(n);
+        }
     }
 
     /// `task` holds nothing here any more.
-    #[inline]
+    #[inline(always)]
     pub(super) fn let_go(&self, task: &TaskRef) {
         // Not an exchange: if another task takes a permit in between, wiping it
         // costs that task a loan at worst.
@@ -92,7 +95,8 @@ impl Gate {
         }
     }
 
-    /// Adds permits that nobody held.
+    /// Adds permits that nobody holds.
+    #[inline(never)]
     pub(super) fn add(&self, n: usize) {
         self.permits.release(n, |waker| self.wake(waker));
     }
@@ -112,7 +116,7 @@ impl Gate {
         crate::exec::wake(waker);
     }
 
-    #[inline]
+    #[inline(always)]
     fn lending(&self) -> Option<&Lending> {
         let lending = self.lending.get()?;
         lending.active.load(Ordering::Relaxed).then_some(lending)
@@ -218,7 +222,8 @@ pub(super) struct Claim<'a, P: Deref<Target: Gated>> {
     ticket: Option<Ticket>,
     /// Whether it counts as urgent.
     urgent: bool,
-    interrupt: Interrupt,
+    /// Dropped by hand, so that a claim granted at once goes by one test.
+    interrupt: ManuallyDrop<Interrupt>,
 }
 
 impl<'a, P: Deref<Target: Gated>> Claim<'a, P> {
@@ -230,12 +235,16 @@ impl<'a, P: Deref<Target: Gated>> Claim<'a, P> {
             want,
             ticket: None,
             urgent: false,
-            interrupt: Interrupt::default(),
+            interrupt: ManuallyDrop::default(),
         }
     }
 
     pub(super) fn of(&self) -> &P {
         &self.of
+    }
+
+    pub(super) fn want(&self) -> usize {
+        self.want
     }
 
     pub(super) fn cx(&self) -> &'a Cx {
@@ -248,22 +257,25 @@ impl<'a, P: Deref<Target: Gated>> Claim<'a, P> {
     /// there in larger pieces than it was written in, waits for the writes.
     #[inline(always)]
     pub(super) fn poll(&mut self, task: &mut Context<'_>) -> Poll<Result<(), Denied>> {
+        let at_once = self.ticket.is_none()
+            && self.interrupt.lets_pass(self.cx, task)
+            && self.of.gate().permits.try_acquire(self.want).is_ok();
+        if at_once {
+            Poll::Ready(Ok(()))
+        } else {
+            self.poll_further(task)
+        }
+    }
+
+    #[inline(never)]
+    fn poll_further(&mut self, task: &mut Context<'_>) -> Poll<Result<(), Denied>> {
         if let Err(cancelled) = ready!(self.interrupt.poll(self.cx, task)) {
             self.withdraw();
             return Poll::Ready(Err(Denied::Cancelled(cancelled)));
         }
-        let gate = self.of.gate();
-        if self.ticket.is_none() {
-            match gate.permits.try_acquire(self.want) {
-                Ok(()) => return Poll::Ready(Ok(())),
-                Err(Refusal::Closed) => return Poll::Ready(Err(Denied::Closed)),
-                Err(Refusal::Taken) => {}
-            }
-        }
         self.poll_line(task)
     }
 
-    #[cold]
     fn poll_line(&mut self, task: &mut Context<'_>) -> Poll<Result<(), Denied>> {
         let gate = self.of.gate();
         let waker = task.waker();
@@ -294,15 +306,16 @@ impl<'a, P: Deref<Target: Gated>> Claim<'a, P> {
         }
     }
 
-    #[inline]
-    fn withdraw(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.leave(ticket);
-        }
+    #[cold]
+    fn end(&mut self) {
+        self.withdraw();
+        self.interrupt.forget();
     }
 
-    #[cold]
-    fn leave(&mut self, ticket: Ticket) {
+    fn withdraw(&mut self) {
+        let Some(ticket) = self.ticket.take() else {
+            return;
+        };
         self.calm();
         let gate = self.of.gate();
         gate.permits
@@ -315,9 +328,11 @@ impl<'a, P: Deref<Target: Gated>> Claim<'a, P> {
 }
 
 impl<P: Deref<Target: Gated>> Drop for Claim<'_, P> {
-    #[inline]
+    #[inline(always)]
     fn drop(&mut self) {
-        self.withdraw();
+        if self.ticket.is_some() || self.interrupt.is_listening() {
+            self.end();
+        }
     }
 }
 
@@ -328,7 +343,9 @@ impl<P: Deref<Target: Gated>> Drop for Claim<'_, P> {
 pub(super) struct Holder {
     hold: Option<Hold>,
     /// Whether it was unwinding already: then a panic under the lock is an older one.
-    unwinding: bool,
+    ///
+    /// A word, as all that it stands beside is: see [`Hold`].
+    unwinding: usize,
 }
 
 impl Holder {
@@ -340,19 +357,19 @@ impl Holder {
         }
         Holder {
             hold,
-            unwinding: std::thread::panicking(),
+            unwinding: usize::from(std::thread::panicking()),
         }
     }
 
     /// Gives `n` permits back.
-    #[inline]
+    #[inline(always)]
     pub(super) fn release(&self, gate: &Gate, n: usize) {
         gate.release(n, self.hold.as_ref().map(Hold::holder));
     }
 
     /// Whether a panic began while it held.
-    #[inline]
+    #[inline(always)]
     pub(super) fn panicked(&self) -> bool {
-        std::thread::panicking() && !self.unwinding
+        std::thread::panicking() && self.unwinding == 0
     }
 }

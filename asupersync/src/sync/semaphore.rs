@@ -2,7 +2,7 @@
 
 use super::gate::{Claim, Denied, Gate, Gated};
 use crate::cx::{Cx, DropSafe};
-use crate::exec::obligation::Obligation;
+use crate::exec::obligation::Pledge;
 use crate::types::cancel::Cancelled;
 use crate::types::obligation::ObligationKind;
 use crate::wait::{Permits, Refusal};
@@ -112,7 +112,7 @@ impl Semaphore {
     /// [`AcquireError::Cancelled`] when the task was asked to cancel.
     #[inline]
     pub fn acquire<'a>(&'a self, cx: &'a Cx, n: usize) -> Acquire<'a> {
-        Acquire(n, Claim::new(self, cx, n))
+        Acquire(Claim::new(self, cx, n))
     }
 
     /// As [`Semaphore::acquire`], with a permit that owns the semaphore.
@@ -123,7 +123,7 @@ impl Semaphore {
     /// # Errors
     /// As [`Semaphore::acquire`].
     pub fn acquire_owned(self: Arc<Self>, cx: &Cx, n: usize) -> AcquireOwned<'_> {
-        AcquireOwned(n, Claim::new(self, cx, n))
+        AcquireOwned(Claim::new(self, cx, n))
     }
 
     /// Takes `n` permits if they are free and nobody is in line.
@@ -209,42 +209,31 @@ impl fmt::Debug for Semaphore {
     }
 }
 
-/// Permits of a gate that a task holds.
+/// Permits of a gate that a task holds. Whoever drops it has given them back.
 #[derive(Debug)]
 struct Lease {
-    /// Settled once the permits are given back or away.
-    promise: Obligation,
+    pledge: Pledge,
     permits: usize,
 }
 
 impl Lease {
     #[inline(always)]
     fn new(gate: &Gate, cx: &Cx, permits: usize) -> Self {
-        let promise = cx.promise(ObligationKind::Lease);
-        gate.taken_by(promise.holder());
-        Lease { promise, permits }
+        let pledge = cx.pledge(ObligationKind::Lease);
+        gate.taken_by(pledge.holder());
+        Lease { pledge, permits }
     }
 
-    /// Gives the permits back, unless they are given away already.
-    #[inline]
-    fn end(&mut self, gate: &Gate) {
-        if !self.promise.is_settled() {
-            // First whoever waits: settling may panic in strict mode.
-            gate.release(self.permits, Some(self.promise.holder()));
-            self.promise.commit_in_place();
-        }
-    }
-
-    /// Keeps the permits from everybody.
-    fn forget(&mut self, gate: &Gate) {
-        gate.let_go(self.promise.holder());
-        self.promise.commit_in_place();
+    /// Gives the permits back: first that, as telling of it may panic.
+    #[inline(always)]
+    fn release(&self, gate: &Gate) {
+        gate.release(self.permits, Some(self.pledge.holder()));
     }
 
     fn transfer(&mut self, gate: &Gate, cx: &Cx) {
-        gate.let_go(self.promise.holder());
-        cx.adopt_in_place(&mut self.promise);
-        gate.taken_by(self.promise.holder());
+        gate.let_go(self.pledge.holder());
+        cx.take_over(&mut self.pledge);
+        gate.taken_by(self.pledge.holder());
     }
 }
 
@@ -274,7 +263,7 @@ macro_rules! permit {
 
             /// Takes the permits away for good: the semaphore has that many less.
             pub fn forget(mut self) {
-                self.lease.forget(&self.semaphore.gate);
+                self.lease.permits = 0;
             }
 
             /// Hands the lease over to the task of `cx`, which is the one that
@@ -288,7 +277,7 @@ macro_rules! permit {
         impl Drop for $($permit)* {
             #[inline]
             fn drop(&mut self) {
-                self.lease.end(&self.semaphore.gate);
+                self.lease.release(&self.semaphore.gate);
             }
         }
     };
@@ -299,18 +288,18 @@ permit!(OwnedSemaphorePermit);
 
 /// Future of [`Semaphore::acquire`].
 #[must_use = "futures do nothing unless awaited"]
-pub struct Acquire<'a>(usize, Claim<'a, &'a Semaphore>);
+pub struct Acquire<'a>(Claim<'a, &'a Semaphore>);
 
 impl<'a> Future for Acquire<'a> {
     type Output = Result<SemaphorePermit<'a>, AcquireError>;
 
     #[inline(always)]
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let Acquire(n, claim) = self.get_mut();
+        let Acquire(claim) = self.get_mut();
         Poll::Ready(match ready!(claim.poll(task)) {
             Ok(()) => Ok(SemaphorePermit {
                 semaphore: claim.of(),
-                lease: Lease::new(&claim.of().gate, claim.cx(), *n),
+                lease: Lease::new(&claim.of().gate, claim.cx(), claim.want()),
             }),
             Err(denied) => Err(denied.into()),
         })
@@ -321,17 +310,17 @@ impl DropSafe for Acquire<'_> {}
 
 /// Future of [`Semaphore::acquire_owned`].
 #[must_use = "futures do nothing unless awaited"]
-pub struct AcquireOwned<'a>(usize, Claim<'a, Arc<Semaphore>>);
+pub struct AcquireOwned<'a>(Claim<'a, Arc<Semaphore>>);
 
 impl Future for AcquireOwned<'_> {
     type Output = Result<OwnedSemaphorePermit, AcquireError>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let AcquireOwned(n, claim) = self.get_mut();
+        let AcquireOwned(claim) = self.get_mut();
         Poll::Ready(match ready!(claim.poll(task)) {
             Ok(()) => Ok(OwnedSemaphorePermit {
                 semaphore: claim.of().clone(),
-                lease: Lease::new(&claim.of().gate, claim.cx(), *n),
+                lease: Lease::new(&claim.of().gate, claim.cx(), claim.want()),
             }),
             Err(denied) => Err(denied.into()),
         })

@@ -20,7 +20,7 @@ mod permits_model;
 mod queue;
 
 pub(crate) use permits::{Permits, Refusal};
-pub use queue::{Left, Look, Statistics, Ticket, Turn, WaitQueue};
+pub use queue::{Left, Look, Statistics, Ticket, WaitQueue};
 
 use std::task::Waker;
 
@@ -28,7 +28,7 @@ use std::task::Waker;
 /// the atomics of its models.
 mod atomic {
     pub(super) use crate::exec::lock;
-    pub(super) use std::sync::atomic::{AtomicUsize, Ordering};
+    pub(super) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
     pub(super) use std::sync::{Mutex, MutexGuard};
 }
 
@@ -36,7 +36,8 @@ impl Permits {
     /// `free` permits, and nobody in line.
     pub(crate) const fn new(free: usize) -> Self {
         let word = atomic::AtomicUsize::new(Permits::word(free));
-        Permits::of(word, atomic::Mutex::new(WaitQueue::new()))
+        let line = atomic::Mutex::new(WaitQueue::new());
+        Permits::of(word, atomic::AtomicU64::new(0), line)
     }
 }
 

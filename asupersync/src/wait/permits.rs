@@ -13,9 +13,9 @@
 //! Rules:
 //!
 //! 1. while nobody holds the lock of the line, `WAITED` says whether it is empty;
-//! 2. while `WAITED` is set, whoever changes the number holds that lock: so a
-//!    newcomer cannot pass the line, and a permit given back is not missed by
-//!    one who is about to join it;
+//! 2. while `WAITED` is set, whoever changes the number holds that lock, and so
+//!    may do it by a plain store: a newcomer cannot pass the line, and a permit
+//!    given back is not missed by one who is about to join it;
 //! 3. whoever unlocks an open line leaves it with a first waiter that wants
 //!    more than is free. Between two batches of wakes the line may be unlocked
 //!    earlier: `WAITED` still keeps newcomers behind;
@@ -23,10 +23,13 @@
 //!    then on, polled or not: one that leaves after its grant gives them back;
 //! 5. what was done under the lock while `WAITED` was set happens before whatever
 //!    follows a later release, also one that takes no lock any more. So who gives
-//!    a permit back may go away, though waiters looked for it under the lock.
+//!    a permit back may go away, though waiters looked for it under the lock;
+//! 6. whoever is granted is dismissed, so those whose number is not above that of
+//!    the last are granted, or have left: a waiter that is woken needs no lock to
+//!    find that out.
 
-use super::atomic::{AtomicUsize, Mutex, MutexGuard, Ordering, lock};
-use super::{After, Left, Ticket, Turn, WaitQueue};
+use super::atomic::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, lock};
+use super::{After, Left, Look, Ticket, WaitQueue};
 use std::task::{Poll, Waker};
 
 const CLOSED: usize = 1;
@@ -40,6 +43,8 @@ const BATCH: usize = 16;
 /// Permits, free or wanted.
 pub(crate) struct Permits {
     word: AtomicUsize,
+    /// The number of the waiter that was granted last.
+    granted: AtomicU64,
     /// Who waits, and for how many.
     line: Mutex<WaitQueue<usize>>,
 }
@@ -53,22 +58,21 @@ pub(crate) enum Refusal {
     Closed,
 }
 
-/// What a waiter finds under the lock.
-enum Step {
-    Granted,
-    Queued,
-    /// It has to bring a waker of its own.
-    NeedsWaker,
-    Closed(After),
-}
-
 impl Permits {
-    /// The largest number of permits.
+    /// The largest number of permits: three times that many can be counted.
     pub(crate) const MAX: usize = usize::MAX >> (SHIFT + 1);
 
-    /// Of its parts: [`Permits::word`], and an empty line.
-    pub(crate) const fn of(word: AtomicUsize, line: Mutex<WaitQueue<usize>>) -> Self {
-        Permits { word, line }
+    /// Of its parts: [`Permits::word`], zero, and an empty line.
+    pub(crate) const fn of(
+        word: AtomicUsize,
+        granted: AtomicU64,
+        line: Mutex<WaitQueue<usize>>,
+    ) -> Self {
+        Permits {
+            word,
+            granted,
+            line,
+        }
     }
 
     /// The word that says that `free` permits are there.
@@ -78,16 +82,10 @@ impl Permits {
     }
 
     /// Takes `n` permits if they are free and nobody is in line.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn try_acquire(&self, n: usize) -> Result<(), Refusal> {
         let mut word = self.word.load(Ordering::Relaxed);
-        loop {
-            if word & CLOSED != 0 {
-                return Err(Refusal::Closed);
-            }
-            if word & WAITED != 0 || word >> SHIFT < n {
-                return Err(Refusal::Taken);
-            }
+        while word & (CLOSED | WAITED) == 0 && word >> SHIFT >= n {
             match self.word.compare_exchange_weak(
                 word,
                 word - (n << SHIFT),
@@ -98,6 +96,7 @@ impl Permits {
                 Err(now) => word = now,
             }
         }
+        Err(refusal(word))
     }
 
     /// Waits in line for `n` permits; `Err` when nothing is given out any more.
@@ -108,62 +107,60 @@ impl Permits {
         ticket: &mut Option<Ticket>,
         waker: &Waker,
     ) -> Poll<Result<(), Refusal>> {
-        // Cloning is a callback: before the lock, and dropped after it.
-        let mut fresh = ticket.is_none().then(|| waker.clone());
-        loop {
-            let step = self.step(n, ticket, waker, &mut fresh);
-            match step {
-                Step::Granted => return Poll::Ready(Ok(())),
-                Step::Queued => return Poll::Pending,
-                Step::NeedsWaker => fresh = Some(waker.clone()),
-                Step::Closed(after) => {
-                    after.run();
-                    return Poll::Ready(Err(Refusal::Closed));
-                }
+        match ticket {
+            None => self.join(n, ticket, waker),
+            // Acquire: what was done with the permits before has happened.
+            Some(place) if place.number() <= self.granted.load(Ordering::Acquire) => {
+                *ticket = None;
+                Poll::Ready(Ok(()))
             }
+            Some(_) => self.look(ticket, waker),
         }
     }
 
-    fn step(
+    /// Takes `n` permits, or joins the line.
+    fn join(
         &self,
         n: usize,
         ticket: &mut Option<Ticket>,
         waker: &Waker,
-        fresh: &mut Option<Waker>,
-    ) -> Step {
+    ) -> Poll<Result<(), Refusal>> {
+        // Cloning is a callback: before the lock, and dropped after it.
+        let waker = waker.clone();
         let mut line = self.lock();
-        let Some(place) = ticket.take() else {
-            return match self.announce(n) {
-                Ok(()) => Step::Granted,
-                Err(Refusal::Closed) => Step::Closed(After::Nothing),
-                Err(Refusal::Taken) => {
-                    let waker = fresh.take().expect("a newcomer brings its waker");
-                    *ticket = Some(line.push(waker, n));
-                    Step::Queued
-                }
-            };
-        };
-        let place = match line.poll(place, waker) {
-            Turn::Granted => return Step::Granted,
-            Turn::Queued(place) | Turn::Rebind(place) if self.is_closed() => {
+        let answer = self.announce(n);
+        if let Err(Refusal::Taken) = answer {
+            *ticket = Some(line.push(waker, n));
+            return Poll::Pending;
+        }
+        drop(line);
+        drop(waker);
+        Poll::Ready(answer)
+    }
+
+    /// Looks how it stands with one who was in line.
+    #[cold]
+    fn look(&self, ticket: &mut Option<Ticket>, waker: &Waker) -> Poll<Result<(), Refusal>> {
+        let mut fresh = None;
+        loop {
+            let mut line = self.lock();
+            if let Some(place) = ticket.take_if(|_| self.is_closed()) {
                 let Left::Queued(waker) = line.leave(place) else {
-                    unreachable!("it is in line");
+                    return Poll::Ready(Ok(()));
                 };
                 self.thin(&line);
-                return Step::Closed(After::drop(waker));
+                drop(line);
+                After::drop(waker).run();
+                return Poll::Ready(Err(Refusal::Closed));
             }
-            Turn::Queued(place) => place,
-            Turn::Rebind(place) => {
-                let Some(waker) = fresh.take() else {
-                    *ticket = Some(place);
-                    return Step::NeedsWaker;
-                };
-                *fresh = line.update(&place, waker);
-                place
+            let look = line.look(ticket, waker, &mut fresh);
+            drop(line);
+            match look {
+                Look::Granted => return Poll::Ready(Ok(())),
+                Look::Queued => return Poll::Pending,
+                Look::NeedsWaker => fresh = Some(waker.clone()),
             }
-        };
-        *ticket = Some(place);
-        Step::Queued
+        }
     }
 
     /// Takes `n` permits, or sets `WAITED` for a newcomer that joins the line
@@ -171,11 +168,8 @@ impl Permits {
     fn announce(&self, n: usize) -> Result<(), Refusal> {
         let mut word = self.word.load(Ordering::Relaxed);
         loop {
-            if word & CLOSED != 0 {
-                return Err(Refusal::Closed);
-            }
-            if word & WAITED != 0 {
-                return Err(Refusal::Taken);
+            if word & (CLOSED | WAITED) != 0 {
+                return Err(refusal(word));
             }
             let (next, answer) = if word >> SHIFT >= n {
                 (word - (n << SHIFT), Ok(()))
@@ -198,75 +192,132 @@ impl Permits {
     ///
     /// # Panics
     /// When there would be more than [`Permits::MAX`].
-    #[inline]
     pub(crate) fn release(&self, n: usize, wake: impl FnMut(Waker)) {
+        assert!(n <= Permits::MAX, "more permits than can be counted");
+        if !self.try_release(n) {
+            self.release_in_line(n, wake);
+        }
+    }
+
+    /// Gives `n` permits back that were taken, unless somebody is in line.
+    #[inline(always)]
+    pub(crate) fn try_release(&self, n: usize) -> bool {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & WAITED == 0 {
-            let next = more(word, n);
             // Acquire: rule 5.
-            match self
-                .word
-                .compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Relaxed)
-            {
-                Ok(_) => return,
+            match self.word.compare_exchange_weak(
+                word,
+                more(word, n),
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
                 Err(now) => word = now,
             }
         }
-        self.release_in_line(n, wake);
+        false
     }
 
     #[cold]
     fn release_in_line(&self, n: usize, wake: impl FnMut(Waker)) {
         let line = self.lock();
-        self.put(n);
-        self.grant(line, wake);
+        if line.is_empty() {
+            // By now: rule 2 does not hold.
+            let word = self.word.load(Ordering::Relaxed);
+            let _ = more(word, n);
+            self.word.fetch_add(n << SHIFT, Ordering::Release);
+        } else {
+            self.grant(line, n, wake);
+        }
     }
 
     /// Leaves the line; what was granted is given back, as in [`Permits::release`].
     pub(crate) fn withdraw(&self, n: usize, ticket: Ticket, wake: impl FnMut(Waker)) {
         let mut line = self.lock();
-        let waker = match line.leave(ticket) {
-            Left::Queued(waker) => waker,
+        match line.leave(ticket) {
             Left::Granted => {
-                self.put(n);
-                None
+                drop(line);
+                self.release(n, wake);
             }
-        };
-        // Whoever stood behind may want less than it did.
-        self.grant(line, wake);
-        drop(waker);
+            Left::Queued(waker) => {
+                // Whoever stood behind may want less than it did.
+                self.grant(line, 0, wake);
+                drop(waker);
+            }
+        }
     }
 
-    /// Grants to the first in line for as long as enough is free, and wakes.
+    /// Gives `n` permits back under the lock of the line, with `WAITED` set,
+    /// grants to the first in line for as long as enough is free, and wakes.
     fn grant<'a>(
         &'a self,
         mut line: MutexGuard<'a, WaitQueue<usize>>,
+        n: usize,
+        mut wake: impl FnMut(Waker),
+    ) {
+        let word = more(self.word.load(Ordering::Relaxed), n);
+        let (word, first) = self.grant_front(&mut line, word);
+        if is_due(&line, word) {
+            self.word.store(word, Ordering::Release);
+            self.grant_more(line, first, wake);
+            return;
+        }
+        self.put(&line, word);
+        drop(line);
+        first.into_iter().for_each(&mut wake);
+    }
+
+    /// Goes on with it, when one was granted and the next is due.
+    #[inline(never)]
+    fn grant_more<'a>(
+        &'a self,
+        mut line: MutexGuard<'a, WaitQueue<usize>>,
+        mut first: Option<Waker>,
         mut wake: impl FnMut(Waker),
     ) {
         loop {
             let mut batch: [Option<Waker>; BATCH] = [const { None }; BATCH];
-            let mut free = batch.iter_mut();
-            let full = loop {
-                let word = self.word.load(Ordering::Relaxed);
-                match line.front() {
-                    Some(n) if word & CLOSED == 0 && word >> SHIFT >= *n => {
-                        let Some(place) = free.next() else {
-                            break true;
-                        };
-                        self.word.fetch_sub(n << SHIFT, Ordering::Relaxed);
-                        *place = line.grant_front();
-                    }
-                    _ => break false,
-                }
-            };
-            self.thin(&line);
+            batch[0] = first.take();
+            let mut word = self.word.load(Ordering::Relaxed);
+            for place in &mut batch[1..] {
+                (word, *place) = self.grant_front(&mut line, word);
+            }
+            let more = is_due(&line, word);
+            self.put(&line, word);
             drop(line);
             batch.into_iter().flatten().for_each(&mut wake);
-            if !full {
+            if !more {
                 return;
             }
             line = self.lock();
+            if line.is_empty() {
+                return;
+            }
         }
+    }
+
+    /// Grants to the first in line, if enough is free; the word is the caller's to store.
+    #[inline]
+    fn grant_front(&self, line: &mut WaitQueue<usize>, word: usize) -> (usize, Option<Waker>) {
+        if !is_due(line, word) {
+            return (word, None);
+        }
+        let n = line.front().map_or(0, |n| n << SHIFT);
+        let waker = line.dismiss_front().and_then(|(number, waker)| {
+            // Release: whoever reads it has the permits.
+            self.granted.store(number, Ordering::Release);
+            waker
+        });
+        (word - n, waker)
+    }
+
+    /// Stores the word under the lock of a line that was not empty, without
+    /// `WAITED` if it has become so.
+    #[inline]
+    fn put(&self, line: &WaitQueue<usize>, word: usize) {
+        let kept = if line.is_empty() { !WAITED } else { !0 };
+        // Release: see rule 5.
+        self.word.store(word & kept, Ordering::Release);
     }
 
     /// Takes `WAITED` back if the line has become empty.
@@ -275,12 +326,6 @@ impl Permits {
             // Release: see rule 5.
             self.word.fetch_and(!WAITED, Ordering::Release);
         }
-    }
-
-    fn put(&self, n: usize) {
-        let word = self.word.load(Ordering::Relaxed);
-        let _ = more(word, n);
-        self.word.fetch_add(n << SHIFT, Ordering::Release);
     }
 
     /// Gives nothing out any more, and wakes everyone in line.
@@ -338,13 +383,30 @@ impl Permits {
     }
 }
 
-/// The word with `n` more permits.
+/// Whether the first in line is to be granted what it wants.
+#[inline]
+fn is_due(line: &WaitQueue<usize>, word: usize) -> bool {
+    let fits = |n: &usize| word & CLOSED == 0 && word >> SHIFT >= *n;
+    line.front().is_some_and(fits)
+}
+
+/// What a word says to one who gets nothing.
+#[inline]
+fn refusal(word: usize) -> Refusal {
+    if word & CLOSED != 0 {
+        Refusal::Closed
+    } else {
+        Refusal::Taken
+    }
+}
+
+/// The word with `n` more permits, both of which can be counted.
 #[inline]
 fn more(word: usize, n: usize) -> usize {
-    let free = (word >> SHIFT).checked_add(n);
+    let next = word + (n << SHIFT);
     assert!(
-        free.is_some_and(|free| free <= Permits::MAX),
+        next >> SHIFT <= Permits::MAX,
         "more permits than can be counted"
     );
-    word + (n << SHIFT)
+    next
 }

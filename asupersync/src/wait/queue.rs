@@ -1,47 +1,54 @@
-//! The wait queue: a doubly linked list of waiters inside a generational arena.
+//! The wait queue: a doubly linked list of waiters inside an arena.
 //!
 //! A waiter is in one of two states, and leaves from either:
 //!
 //! | state   | set by                       | left by                                     |
 //! |---------|------------------------------|---------------------------------------------|
-//! | Queued  | [`WaitQueue::push`]          | [`WaitQueue::grant_front`], [`WaitQueue::leave`] |
-//! | Granted | [`WaitQueue::grant_front`]   | [`WaitQueue::poll`], [`WaitQueue::leave`]   |
+//! | Queued  | [`WaitQueue::push`]          | [`WaitQueue::grant_front`], [`WaitQueue::dismiss_front`], [`WaitQueue::leave`] |
+//! | Granted | [`WaitQueue::grant_front`]   | [`WaitQueue::look`], [`WaitQueue::leave`]   |
+//!
+//! One that was dismissed is granted too, and has no place any more to come back
+//! to. Numbers are drawn in the order of the line, so a primitive that only
+//! dismisses can publish the number it dismissed last: then a waiter learns of
+//! its grant from its ticket and that number, without the lock.
 //!
 //! Invariants:
 //!
-//! 1. [`WaitQueue::grant_front`] grants in the order of `push`, whatever left in between;
+//! 1. [`WaitQueue::grant_front`] and [`WaitQueue::dismiss_front`] grant in the
+//!    order of `push`, whatever left in between;
 //! 2. a waiter is granted at most once, and a grant is seen at most once: by
-//!    `poll` as [`Turn::Granted`] or by `leave` as [`Left::Granted`];
+//!    `look` as [`Look::Granted`], by `leave` as [`Left::Granted`], or from the
+//!    number of the ticket;
 //! 3. the list holds exactly the queued waiters, linked both ways;
 //! 4. a granted waiter holds no waker: it went to whoever granted;
 //! 5. nothing allocates once the arena has grown to the largest number of
-//!    waiters there ever was at one time.
+//!    waiters there ever was at one time;
+//! 6. a number names one waiter, ever.
 
-use crate::types::slots::{Key, Slots};
 use std::fmt;
+use std::num::NonZeroU64;
 use std::task::Waker;
 
-/// A place in a [`WaitQueue`]: obtained by `push`, given back by `poll` or `leave`.
+/// A place in a [`WaitQueue`]: obtained by `push`, given back by `look` or `leave`.
 ///
 /// It is neither `Copy` nor `Clone`, so a place cannot be given back twice.
 #[derive(PartialEq, Eq, Debug)]
 #[must_use = "a place in line that is not given back blocks those behind it"]
-pub struct Ticket(Key);
-
-/// What a waiter that was polled finds out.
-#[derive(PartialEq, Eq, Debug)]
-#[must_use]
-pub enum Turn {
-    /// It was granted, and has left the queue: the ticket is used up.
-    Granted,
-    /// It is still in line, and its waker is the current one.
-    Queued(Ticket),
-    /// It is still in line, but with another waker: unlock, clone the current
-    /// one, lock again, and [`WaitQueue::update`].
-    Rebind(Ticket),
+pub struct Ticket {
+    /// None is zero.
+    number: NonZeroU64,
+    slot: u32,
 }
 
-/// What a waiter finds that keeps its ticket at hand: see [`WaitQueue::look`].
+impl Ticket {
+    /// The number that was drawn: later ones are higher.
+    #[inline]
+    pub fn number(&self) -> u64 {
+        self.number.get()
+    }
+}
+
+/// What a waiter finds out: see [`WaitQueue::look`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use]
 pub enum Look {
@@ -69,7 +76,7 @@ pub enum Left {
 pub struct Statistics {
     /// Waiters in line.
     pub waiting: usize,
-    /// Waiters that were granted and have not noticed yet.
+    /// Waiters that were granted and have not noticed yet, without those dismissed.
     pub granted: usize,
     /// The largest number that was ever in line at one time.
     pub longest: usize,
@@ -77,39 +84,45 @@ pub struct Statistics {
 
 /// Who waits for a primitive, first come first served.
 ///
-/// `W` says what a waiter wants, for instance how many permits; it should be
-/// plain data, since it is dropped under the primitive's lock.
+/// `W` says what a waiter wants, for instance how many permits.
 pub struct WaitQueue<W> {
-    waiters: Slots<Waiter<W>>,
-    front: Option<Key>,
-    back: Option<Key>,
+    nodes: Vec<Node<W>>,
+    front: u32,
+    back: u32,
+    /// The first free node; the others behind it.
+    free: u32,
     waiting: usize,
+    granted: usize,
     longest: usize,
+    /// How many numbers were drawn.
+    drawn: u64,
 }
 
-struct Waiter<W> {
+struct Node<W> {
+    /// Of the waiter whose node it is; zero if it is free.
+    number: u64,
+    before: u32,
+    behind: u32,
+    granted: bool,
+    waker: Option<Waker>,
     want: W,
-    place: Place,
 }
 
-enum Place {
-    Queued {
-        waker: Option<Waker>,
-        before: Option<Key>,
-        behind: Option<Key>,
-    },
-    Granted,
-}
+/// No node.
+const NONE: u32 = u32::MAX;
 
 impl<W> WaitQueue<W> {
     /// An empty queue; allocates nothing.
     pub const fn new() -> Self {
         WaitQueue {
-            waiters: Slots::new(),
-            front: None,
-            back: None,
+            nodes: Vec::new(),
+            front: NONE,
+            back: NONE,
+            free: NONE,
             waiting: 0,
+            granted: 0,
             longest: 0,
+            drawn: 0,
         }
     }
 
@@ -127,48 +140,91 @@ impl<W> WaitQueue<W> {
     pub fn statistics(&self) -> Statistics {
         Statistics {
             waiting: self.waiting,
-            granted: self.waiters.len() - self.waiting,
+            granted: self.granted,
             longest: self.longest,
         }
     }
+}
 
+impl<W: Copy> WaitQueue<W> {
     /// Joins the end of the line.
+    ///
+    /// # Panics
+    /// When 2³² − 1 others wait.
     pub fn push(&mut self, waker: Waker, want: W) -> Ticket {
-        let before = self.back;
-        let place = Place::Queued {
+        self.drawn += 1;
+        let node = Node {
+            number: self.drawn,
+            before: self.back,
+            behind: NONE,
+            granted: false,
             waker: Some(waker),
-            before,
-            behind: None,
+            want,
         };
-        let key = self.waiters.insert(Waiter { want, place });
-        match before {
-            Some(before) => *self.links(before).1 = Some(key),
-            None => self.front = Some(key),
+        let slot = self.place(node);
+        match self.nodes.get_mut(self.back as usize) {
+            Some(last) => last.behind = slot,
+            None => self.front = slot,
         }
-        self.back = Some(key);
+        self.back = slot;
         self.waiting += 1;
         self.longest = self.longest.max(self.waiting);
-        Ticket(key)
+        let number = NonZeroU64::new(self.drawn).expect("more numbers than can be counted");
+        Ticket { number, slot }
+    }
+
+    /// Puts a node into the arena.
+    #[inline]
+    fn place(&mut self, node: Node<W>) -> u32 {
+        let slot = self.free;
+        match self.nodes.get_mut(slot as usize) {
+            Some(free) => {
+                self.free = free.behind;
+                *free = node;
+                slot
+            }
+            None => self.grow(node),
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, node: Node<W>) -> u32 {
+        let slot = u32::try_from(self.nodes.len())
+            .ok()
+            .filter(|slot| *slot != NONE);
+        self.nodes.push(node);
+        slot.expect("a line holds at most 2^32 - 1 waiters")
     }
 
     /// What the first in line wants.
     pub fn front(&self) -> Option<&W> {
-        self.front.map(|key| &self.waiter(key).want)
+        self.nodes.get(self.front as usize).map(|node| &node.want)
     }
 
     /// What the first in line wants, to change: a grant in instalments.
     pub fn front_mut(&mut self) -> Option<&mut W> {
-        self.front.map(|key| &mut self.waiter_mut(key).want)
+        self.nodes
+            .get_mut(self.front as usize)
+            .map(|node| &mut node.want)
     }
 
     /// What the last in line wants, to change.
     pub fn back_mut(&mut self) -> Option<&mut W> {
-        self.back.map(|key| &mut self.waiter_mut(key).want)
+        self.nodes
+            .get_mut(self.back as usize)
+            .map(|node| &mut node.want)
     }
 
     /// What a waiter wants, wherever it stands.
+    ///
+    /// # Panics
+    /// When it was dismissed.
     pub fn want(&self, ticket: &Ticket) -> &W {
-        &self.waiter(ticket.0).want
+        let node = self.nodes.get(ticket.slot as usize);
+        let node = node.filter(|node| node.number == ticket.number());
+        &node
+            .expect("a waiter that was not dismissed has a place")
+            .want
     }
 
     /// Grants everyone in line its turn, first in line first; `mark` may note in
@@ -184,29 +240,33 @@ impl<W> WaitQueue<W> {
     /// Grants the first in line its turn. The caller wakes the waker after
     /// unlocking; there is none if nobody is in line.
     pub fn grant_front(&mut self) -> Option<Waker> {
-        let key = self.front?;
-        self.unlink(key, Place::Granted)
+        self.grant(self.front)
     }
 
     /// Grants the last in line its turn, as [`WaitQueue::grant_front`] does the first.
     pub fn grant_back(&mut self) -> Option<Waker> {
-        let key = self.back?;
-        self.unlink(key, Place::Granted)
+        self.grant(self.back)
     }
 
-    /// Asks how it stands with a waiter.
-    pub fn poll(&mut self, ticket: Ticket, waker: &Waker) -> Turn {
-        match &self.waiter(ticket.0).place {
-            Place::Granted => {
-                self.waiters.remove(ticket.0);
-                Turn::Granted
-            }
-            Place::Queued {
-                waker: Some(current),
-                ..
-            } if current.will_wake(waker) => Turn::Queued(ticket),
-            Place::Queued { .. } => Turn::Rebind(ticket),
-        }
+    fn grant(&mut self, slot: u32) -> Option<Waker> {
+        let node = self.nodes.get_mut(slot as usize)?;
+        node.granted = true;
+        let waker = node.waker.take();
+        self.unlink(slot);
+        self.granted += 1;
+        waker
+    }
+
+    /// As [`WaitQueue::grant_front`], for a waiter that need not come back to its
+    /// place, which is given up. Hands out its number too.
+    #[inline]
+    pub fn dismiss_front(&mut self) -> Option<(u64, Option<Waker>)> {
+        let slot = self.front;
+        let node = self.nodes.get_mut(slot as usize)?;
+        let dismissed = (node.number, node.waker.take());
+        self.unlink(slot);
+        self.vacate(slot);
+        Some(dismissed)
     }
 
     /// Asks how it stands with the waiter of `ticket`, and gives it its current
@@ -222,41 +282,45 @@ impl<W> WaitQueue<W> {
         fresh: &mut Option<Waker>,
     ) -> Look {
         let place = ticket
-            .take()
+            .as_ref()
             .expect("only who is in line looks after its place");
-        let (place, look) = match self.poll(place, waker) {
-            Turn::Granted => return Look::Granted,
-            Turn::Queued(place) => (place, Look::Queued),
-            Turn::Rebind(place) => match fresh.take() {
-                None => (place, Look::NeedsWaker),
+        let slot = place.slot;
+        let Some(node) = self.waiter(place) else {
+            *ticket = None;
+            return Look::Granted;
+        };
+        if node.granted {
+            *ticket = None;
+            self.granted -= 1;
+            self.vacate(slot);
+            return Look::Granted;
+        }
+        match &mut node.waker {
+            Some(current) if current.will_wake(waker) => Look::Queued,
+            kept => match fresh.take() {
+                None => Look::NeedsWaker,
                 Some(waker) => {
-                    *fresh = self.update(&place, waker);
-                    (place, Look::Queued)
+                    *fresh = kept.replace(waker);
+                    Look::Queued
                 }
             },
-        };
-        *ticket = Some(place);
-        look
-    }
-
-    /// Replaces the waker of a waiter in line. Returns the one to drop after
-    /// unlocking: the old one, or the new one if the waiter was granted in the
-    /// meantime, in which case the caller polls again instead of waiting.
-    pub fn update(&mut self, ticket: &Ticket, waker: Waker) -> Option<Waker> {
-        match &mut self.waiter_mut(ticket.0).place {
-            Place::Queued { waker: current, .. } => current.replace(waker),
-            Place::Granted => Some(waker),
         }
     }
 
     /// Leaves, from wherever the waiter stands.
     pub fn leave(&mut self, ticket: Ticket) -> Left {
-        let Ticket(key) = ticket;
-        let left = match self.waiter(key).place {
-            Place::Granted => Left::Granted,
-            Place::Queued { .. } => Left::Queued(self.unlink(key, Place::Granted)),
+        let Some(node) = self.waiter(&ticket) else {
+            return Left::Granted;
         };
-        self.waiters.remove(key);
+        let left = if node.granted {
+            self.granted -= 1;
+            Left::Granted
+        } else {
+            let waker = node.waker.take();
+            self.unlink(ticket.slot);
+            Left::Queued(waker)
+        };
+        self.vacate(ticket.slot);
         left
     }
 
@@ -266,56 +330,39 @@ impl<W> WaitQueue<W> {
     pub fn take_wakers(&mut self, into: &mut Vec<Waker>) {
         into.reserve(self.waiting);
         let mut next = self.front;
-        while let Some(key) = next {
-            let Place::Queued { waker, behind, .. } = &mut self.waiter_mut(key).place else {
-                unreachable!("the list holds only queued waiters");
-            };
-            into.extend(waker.take());
-            next = *behind;
+        while let Some(node) = self.nodes.get_mut(next as usize) {
+            into.extend(node.waker.take());
+            next = node.behind;
         }
     }
 
-    /// Takes a queued waiter out of the list, leaves it in `place`, and hands out its waker.
-    fn unlink(&mut self, key: Key, place: Place) -> Option<Waker> {
-        let old = std::mem::replace(&mut self.waiter_mut(key).place, place);
-        let Place::Queued {
-            waker,
-            before,
-            behind,
-        } = old
-        else {
-            unreachable!("the list holds only queued waiters");
-        };
-        match before {
-            Some(before) => *self.links(before).1 = behind,
+    /// The waiter of a ticket; none if it was dismissed.
+    fn waiter(&mut self, ticket: &Ticket) -> Option<&mut Node<W>> {
+        let node = self.nodes.get_mut(ticket.slot as usize);
+        node.filter(|node| node.number == ticket.number())
+    }
+
+    /// Takes a queued waiter out of the list.
+    #[inline]
+    fn unlink(&mut self, slot: u32) {
+        let Node { before, behind, .. } = self.nodes[slot as usize];
+        match self.nodes.get_mut(before as usize) {
+            Some(node) => node.behind = behind,
             None => self.front = behind,
         }
-        match behind {
-            Some(behind) => *self.links(behind).0 = before,
+        match self.nodes.get_mut(behind as usize) {
+            Some(node) => node.before = before,
             None => self.back = before,
         }
         self.waiting -= 1;
-        waker
     }
 
-    /// The links of a queued waiter: to the one before it, to the one behind it.
-    fn links(&mut self, key: Key) -> (&mut Option<Key>, &mut Option<Key>) {
-        match &mut self.waiter_mut(key).place {
-            Place::Queued { before, behind, .. } => (before, behind),
-            Place::Granted => unreachable!("the list holds only queued waiters"),
-        }
-    }
-
-    fn waiter(&self, key: Key) -> &Waiter<W> {
-        self.waiters
-            .get(key)
-            .expect("a ticket names a waiter of the queue that issued it")
-    }
-
-    fn waiter_mut(&mut self, key: Key) -> &mut Waiter<W> {
-        self.waiters
-            .get_mut(key)
-            .expect("a ticket names a waiter of the queue that issued it")
+    /// Gives up the node of a waiter that is not in the list.
+    #[inline]
+    fn vacate(&mut self, slot: u32) {
+        let node = &mut self.nodes[slot as usize];
+        node.number = 0;
+        node.behind = std::mem::replace(&mut self.free, slot);
     }
 }
 
@@ -344,6 +391,7 @@ mod tests {
         Push(u8),
         Grant,
         GrantBack,
+        Dismiss,
         Look { who: usize, other_waker: bool },
         Leave(usize),
         TakeWakers,
@@ -355,6 +403,7 @@ mod tests {
             4 => any::<u8>().prop_map(Step::Push),
             3 => Just(Step::Grant),
             1 => Just(Step::GrantBack),
+            2 => Just(Step::Dismiss),
             3 => (any::<usize>(), any::<bool>())
                 .prop_map(|(who, other_waker)| Step::Look { who, other_waker }),
             2 => any::<usize>().prop_map(Step::Leave),
@@ -370,27 +419,28 @@ mod tests {
         waker: Counted,
         has_waker: bool,
         granted: bool,
+        dismissed: bool,
     }
 
     /// The list is linked both ways and holds exactly the queued waiters.
     fn check_links<W>(queue: &WaitQueue<W>) {
         let mut forward = Vec::new();
-        let (mut next, mut before) = (queue.front, None);
-        while let Some(key) = next {
-            let Place::Queued {
-                before: b, behind, ..
-            } = &queue.waiter(key).place
-            else {
-                panic!("a granted waiter is in the list");
-            };
-            assert_eq!(*b, before);
-            forward.push(key);
-            (before, next) = (Some(key), *behind);
+        let (mut next, mut before) = (queue.front, NONE);
+        while let Some(node) = queue.nodes.get(next as usize) {
+            assert!(node.number != 0 && !node.granted, "it is queued");
+            assert_eq!(node.before, before);
+            forward.push(node.number);
+            (before, next) = (next, node.behind);
         }
         assert_eq!(queue.back, before);
+        assert!(forward.is_sorted(), "by number");
+        let queued = |node: &&Node<W>| node.number != 0 && !node.granted;
+        assert_eq!(queue.nodes.iter().filter(queued).count(), queue.waiting);
         assert_eq!(forward.len(), queue.waiting);
-        let queued = |w: &&Waiter<W>| matches!(w.place, Place::Queued { .. });
-        assert_eq!(queue.waiters.iter().filter(queued).count(), queue.waiting);
+    }
+
+    fn in_use<W>(queue: &WaitQueue<W>) -> usize {
+        queue.nodes.iter().filter(|node| node.number != 0).count()
     }
 
     proptest! {
@@ -406,7 +456,7 @@ mod tests {
                         let waker = Counted::new();
                         let ticket = Some(queue.push(waker.waker.clone(), (name, want)));
                         line.push_back((name, want));
-                        alive.push(Alive { name, ticket, waker, has_waker: true, granted: false });
+                        alive.push(Alive { name, ticket, waker, has_waker: true, granted: false, dismissed: false });
                     }
                     Step::Grant | Step::GrantBack => {
                         prop_assert_eq!(queue.front(), line.front());
@@ -424,6 +474,17 @@ mod tests {
                                 waker.into_iter().for_each(Waker::wake);
                                 prop_assert_eq!(who.waker.woken(), woken);
                             }
+                        }
+                    }
+                    Step::Dismiss => {
+                        let dismissed = queue.dismiss_front();
+                        let first = line.pop_front();
+                        prop_assert_eq!(dismissed.is_some(), first.is_some());
+                        if let (Some((number, waker)), Some((name, _))) = (dismissed, first) {
+                            let who = alive.iter_mut().find(|a| a.name == name).unwrap();
+                            (who.granted, who.dismissed) = (true, true);
+                            prop_assert_eq!(number, who.ticket.as_ref().unwrap().number());
+                            prop_assert_eq!(waker.is_some(), who.has_waker);
                         }
                     }
                     Step::Look { .. } | Step::Leave(_) if alive.is_empty() => {}
@@ -486,14 +547,17 @@ mod tests {
                 }
                 longest = longest.max(line.len());
                 check_links(&queue);
-                let expected = Statistics { waiting: line.len(), granted: alive.len() - line.len(), longest };
+                let granted = alive.iter().filter(|a| a.granted && !a.dismissed).count();
+                let expected = Statistics { waiting: line.len(), granted, longest };
                 prop_assert_eq!(queue.statistics(), expected);
+                prop_assert_eq!(in_use(&queue), line.len() + granted);
             }
             while queue.grant_front().is_some() || !queue.is_empty() {}
-            for who in alive {
-                prop_assert_eq!(queue.poll(who.ticket.unwrap(), Waker::noop()), Turn::Granted);
+            for mut who in alive {
+                let look = queue.look(&mut who.ticket, Waker::noop(), &mut None);
+                prop_assert_eq!(look, Look::Granted);
             }
-            prop_assert_eq!(queue.waiters.len(), 0);
+            prop_assert_eq!(in_use(&queue), 0);
         }
     }
 
@@ -511,21 +575,7 @@ mod tests {
                 );
             }
         }
-        assert_eq!(queue.waiters.entries().count(), 0);
-        let key = queue.push(Waker::noop().clone(), 0).0;
-        assert!(
-            key.slot < 3,
-            "three slots were ever needed, this is number {}",
-            key.slot
-        );
-    }
-
-    #[test]
-    fn a_late_update_gives_the_new_waker_back() {
-        let mut queue = WaitQueue::new();
-        let ticket = queue.push(Waker::noop().clone(), ());
-        assert!(queue.grant_front().is_some());
-        assert!(queue.update(&ticket, Waker::noop().clone()).is_some());
-        assert!(matches!(queue.leave(ticket), Left::Granted));
+        assert_eq!(in_use(&queue), 0);
+        assert_eq!(queue.nodes.len(), 3, "three places were ever needed");
     }
 }

@@ -46,7 +46,7 @@ impl Cell {
         }
     }
 
-    /// As `Record::end_elsewhere`.
+    /// As `obligation::free` on another thread.
     fn end_elsewhere(&self, taken: Taken) {
         if self.promises().free(taken) {
             self.release();
