@@ -9,6 +9,7 @@ use asupersync::{CancelKind, Cancelled, Cx, Scope};
 use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Waker;
 
 mod by_hand;
 mod worlds;
@@ -292,6 +293,189 @@ fn a_cancelled_wait_passes_its_notification_on() {
 }
 
 #[test]
+fn an_enabled_wait_is_in_line_though_nobody_polled_it() {
+    in_lab(async |cx: Scope| {
+        let notify = Arc::new(Notify::new());
+        // Two who are about to wait, and two notifications before they do: of
+        // those that are not in line, one is left over.
+        let (mut first, mut second) = (notify.notified(&cx), notify.notified(&cx));
+        notify.notify_one();
+        notify.notify_one();
+        assert!(!is_pending(&mut first, Waker::noop()));
+        assert!(is_pending(&mut second, Waker::noop()), "lost");
+        drop((first, second));
+
+        let mut first = notify.notified(&cx);
+        let mut second = notify.clone().notified_owned(&cx);
+        assert!(!first.enable() && !second.enable());
+        assert!(!second.enable(), "it is in line once");
+        assert_eq!(notify.statistics().waiting, 2);
+        notify.notify_one();
+        assert!(first.enable() && first.enable() && !second.enable());
+        notify.notify_one();
+        assert!(second.enable() && !notify.statistics().permit);
+        first.await.unwrap();
+        second.await.unwrap();
+        assert_eq!(
+            (notify.statistics().waiting, notify.statistics().permit),
+            (0, false)
+        );
+
+        // Enabled first and polled then: its waker is the one it was polled with.
+        let (count, wake) = Count::new();
+        let mut wait = notify.notified(&cx);
+        assert!(!wait.enable() && is_pending(&mut wait, &wake));
+        notify.notify_last();
+        assert_eq!(count.get(), 1);
+        assert!(wait.enable() && !is_pending(&mut wait, &wake));
+    });
+}
+
+#[test]
+fn an_enabled_wait_passes_on_what_it_did_not_use() {
+    in_lab(async |cx: Scope| {
+        let notify = Notify::new();
+        // The permit is taken, and comes back.
+        notify.notify_one();
+        let mut wait = notify.notified(&cx);
+        assert!(wait.enable() && wait.enable() && !notify.statistics().permit);
+        drop(wait);
+        assert!(notify.statistics().permit);
+        let mut wait = notify.notified(&cx);
+        assert!(wait.enable());
+        wait.await.unwrap();
+        assert!(!notify.statistics().permit, "it is used up");
+
+        // Granted in line and dropped: to the next.
+        let (count, wake) = Count::new();
+        let mut first = notify.notified(&cx);
+        let mut second = notify.notified(&cx);
+        assert!(!first.enable() && is_pending(&mut second, &wake));
+        notify.notify_one();
+        assert_eq!(count.get(), 0);
+        drop(first);
+        assert_eq!(count.get(), 1);
+        second.await.unwrap();
+
+        // Woken with everyone, enabled before or after: nothing to pass on.
+        let (mut before, mut after) = (notify.notified(&cx), notify.notified(&cx));
+        assert!(!before.enable());
+        notify.notify_waiters();
+        assert!(before.enable() && after.enable());
+        drop((before, after));
+        assert_eq!(
+            (notify.statistics().waiting, notify.statistics().permit),
+            (0, false)
+        );
+
+        // Cancelled when it comes to be awaited.
+        let notify = Arc::new(notify);
+        let n = notify.clone();
+        let task = cx.spawn(async move |cx: Cx| {
+            let mut wait = n.notified(&cx);
+            wait.enable();
+            cx.cancelled().await;
+            n.notify_one();
+            wait.await.is_err()
+        });
+        until(&cx, || notify.statistics().waiting == 1).await;
+        task.cancel(CancelKind::User);
+        assert_eq!(task.await.into_result(), Ok(true));
+        assert!(notify.statistics().permit);
+    });
+}
+
+/// Things for whoever comes: `enable` goes before the look, and anything may
+/// happen between the look and the wait.
+#[derive(Default)]
+struct Pile {
+    things: AtomicUsize,
+    came: Arc<Notify>,
+}
+
+impl Pile {
+    fn put(&self) {
+        self.things.fetch_add(1, Ordering::SeqCst);
+        self.came.notify_one();
+    }
+
+    async fn take(&self, cx: &Cx) -> Result<(), Cancelled> {
+        loop {
+            let mut came = self.came.clone().notified_owned(cx);
+            came.enable();
+            let less = |n: usize| n.checked_sub(1);
+            if self
+                .things
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
+                .is_ok()
+            {
+                return Ok(());
+            }
+            cx.yield_now().await?;
+            came.await?;
+        }
+    }
+}
+
+#[test]
+fn who_enables_and_looks_and_waits_misses_nothing() {
+    everywhere(async |cx: Scope| {
+        let pile = Arc::new(Pile::default());
+        let takers: Vec<_> = (0..TASKS)
+            .map(|_| {
+                let pile = pile.clone();
+                cx.spawn(async move |cx: Cx| {
+                    for _ in 0..ROUNDS {
+                        pile.take(&cx).await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        for n in 0..TASKS * ROUNDS {
+            pile.put();
+            if n % 3 == 0 {
+                cx.yield_now().await.unwrap();
+            }
+        }
+        for taker in takers {
+            taker.await.into_result().unwrap();
+        }
+        assert_eq!(pile.things.load(Ordering::SeqCst), 0);
+        assert_eq!(pile.came.statistics().waiting, 0);
+    });
+    // One thing goes round: whoever has it puts it back, however that comes about.
+    struct Back(Arc<Pile>);
+    impl Drop for Back {
+        fn drop(&mut self) {
+            self.0.put();
+        }
+    }
+    let points = whoever_is_lost(async |cx: Scope| {
+        let pile = Arc::new(Pile::default());
+        let _ = cx
+            .region(async |scope: Scope| {
+                let first = Back(pile.clone());
+                scope.try_spawn(async move |cx: Cx| {
+                    let _back = first;
+                    cx.yield_now().await
+                });
+                for _ in 0..3 {
+                    let pile = pile.clone();
+                    scope.try_spawn(async move |cx: Cx| {
+                        pile.take(&cx).await?;
+                        let _back = Back(pile);
+                        cx.yield_now().await
+                    });
+                }
+            })
+            .await;
+        assert_eq!(pile.things.load(Ordering::SeqCst), 1);
+        assert_eq!(pile.came.statistics().waiting, 0);
+    });
+    assert!(points >= 6, "{points}");
+}
+
+#[test]
 fn a_cell_is_made_once() {
     everywhere(async |cx: Scope| {
         let cell = Arc::new(OnceCell::new());
@@ -389,7 +573,7 @@ fn every_safe_wait_may_stand_in_select() {
     fn safe<F: asupersync::cx::DropSafe>(_: &F) {}
     in_lab(async |cx: Scope| {
         let (mutex, lock) = (Arc::new(Mutex::new(())), Arc::new(RwLock::new(())));
-        let (semaphore, notify) = (Arc::new(Semaphore::new(1)), Notify::new());
+        let (semaphore, notify) = (Arc::new(Semaphore::new(1)), Arc::new(Notify::new()));
         let (barrier, pool) = (Barrier::new(2), asupersync::sync::Pool::new([1]));
         safe(&mutex.lock(&cx));
         safe(&mutex.clone().lock_owned(&cx));
@@ -403,10 +587,11 @@ fn every_safe_wait_may_stand_in_select() {
         safe(&pool.lease(&cx, std::time::Duration::ZERO));
         safe(&barrier.wait(&cx));
         safe(&notify.notified(&cx));
+        safe(&notify.clone().notified_owned(&cx));
         let count = |class| CANCEL_CLASS.iter().filter(|(_, c)| *c == class).count();
         assert_eq!(
             (count(CancelClass::Safe), count(CancelClass::Lossy)),
-            (12, 2)
+            (13, 2)
         );
     });
 }

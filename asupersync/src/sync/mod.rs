@@ -61,7 +61,7 @@ pub use barrier::{Barrier, BarrierError, BarrierStatistics, BarrierWait, Barrier
 pub use mutex::{
     Lock, LockError, LockOwned, MappedMutexGuard, Mutex, MutexGuard, OwnedMutexGuard, TryLockError,
 };
-pub use notify::{Notified, Notify, NotifyStatistics};
+pub use notify::{Notified, NotifiedOwned, Notify, NotifyStatistics};
 pub use once_cell::{InitError, OnceCell, OnceCellStatistics, SetError};
 pub use pool::{Access, Expired, Get, Health, Lease, LeaseFor, Loan, Pool, PoolStatistics};
 pub use rwlock::{
@@ -103,6 +103,7 @@ pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
     ("Pool::lease", CancelClass::Safe),
     ("Barrier::wait", CancelClass::Safe),
     ("Notify::notified", CancelClass::Safe),
+    ("Notify::notified_owned", CancelClass::Safe),
     ("OnceCell::get_or_init", CancelClass::Lossy),
     ("OnceCell::get_or_try_init", CancelClass::Lossy),
 ];

@@ -4,9 +4,10 @@ use crate::cx::{Cx, DropSafe, Interrupt};
 use crate::types::cancel::Cancelled;
 use crate::wait::{After, Left, Look, Ticket, WaitQueue};
 use std::fmt;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 /// Tells tasks that something happened; what it was stands elsewhere.
@@ -17,6 +18,10 @@ use std::task::{Context, Poll, Waker, ready};
 ///
 /// [`notify_waiters`](Notify::notify_waiters) wakes every wait that exists,
 /// polled or not, and leaves no permit.
+///
+/// A wait stands in line from its first poll on, or from [`Notified::enable`] on:
+/// whoever looks at the state that others change, and waits when there is nothing
+/// in it, enables the wait before looking.
 ///
 /// ```
 /// use asupersync::{LabConfig, LabRuntime, Scope, sync::Notify};
@@ -37,12 +42,13 @@ pub struct Notify {
 
 struct State {
     permit: bool,
-    line: WaitQueue<Why>,
+    /// Why each waiter was woken; `None` while it is in line.
+    line: WaitQueue<Option<Why>>,
     /// Memory for those that are woken together.
     spare: Vec<Waker>,
 }
 
-/// Why a waiter was woken; in line it says nothing.
+/// Why a waiter was woken.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Why {
     /// It was chosen as the one that waited longest: if it leaves, another must be.
@@ -86,13 +92,18 @@ impl Notify {
     /// # Errors
     /// When the task was asked to cancel.
     pub fn notified<'a>(&'a self, cx: &'a Cx) -> Notified<'a> {
-        Notified {
-            notify: self,
-            cx,
-            interrupt: Interrupt::default(),
-            round: self.rounds.load(Ordering::SeqCst),
-            ticket: None,
-        }
+        Notified(Waiting::new(self, cx))
+    }
+
+    /// As [`Notify::notified`], with a future that owns the notify.
+    ///
+    /// # Cancellation
+    /// Safe, as [`Notify::notified`].
+    ///
+    /// # Errors
+    /// As [`Notify::notified`].
+    pub fn notified_owned(self: Arc<Self>, cx: &Cx) -> NotifiedOwned<'_> {
+        NotifiedOwned(Waiting::new(self, cx))
     }
 
     /// Wakes the task that waits longest, or leaves a permit, of which there is at most one.
@@ -116,7 +127,7 @@ impl Notify {
             let mut wakers = std::mem::take(&mut state.spare);
             state
                 .line
-                .grant_all(&mut wakers, |why| *why = Why::Everyone);
+                .grant_all(&mut wakers, |why| *why = Some(Why::Everyone));
             wakers
         };
         wakers.drain(..).for_each(crate::exec::wake);
@@ -142,11 +153,18 @@ impl Notify {
 impl State {
     /// Somebody in line is chosen so, or the permit kept.
     fn notify(&mut self, why: Why) -> After {
-        let waker = if why == Why::Last {
-            self.line.back_mut().into_iter().for_each(|w| *w = why);
-            self.line.grant_back()
+        let last = why == Why::Last;
+        let line = &mut self.line;
+        let chosen = if last {
+            line.back_mut()
         } else {
-            self.line.grant_front()
+            line.front_mut()
+        };
+        chosen.into_iter().for_each(|reason| *reason = Some(why));
+        let waker = if last {
+            line.grant_back()
+        } else {
+            line.grant_front()
         };
         self.permit |= waker.is_none();
         After::wake(waker)
@@ -165,10 +183,9 @@ impl fmt::Debug for Notify {
     }
 }
 
-/// Future of [`Notify::notified`].
-#[must_use = "futures do nothing unless awaited"]
-pub struct Notified<'a> {
-    notify: &'a Notify,
+/// A wait of either kind.
+struct Waiting<'a, P: Deref<Target = Notify>> {
+    notify: P,
     cx: &'a Cx,
     interrupt: Interrupt,
     /// The round it was created in: it is woken with all others of that round.
@@ -176,22 +193,74 @@ pub struct Notified<'a> {
     ticket: Option<Ticket>,
 }
 
-impl Notified<'_> {
+impl<'a, P: Deref<Target = Notify>> Waiting<'a, P> {
+    fn new(notify: P, cx: &'a Cx) -> Self {
+        Waiting {
+            round: notify.rounds.load(Ordering::SeqCst),
+            notify,
+            cx,
+            interrupt: Interrupt::default(),
+            ticket: None,
+        }
+    }
+
+    /// Whether everyone was woken since it was created; asked under the lock.
+    fn is_past(&self) -> bool {
+        self.notify.rounds.load(Ordering::SeqCst) != self.round
+    }
+
+    /// Joins the line without a waker of its own; says whether it was notified.
+    fn enable(&mut self) -> bool {
+        let mut state = self.notify.lock();
+        if let Some(ticket) = &self.ticket {
+            return state.line.want(ticket).is_some();
+        }
+        if self.is_past() {
+            return true;
+        }
+        self.ticket = Some(state.line.push(Waker::noop().clone(), None));
+        let permit = std::mem::take(&mut state.permit);
+        // Nobody else is in line while there is a permit. It is granted, not used
+        // up: until this wait is awaited it may have to pass it on.
+        let after = if permit {
+            state.notify(Why::First)
+        } else {
+            After::Nothing
+        };
+        drop(state);
+        after.run();
+        permit
+    }
+
     /// `None`: it must bring a waker of its own.
     fn step(&mut self, waker: &Waker, fresh: &mut Option<Waker>) -> Option<Poll<()>> {
         let mut state = self.notify.lock();
         if self.ticket.is_none() {
-            let everyone = self.notify.rounds.load(Ordering::SeqCst) != self.round;
-            if everyone || std::mem::take(&mut state.permit) {
+            if self.is_past() || std::mem::take(&mut state.permit) {
                 return Some(Poll::Ready(()));
             }
-            self.ticket = Some(state.line.push(fresh.take()?, Why::First));
+            self.ticket = Some(state.line.push(fresh.take()?, None));
             return Some(Poll::Pending);
         }
         match state.line.look(&mut self.ticket, waker, fresh) {
             Look::Granted => Some(Poll::Ready(())),
             Look::Queued => Some(Poll::Pending),
             Look::NeedsWaker => None,
+        }
+    }
+
+    fn poll(&mut self, task: &mut Context<'_>) -> Poll<Result<(), Cancelled>> {
+        if let Err(cancelled) = ready!(self.interrupt.poll(self.cx, task)) {
+            self.withdraw();
+            return Poll::Ready(Err(cancelled));
+        }
+        // Cloning is a callback: before the lock, and dropped after it.
+        let mut fresh = None;
+        loop {
+            match self.step(task.waker(), &mut fresh) {
+                Some(notified) => return notified.map(Ok),
+                None => fresh = Some(task.waker().clone()),
+            }
         }
     }
 
@@ -202,41 +271,96 @@ impl Notified<'_> {
         let after = {
             let mut state = self.notify.lock();
             let why = *state.line.want(&ticket);
-            match state.line.leave(ticket) {
-                Left::Queued(waker) => After::drop(waker),
-                Left::Granted if why == Why::Everyone => After::Nothing,
+            match (state.line.leave(ticket), why) {
+                (Left::Queued(waker), _) => After::drop(waker),
                 // To whom it would have gone without this one.
-                Left::Granted => state.notify(why),
+                (Left::Granted, Some(why @ (Why::First | Why::Last))) => state.notify(why),
+                (Left::Granted, _) => After::Nothing,
             }
         };
         after.run();
     }
 }
 
-impl Future for Notified<'_> {
-    type Output = Result<(), Cancelled>;
-
-    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        if let Err(cancelled) = ready!(this.interrupt.poll(this.cx, task)) {
-            this.withdraw();
-            return Poll::Ready(Err(cancelled));
-        }
-        // Cloning is a callback: before the lock, and dropped after it.
-        let mut fresh = None;
-        loop {
-            match this.step(task.waker(), &mut fresh) {
-                Some(notified) => return notified.map(Ok),
-                None => fresh = Some(task.waker().clone()),
-            }
-        }
-    }
-}
-
-impl DropSafe for Notified<'_> {}
-
-impl Drop for Notified<'_> {
+impl<P: Deref<Target = Notify>> Drop for Waiting<'_, P> {
     fn drop(&mut self) {
         self.withdraw();
     }
+}
+
+macro_rules! waits {
+    ($(#[doc = $doc:literal] $Future:ident, $Notify:ty;)*) => { $(
+        #[doc = $doc]
+        #[must_use = "futures do nothing unless awaited"]
+        pub struct $Future<'a>(Waiting<'a, $Notify>);
+
+        impl $Future<'_> {
+            /// Joins the line now, not when first polled; says whether this wait was
+            /// notified already, and so would end at once.
+            ///
+            /// Between a look at some state and the first poll of the wait that
+            /// follows, a notification may come: if several are about to wait, one
+            /// permit is all that is kept of all that came. Who is in line before it
+            /// looks misses none.
+            ///
+            /// Dropped or cancelled before it was awaited, this wait passes on what
+            /// it was notified of, as any other.
+            ///
+            /// ```
+            /// use asupersync::{Cancelled, Cx, LabConfig, LabRuntime, Scope, sync::Notify};
+            /// use std::sync::Mutex;
+            ///
+            /// /// Any number of tasks may put and take.
+            /// #[derive(Default)]
+            /// struct Pile {
+            ///     things: Mutex<Vec<u32>>,
+            ///     came: Notify,
+            /// }
+            ///
+            /// impl Pile {
+            ///     fn put(&self, thing: u32) {
+            ///         self.things.lock().unwrap().push(thing);
+            ///         self.came.notify_one();
+            ///     }
+            ///
+            ///     async fn take(&self, cx: &Cx) -> Result<u32, Cancelled> {
+            ///         loop {
+            ///             let mut came = self.came.notified(cx);
+            ///             came.enable(); // before looking
+            ///             if let Some(thing) = self.things.lock().unwrap().pop() {
+            ///                 return Ok(thing);
+            ///             }
+            ///             came.await?;
+            ///         }
+            ///     }
+            /// }
+            ///
+            /// LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
+            ///     let pile = Pile::default();
+            ///     pile.put(1);
+            ///     assert_eq!(pile.take(&cx).await, Ok(1));
+            /// });
+            /// ```
+            pub fn enable(&mut self) -> bool {
+                self.0.enable()
+            }
+        }
+
+        impl Future for $Future<'_> {
+            type Output = Result<(), Cancelled>;
+
+            fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+                self.get_mut().0.poll(task)
+            }
+        }
+
+        impl DropSafe for $Future<'_> {}
+    )* };
+}
+
+waits! {
+    /// Future of [`Notify::notified`].
+    Notified, &'a Notify;
+    /// Future of [`Notify::notified_owned`].
+    NotifiedOwned, Arc<Notify>;
 }
