@@ -32,7 +32,6 @@ mod kind;
 mod lent;
 pub mod mpsc;
 pub mod oneshot;
-mod outside;
 mod places;
 pub mod rpc;
 mod senders;

@@ -16,6 +16,7 @@
 //! | [`link`] | tasks that do not outlive each other's failure |
 //! | `macaroon` | tokens for capabilities that leave the process (feature `macaroon`) |
 //! | `local` | tasks that stay on one thread |
+//! | `outside` | waiting on a thread that runs no task |
 //! | [`rng`] | random words, from a stream per task |
 //! | [`scope`] | regions: opening, ending, deferring |
 //! | [`spawn`] | tasks |
@@ -32,6 +33,7 @@ pub mod link;
 mod local;
 #[cfg(feature = "macaroon")]
 pub mod macaroon;
+mod outside;
 pub mod rng;
 pub mod scope;
 pub mod spawn;

@@ -95,7 +95,8 @@ impl Cx {
         self.task().daemon().spawn(body)
     }
 
-    /// Runs `f` where blocking is allowed, as a task of the region.
+    /// Runs `f` where blocking is allowed, as a task of the region. It may wait for
+    /// other tasks, too: see [`Cx::block_on`].
     ///
     /// *Cancellation.* The closure cannot be interrupted; it may look at
     /// `cx.is_cancel_requested()`. The region waits for it. A task that is asked

@@ -21,6 +21,7 @@
 //! | [`meter`] | cost quotas: what tasks and regions may charge |
 //! | [`ids`] | ids of tasks and regions, used again |
 //! | [`lending`] | urgency borrowed from who waits |
+//! | [`outside`] | threads that run no task, and block where a task would wait |
 //! | [`panics`] | containing panics, and where they happened |
 //! | [`probe`] | recognising cancellation inside error types |
 //! | [`root`] | the root region of a run |
@@ -42,6 +43,7 @@ pub(crate) mod lending;
 pub mod link;
 pub(crate) mod meter;
 pub(crate) mod obligation;
+pub(crate) mod outside;
 pub(crate) mod panics;
 pub(crate) mod poll;
 pub mod probe;

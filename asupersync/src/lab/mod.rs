@@ -7,7 +7,7 @@
 //! | time | monotonic | jumps to the next timer when nothing can run |
 //! | sockets | the operating system's | [in memory](net) |
 //! | randomness | the operating system's | from the seed |
-//! | blocking work | a pool of threads | one step, in its turn, after [`LabConfig::blocking_duration`] |
+//! | blocking work | a pool of threads | one step, in its turn, after [`LabConfig::blocking_duration`]; it may not wait |
 //! | events | counted | all kept, and judged by [oracles](oracle) |
 //!
 //! Limits: a poll is atomic here and is not in production, so code that shares

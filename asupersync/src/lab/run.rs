@@ -9,6 +9,7 @@ use super::trace::Trace;
 use super::world::{LabWorld, Step};
 use crate::cx::{Scope, run_root};
 use crate::exec::drive::Reported;
+use crate::exec::outside::Alone;
 use crate::exec::region::RegionOptions;
 use crate::exec::root::RootRef;
 use crate::types::event::Event;
@@ -99,6 +100,7 @@ impl LabRuntime {
             self.lock().failure.is_none(),
             "this lab has failed; make another one for another run"
         );
+        let _alone = Alone::enter();
         // `select!` draws from its thread, not from the world.
         crate::combine::select::reseed(self.config.seed_in_use());
         let world: Arc<dyn World> = self.world.clone();

@@ -105,6 +105,12 @@ impl Gate {
         self.permits.close(crate::exec::wake);
     }
 
+    /// Leaves the line; what was granted goes to the next.
+    pub(super) fn leave(&self, want: usize, ticket: Ticket) {
+        self.permits
+            .withdraw(want, ticket, |waker| self.wake(waker));
+    }
+
     /// Wakes a waiter that was granted what it waits for.
     fn wake(&self, waker: Waker) {
         if let Some(lending) = self.lending() {
@@ -318,8 +324,7 @@ impl<'a, P: Deref<Target: Gated>> Claim<'a, P> {
         };
         self.calm();
         let gate = self.of.gate();
-        gate.permits
-            .withdraw(self.want, ticket, |waker| gate.wake(waker));
+        gate.leave(self.want, ticket);
         // A loan made to us at the moment of our grant.
         if let Some(lending) = gate.lending() {
             lending.end(self.cx.task_ref());

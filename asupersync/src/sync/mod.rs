@@ -50,6 +50,7 @@ mod mapped;
 mod mutex;
 mod notify;
 mod once_cell;
+mod outside;
 mod pool;
 mod rwlock;
 mod semaphore;

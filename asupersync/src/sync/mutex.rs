@@ -3,6 +3,7 @@
 use super::LockStatistics;
 use super::gate::{Claim, Denied, Gate, Gated, Holder};
 use super::mapped::mapped;
+use super::outside;
 use crate::cx::{Cx, DropSafe};
 use crate::types::cancel::Cancelled;
 use std::cell::UnsafeCell;
@@ -136,6 +137,61 @@ impl<T: ?Sized> Mutex<T> {
         LockOwned(Claim::new(self, cx, 1))
     }
 
+    /// Locks on a thread that runs no task, which blocks until it is its turn: it
+    /// stands in one line with the tasks. A closure of
+    /// [`Cx::spawn_blocking`] that should stop waiting when its task is asked to
+    /// cancel waits with its context: `cx.block_on(mutex.lock(cx))`.
+    ///
+    /// ```
+    /// use asupersync::sync::Mutex;
+    ///
+    /// static TOTAL: Mutex<u32> = Mutex::new(0);
+    ///
+    /// let threads = [1, 2, 3].map(|n| {
+    ///     std::thread::spawn(move || *TOTAL.blocking_lock().unwrap() += n)
+    /// });
+    /// for thread in threads {
+    ///     thread.join().unwrap();
+    /// }
+    /// assert_eq!(*TOTAL.blocking_lock().unwrap(), 6);
+    /// ```
+    ///
+    /// # Cancellation
+    /// None: there is no context that could be asked.
+    ///
+    /// # Errors
+    /// [`LockError::Poisoned`] for a poisoning mutex under which a task panicked.
+    ///
+    /// # Panics
+    /// Inside of a task: it would block its worker. In a closure of the lab, when it
+    /// has to wait.
+    #[track_caller]
+    pub fn blocking_lock(&self) -> Result<MutexGuard<'_, T>, LockError> {
+        self.lock.block_and_enter().map(|holder| MutexGuard {
+            holder,
+            mutex: self,
+        })
+    }
+
+    /// As [`Mutex::blocking_lock`], with a guard that owns the mutex.
+    ///
+    /// # Cancellation
+    /// None, as [`Mutex::blocking_lock`].
+    ///
+    /// # Errors
+    /// As [`Mutex::blocking_lock`].
+    ///
+    /// # Panics
+    /// As [`Mutex::blocking_lock`].
+    #[track_caller]
+    pub fn blocking_lock_owned(self: Arc<Self>) -> Result<OwnedMutexGuard<T>, LockError> {
+        let holder = self.lock.block_and_enter()?;
+        Ok(OwnedMutexGuard {
+            holder,
+            mutex: self,
+        })
+    }
+
     /// Locks if nobody holds the lock or is in line for it.
     ///
     /// # Errors
@@ -200,6 +256,12 @@ impl RawLock {
         let taken = self.gate.permits().try_acquire(1);
         taken.map_err(|_| TryLockError::Locked)?;
         self.enter(None).map_err(|Poisoned| TryLockError::Poisoned)
+    }
+
+    #[track_caller]
+    fn block_and_enter(&self) -> Result<Holder, LockError> {
+        outside::acquire(&self.gate, 1).expect("nobody closes a mutex");
+        self.enter(None).map_err(|Poisoned| LockError::Poisoned)
     }
 
     /// The lock was granted.

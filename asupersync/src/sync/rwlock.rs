@@ -2,6 +2,7 @@
 
 use super::gate::{Claim, Denied, Gate, Gated, Holder};
 use super::mapped::mapped;
+use super::outside;
 use crate::cx::{Cx, DropSafe};
 use crate::types::cancel::Cancelled;
 use std::cell::UnsafeCell;
@@ -156,6 +157,45 @@ impl<T: ?Sized> RwLock<T> {
     /// When the task was asked to cancel.
     pub fn write_owned(self: Arc<Self>, cx: &Cx) -> WriteOwned<'_, T> {
         WriteOwned(Claim::new(self, cx, READERS))
+    }
+
+    /// Reads on a thread that runs no task, which blocks until it is its turn: it
+    /// stands in one line with the tasks. A closure of
+    /// [`Cx::spawn_blocking`] that should stop waiting when its task is asked to
+    /// cancel waits with its context: `cx.block_on(lock.read(cx))`.
+    ///
+    /// ```
+    /// use asupersync::sync::RwLock;
+    ///
+    /// static LIMIT: RwLock<u32> = RwLock::new(1);
+    ///
+    /// std::thread::spawn(|| *LIMIT.blocking_write() += 1).join().unwrap();
+    /// assert_eq!(*LIMIT.blocking_read(), 2);
+    /// ```
+    ///
+    /// # Cancellation
+    /// None: there is no context that could be asked.
+    ///
+    /// # Panics
+    /// Inside of a task: it would block its worker. In a closure of the lab, when it
+    /// has to wait.
+    #[track_caller]
+    pub fn blocking_read(&self) -> ReadGuard<'_, T> {
+        outside::acquire(&self.lock.gate, 1).expect("nobody closes a lock");
+        ReadGuard(Held::new(self, None))
+    }
+
+    /// Writes on a thread that runs no task, as [`RwLock::blocking_read`] reads.
+    ///
+    /// # Cancellation
+    /// None, as [`RwLock::blocking_read`].
+    ///
+    /// # Panics
+    /// As [`RwLock::blocking_read`].
+    #[track_caller]
+    pub fn blocking_write(&self) -> WriteGuard<'_, T> {
+        outside::acquire(&self.lock.gate, READERS).expect("nobody closes a lock");
+        WriteGuard(Held::new(self, None))
     }
 
     /// Reads if no writer holds the lock and nobody is in line.

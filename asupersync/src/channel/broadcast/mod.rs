@@ -31,11 +31,11 @@ pub use error::{RecvError, SendError, TryRecvError};
 
 use super::crowd::wake_all;
 use super::ends::end;
-use super::outside;
 use super::senders::{Senders, Sent, Share};
 use super::waiting::{Wait, Waiting};
 use crate::cx::{Cx, DropSafe};
 use crate::exec::lock;
+use crate::exec::outside;
 use crate::types::cancel_class::CancelClass;
 use crate::wait::Ticket;
 use state::{Read, State};
@@ -266,7 +266,8 @@ impl<T: Clone> Receiver<T> {
     /// [`RecvError::Lagged`] and [`RecvError::Closed`], as [`Receiver::recv`].
     ///
     /// # Panics
-    /// Inside of a task: it would block its worker.
+    /// Inside of a task: it would block its worker. In a closure of the lab, when it
+    /// has to wait.
     pub fn blocking_recv(&mut self) -> Result<T, RecvError> {
         outside::block(|task| self.poll_recv(task))
     }

@@ -1,11 +1,11 @@
 //! The receiving end, of bounded and unbounded channels alike.
 
 use super::super::error::{RecvError, TryRecvError};
-use super::super::outside;
 use super::super::waiting::{Wait, Waiting};
 use super::shared::Shared;
 use super::state::Popped;
 use crate::cx::{Cx, DropSafe};
+use crate::exec::outside;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -81,7 +81,8 @@ impl<T> Receiver<T> {
     /// [`RecvError::Closed`], as [`Receiver::recv`].
     ///
     /// # Panics
-    /// Inside of a task: it would block its worker.
+    /// Inside of a task: it would block its worker. In a closure of the lab, when it
+    /// has to wait.
     pub fn blocking_recv(&mut self) -> Result<T, RecvError> {
         outside::block(|task| self.poll_recv(task)).ok_or(RecvError::Closed)
     }
@@ -93,7 +94,8 @@ impl<T> Receiver<T> {
     /// [`RecvError::Closed`]; nothing was added to `buffer` then.
     ///
     /// # Panics
-    /// Inside of a task: it would block its worker.
+    /// Inside of a task: it would block its worker. In a closure of the lab, when it
+    /// has to wait.
     pub fn blocking_recv_many(
         &mut self,
         buffer: &mut Vec<T>,

@@ -1,7 +1,6 @@
 //! The sending end: waiting for room, and sending.
 
 use super::super::error::{ReserveError, SendError, TryReserveError, TrySendError};
-use super::super::outside;
 use super::super::places::{Line, Refusal, Watch};
 use super::super::senders::Share;
 use super::super::sending::{Queue, Reserved, Reserving, Sending, bounded, fill};
@@ -9,6 +8,7 @@ use super::super::waiting::{Wait, Waiting};
 use super::permit::OwnedPermit;
 use super::shared::Shared;
 use crate::cx::{Cx, DropSafe};
+use crate::exec::outside;
 use crate::exec::task::TaskRef;
 use crate::types::cancel::Cancelled;
 use std::fmt;
@@ -81,7 +81,8 @@ impl<T> Sender<T> {
     /// [`SendError::Closed`] with the value.
     ///
     /// # Panics
-    /// Inside of a task: it would block its worker.
+    /// Inside of a task: it would block its worker. In a closure of the lab, when it
+    /// has to wait.
     pub fn blocking_send(&self, value: T) -> Result<(), SendError<T>> {
         let value = match self.shared.push(value) {
             Ok(()) => return Ok(()),

@@ -42,10 +42,10 @@ mod atomic {
 
 pub use error::{RecvError, TryRecvError};
 
-use super::outside;
 use super::waiting::{Wait, Waiting};
 use crate::cx::{Cx, DropSafe};
 use crate::exec::obligation::Obligation;
+use crate::exec::outside;
 use crate::types::cancel::Cancelled;
 use crate::types::cancel_class::CancelClass;
 use crate::types::obligation::{AbortCause, ObligationKind};
@@ -218,7 +218,8 @@ impl<T> Receiver<T> {
     /// [`RecvError::Closed`], as [`Receiver::recv`].
     ///
     /// # Panics
-    /// Inside of a task: it would block its worker.
+    /// Inside of a task: it would block its worker. In a closure of the lab, when it
+    /// has to wait.
     pub fn blocking_recv(&mut self) -> Result<T, RecvError> {
         outside::block(|task| self.poll_recv(task)).ok_or(RecvError::Closed)
     }

@@ -29,11 +29,11 @@ pub use super::error::{RecvError, SendError};
 use super::crowd::wake_all;
 use super::ends::end;
 use super::jar::Emptied;
-use super::outside;
 use super::senders::{Senders, Sent, Share};
 use super::waiting::{Wait, Waiting};
 use crate::cx::{Cx, DropSafe};
 use crate::exec::lock;
+use crate::exec::outside;
 use crate::types::cancel::Cancelled;
 use crate::types::cancel_class::CancelClass;
 use crate::wait::Ticket;
@@ -330,7 +330,8 @@ impl<T> Receiver<T> {
     /// [`RecvError::Closed`], as [`Receiver::changed`].
     ///
     /// # Panics
-    /// Inside of a task: it would block its worker.
+    /// Inside of a task: it would block its worker. In a closure of the lab, when it
+    /// has to wait.
     pub fn blocking_changed(&mut self) -> Result<(), RecvError> {
         if outside::block(|task| self.poll_changed(task)) {
             Ok(())
