@@ -1,48 +1,119 @@
-//! Guards of a part of a value that they alone may change.
+//! Guards of a part of a value, and the ways there.
+//!
+//! What follows a bracket says what the part may be used for: `[mut] mut` to change
+//! it, `[] const` to read it.
 
-/// What `MutexGuard::map` and `WriteGuard::map` return: a `RawLock` that is held,
-/// `$leave` that gives it up, and the part.
-macro_rules! mapped {
-    ($(#[$doc:meta])* $Guard:ident, $leave:ident) => {
-        $(#[$doc])*
-        #[must_use = "the lock is held until the guard is dropped"]
-        pub struct $Guard<'a, T: ?Sized> {
-            lock: &'a RawLock,
-            holder: Holder,
-            value: *mut T,
-            _value: PhantomData<&'a mut T>,
+/// `map` and `try_map` of a guard of a `T`. It has `with_part`, which gives it up
+/// for one of the part at an address.
+macro_rules! maps {
+    ([$($mut:ident)?] $ptr:ident, $Part:ident<[$($life:lifetime)?] [$($Of:ident)?]>, $T:ident) => {
+        /// A guard of a part of the value.
+        ///
+        /// An associated function, so that it hides no method of the value. If
+        /// `part` panics, the lock is given up.
+        pub fn map<V: ?Sized>(
+            this: Self,
+            part: impl FnOnce(&$($mut)? $T) -> &$($mut)? V,
+        ) -> $Part<$($life,)? $($Of,)? V> {
+            let $($mut)? this = this;
+            let value: *$ptr V = part(&$($mut)? this);
+            this.with_part(value)
         }
 
-        // SAFETY: it is a `&mut T` that unlocks when it is dropped, on any thread.
-        unsafe impl<T: ?Sized + Send> Send for $Guard<'_, T> {}
-        // SAFETY: through a shared guard one gets `&T` only.
-        unsafe impl<T: ?Sized + Sync> Sync for $Guard<'_, T> {}
+        /// A guard of a part of the value, if it has one.
+        ///
+        /// # Errors
+        /// This guard, when `part` returns `None`.
+        pub fn try_map<V: ?Sized>(
+            this: Self,
+            part: impl FnOnce(&$($mut)? $T) -> Option<&$($mut)? V>,
+        ) -> Result<$Part<$($life,)? $($Of,)? V>, Self> {
+            let $($mut)? this = this;
+            let value = part(&$($mut)? this).map(|value| -> *$ptr V { value });
+            match value {
+                Some(value) => Ok(this.with_part(value)),
+                None => Err(this),
+            }
+        }
+    };
+}
+pub(super) use maps;
 
-        impl<T: ?Sized> Deref for $Guard<'_, T> {
-            type Target = T;
+/// What `map` returns: `$Lock`, whose `raw()` is held and given up by `$leave`, and
+/// the part. The lock may have to be sent, or shared, with the guard: `$bound` says
+/// of what.
+macro_rules! mapped {
+    (
+        $(#[$doc:meta])*
+        $Guard:ident<[$($life:lifetime)?] [$($Of:ident: $bound:ident $(+ $more:ident)?)?]>, $Lock:ty,
+        [$($mut:ident)?] $ptr:ident: $Sent:ident, $leave:ident
+    ) => {
+        $(#[$doc])*
+        #[must_use = "the lock is held until the guard is dropped"]
+        pub struct $Guard<$($life,)? $($Of: ?Sized,)? U: ?Sized $(= $Of)?> {
+            lock: $Lock,
+            holder: Holder,
+            value: *$ptr U,
+        }
 
-            fn deref(&self) -> &T {
-                // SAFETY: it points into the value, whose lock is ours while the guard lives.
+        // SAFETY: it is a reference to the part, `&mut` or `&`, that unlocks when it
+        // is dropped, on any thread; a lock that it owns may be dropped with it.
+        unsafe impl<$($life,)? $($Of: ?Sized + $bound $(+ $more)?,)? U: ?Sized + $Sent> Send
+            for $Guard<$($life,)? $($Of,)? U>
+        {
+        }
+        // SAFETY: through a shared guard one gets `&U`, and the lock if it owns that.
+        unsafe impl<$($life,)? $($Of: ?Sized + $bound $(+ $more)?,)? U: ?Sized + Sync> Sync
+            for $Guard<$($life,)? $($Of,)? U>
+        {
+        }
+
+        impl<$($life,)? $($Of: ?Sized,)? U: ?Sized> $Guard<$($life,)? $($Of,)? U> {
+            maps!([$($mut)?] $ptr, $Guard<[$($life)?] [$($Of)?]>, U);
+
+            fn with_part<V: ?Sized>(self, value: *$ptr V) -> $Guard<$($life,)? $($Of,)? V> {
+                let this = ManuallyDrop::new(self);
+                // SAFETY: the guard is not dropped, so what it held is moved out once.
+                let (lock, holder) = unsafe {
+                    (std::ptr::read(&this.lock), std::ptr::read(&this.holder))
+                };
+                $Guard { lock, holder, value }
+            }
+        }
+
+        impl<$($life,)? $($Of: ?Sized,)? U: ?Sized> Deref for $Guard<$($life,)? $($Of,)? U> {
+            type Target = U;
+
+            fn deref(&self) -> &U {
+                // SAFETY: it points into the value, which nobody else changes while
+                // the guard lives.
                 unsafe { &*self.value }
             }
         }
 
-        impl<T: ?Sized> DerefMut for $Guard<'_, T> {
-            fn deref_mut(&mut self) -> &mut T {
-                // SAFETY: as above, and the guard is borrowed mutably.
-                unsafe { &mut *self.value }
-            }
-        }
+        mapped!(@[$($mut)?] $Guard<[$($life)?] [$($Of)?]>);
 
-        impl<T: ?Sized> Drop for $Guard<'_, T> {
+        impl<$($life,)? $($Of: ?Sized,)? U: ?Sized> Drop for $Guard<$($life,)? $($Of,)? U> {
             fn drop(&mut self) {
-                self.lock.$leave(&self.holder);
+                self.lock.raw().$leave(&self.holder);
             }
         }
 
-        impl<T: ?Sized + fmt::Debug> fmt::Debug for $Guard<'_, T> {
+        impl<$($life,)? $($Of: ?Sized,)? U: ?Sized + fmt::Debug> fmt::Debug
+            for $Guard<$($life,)? $($Of,)? U>
+        {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 (**self).fmt(f)
+            }
+        }
+    };
+    (@[] $($guard:tt)*) => {};
+    (@[mut] $Guard:ident<[$($life:lifetime)?] [$($Of:ident)?]>) => {
+        impl<$($life,)? $($Of: ?Sized,)? U: ?Sized> DerefMut for $Guard<$($life,)? $($Of,)? U> {
+            fn deref_mut(&mut self) -> &mut U {
+                // SAFETY: the lock is ours while the guard lives, and the guard is
+                // borrowed mutably.
+                unsafe { &mut *self.value }
             }
         }
     };

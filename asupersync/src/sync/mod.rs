@@ -60,14 +60,16 @@ use crate::types::id::TaskId;
 pub use crate::types::cancel_class::CancelClass;
 pub use barrier::{Barrier, BarrierError, BarrierStatistics, BarrierWait, BarrierWaitResult};
 pub use mutex::{
-    Lock, LockError, LockOwned, MappedMutexGuard, Mutex, MutexGuard, OwnedMutexGuard, TryLockError,
+    Lock, LockError, LockOwned, MappedMutexGuard, Mutex, MutexGuard, OwnedMappedMutexGuard,
+    OwnedMutexGuard, TryLockError,
 };
 pub use notify::{Notified, NotifiedOwned, Notify, NotifyStatistics};
 pub use once_cell::{InitError, OnceCell, OnceCellStatistics, SetError};
 pub use pool::{Access, Expired, Get, Health, Lease, LeaseFor, Loan, Pool, PoolStatistics};
 pub use rwlock::{
-    MappedReadGuard, MappedWriteGuard, OwnedReadGuard, OwnedWriteGuard, Read, ReadGuard, ReadOwned,
-    RwLock, RwLockStatistics, WouldBlock, Write, WriteGuard, WriteOwned,
+    MappedReadGuard, MappedWriteGuard, OwnedMappedReadGuard, OwnedMappedWriteGuard, OwnedReadGuard,
+    OwnedWriteGuard, Read, ReadGuard, ReadOwned, RwLock, RwLockStatistics, WouldBlock, Write,
+    WriteGuard, WriteOwned,
 };
 pub use semaphore::{
     Acquire, AcquireError, AcquireOwned, OwnedSemaphorePermit, Semaphore, SemaphorePermit,

@@ -2,13 +2,12 @@
 
 use super::LockStatistics;
 use super::gate::{Claim, Denied, Gate, Gated, Holder};
-use super::mapped::mapped;
+use super::mapped::{mapped, maps};
 use super::outside;
 use crate::cx::{Cx, DropSafe};
 use crate::types::cancel::Cancelled;
 use std::cell::UnsafeCell;
 use std::fmt;
-use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
@@ -252,6 +251,10 @@ impl RawLock {
         }
     }
 
+    fn raw(&self) -> &RawLock {
+        self
+    }
+
     fn try_enter(&self) -> Result<Holder, TryLockError> {
         let taken = self.gate.permits().try_acquire(1);
         taken.map_err(|_| TryLockError::Locked)?;
@@ -290,6 +293,12 @@ impl RawLock {
             self.panicked.store(true, Ordering::Release);
         }
         holder.release(&self.gate, 1);
+    }
+}
+
+impl<T: ?Sized> Mutex<T> {
+    fn raw(&self) -> &RawLock {
+        &self.lock
     }
 }
 
@@ -333,27 +342,26 @@ pub struct MutexGuard<'a, T: ?Sized> {
     holder: Holder,
 }
 
-// SAFETY: through a shared guard one gets `&T` only.
-unsafe impl<T: ?Sized + Sync> Sync for MutexGuard<'_, T> {}
+// SAFETY: through a shared guard one gets `&T`, and the mutex.
+unsafe impl<T: ?Sized + Send + Sync> Sync for MutexGuard<'_, T> {}
 
 impl<'a, T: ?Sized> MutexGuard<'a, T> {
-    /// A guard of a part of the value.
+    maps!([mut] mut, MappedMutexGuard<['a] []>, T);
+
+    /// The mutex that it holds.
     ///
     /// An associated function, so that it hides no method of the value.
-    pub fn map<U: ?Sized>(
-        this: Self,
-        part: impl FnOnce(&mut T) -> &mut U,
-    ) -> MappedMutexGuard<'a, U> {
-        let mut this = this;
-        // Unlocks if `part` panics.
-        let value: *mut U = part(&mut this);
-        let this = ManuallyDrop::new(this);
+    pub fn mutex(this: &Self) -> &'a Mutex<T> {
+        this.mutex
+    }
+
+    fn with_part<V: ?Sized>(self, value: *mut V) -> MappedMutexGuard<'a, V> {
+        let this = ManuallyDrop::new(self);
         MappedMutexGuard {
             lock: &this.mutex.lock,
             // SAFETY: the guard is not dropped, so its holder is moved out once.
             holder: unsafe { std::ptr::read(&this.holder) },
             value,
-            _value: PhantomData,
         }
     }
 }
@@ -391,7 +399,7 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
 
 mapped! {
     /// A [`MutexGuard`] of a part of the value; see [`MutexGuard::map`].
-    MappedMutexGuard, leave
+    MappedMutexGuard<['a] []>, &'a RawLock, [mut] mut: Send, leave
 }
 
 /// Holds a [`Mutex`] that it owns; dropping it unlocks.
@@ -401,8 +409,30 @@ pub struct OwnedMutexGuard<T: ?Sized> {
     holder: Holder,
 }
 
-// SAFETY: through a shared guard one gets `&T` only.
-unsafe impl<T: ?Sized + Sync> Sync for OwnedMutexGuard<T> {}
+// SAFETY: through a shared guard one gets `&T`, and the mutex.
+unsafe impl<T: ?Sized + Send + Sync> Sync for OwnedMutexGuard<T> {}
+
+impl<T: ?Sized> OwnedMutexGuard<T> {
+    maps!([mut] mut, OwnedMappedMutexGuard<[] [T]>, T);
+
+    /// The mutex that it holds.
+    ///
+    /// An associated function, so that it hides no method of the value.
+    pub fn mutex(this: &Self) -> &Arc<Mutex<T>> {
+        &this.mutex
+    }
+
+    fn with_part<V: ?Sized>(self, value: *mut V) -> OwnedMappedMutexGuard<T, V> {
+        let this = ManuallyDrop::new(self);
+        // SAFETY: the guard is not dropped, so what it held is moved out once.
+        let (lock, holder) = unsafe { (std::ptr::read(&this.mutex), std::ptr::read(&this.holder)) };
+        OwnedMappedMutexGuard {
+            lock,
+            holder,
+            value,
+        }
+    }
+}
 
 impl<T: ?Sized> Deref for OwnedMutexGuard<T> {
     type Target = T;
@@ -429,6 +459,20 @@ impl<T: ?Sized> Drop for OwnedMutexGuard<T> {
 impl<T: ?Sized + fmt::Debug> fmt::Debug for OwnedMutexGuard<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
+    }
+}
+
+mapped! {
+    /// An [`OwnedMutexGuard`] of a part of the value; see [`OwnedMutexGuard::map`].
+    OwnedMappedMutexGuard<[] [T: Send]>, Arc<Mutex<T>>, [mut] mut: Send, leave
+}
+
+impl<T: ?Sized, U: ?Sized> OwnedMappedMutexGuard<T, U> {
+    /// The mutex that it holds.
+    ///
+    /// An associated function, so that it hides no method of the part.
+    pub fn mutex(this: &Self) -> &Arc<Mutex<T>> {
+        &this.lock
     }
 }
 

@@ -1,13 +1,12 @@
 //! A lock for one writer or many readers that may be held across an await.
 
 use super::gate::{Claim, Denied, Gate, Gated, Holder};
-use super::mapped::mapped;
+use super::mapped::{mapped, maps};
 use super::outside;
 use crate::cx::{Cx, DropSafe};
 use crate::types::cancel::Cancelled;
 use std::cell::UnsafeCell;
 use std::fmt;
-use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
 use std::pin::Pin;
@@ -253,7 +252,17 @@ impl<T: ?Sized> Gated for RwLock<T> {
     }
 }
 
+impl<T: ?Sized> RwLock<T> {
+    fn raw(&self) -> &RawLock {
+        &self.lock
+    }
+}
+
 impl RawLock {
+    fn raw(&self) -> &RawLock {
+        self
+    }
+
     /// A reader leaves.
     fn read(&self, holder: &Holder) {
         holder.release(&self.gate, 1);
@@ -323,14 +332,36 @@ impl<T: ?Sized, P: Deref<Target = RwLock<T>>> Held<P> {
 }
 
 macro_rules! guards {
-    ($(#[$doc:meta])* read: $Read:ident, write: $Write:ident, [$($life:lifetime)?], $Lock:ty) => {
+    (
+        $(#[$doc:meta])*
+        [$($life:lifetime)?] [$($Of:ident)?] $Lock:ty => $Held:ty, |$lock:ident| $raw:expr,
+        read: $Read:ident, $ReadPart:ident, write: $Write:ident, $WritePart:ident
+    ) => {
         /// Reads a [`RwLock`]; dropping it unlocks.
         $(#[$doc])*
         #[must_use = "the lock is held until the guard is dropped"]
         pub struct $Read<$($life,)? T: ?Sized>(Held<$Lock>);
 
-        // SAFETY: it gives out `&T` only.
-        unsafe impl<$($life,)? T: ?Sized + Sync> Sync for $Read<$($life,)? T> {}
+        // SAFETY: it gives out `&T`, and the lock.
+        unsafe impl<$($life,)? T: ?Sized + Send + Sync> Sync for $Read<$($life,)? T> {}
+
+        impl<$($life,)? T: ?Sized> $Read<$($life,)? T> {
+            maps!([] const, $ReadPart<[$($life)?] [$($Of)?]>, T);
+
+            /// The lock that it holds.
+            ///
+            /// An associated function, so that it hides no method of the value.
+            pub fn rwlock(this: &Self) -> &$($life)? $Held {
+                &this.0.lock
+            }
+
+            fn with_part<V: ?Sized>(self, value: *const V) -> $ReadPart<$($life,)? $($Of,)? V> {
+                let this = ManuallyDrop::new(self);
+                // SAFETY: the guard is not dropped, so what it held is moved out once.
+                let Held { lock: $lock, holder } = unsafe { std::ptr::read(&this.0) };
+                $ReadPart { lock: $raw, holder, value }
+            }
+        }
 
         impl<$($life,)? T: ?Sized> Deref for $Read<$($life,)? T> {
             type Target = T;
@@ -357,18 +388,71 @@ macro_rules! guards {
         #[must_use = "the lock is held until the guard is dropped"]
         pub struct $Write<$($life,)? T: ?Sized>(Held<$Lock>);
 
-        // SAFETY: through a shared guard one gets `&T` only.
-        unsafe impl<$($life,)? T: ?Sized + Sync> Sync for $Write<$($life,)? T> {}
+        // SAFETY: through a shared guard one gets `&T`, and the lock.
+        unsafe impl<$($life,)? T: ?Sized + Send + Sync> Sync for $Write<$($life,)? T> {}
 
         impl<$($life,)? T: ?Sized> $Write<$($life,)? T> {
+            maps!([mut] mut, $WritePart<[$($life)?] [$($Of)?]>, T);
+
+            /// As a guard of a part that is the whole value: for functions that take
+            /// guards of parts.
+            ///
+            /// An associated function, so that it hides no method of the value.
+            pub fn into_mapped(this: Self) -> $WritePart<$($life,)? $($Of,)? T> {
+                $Write::map(this, |whole| whole)
+            }
+
             /// Goes on as a reader; nobody writes in between, and readers who are
             /// next in line are let in.
             pub fn downgrade(self) -> $Read<$($life,)? T> {
-                let this = ManuallyDrop::new(self);
-                // SAFETY: the guard is not dropped, so what it held is moved out once.
-                let held = unsafe { std::ptr::read(&this.0) };
+                let held = self.into_held();
                 held.downgrade();
                 $Read(held)
+            }
+
+            /// Goes on as a reader of a part of the value, as [`Self::downgrade`] does
+            /// of the whole. The part is chosen before anybody else reads.
+            ///
+            /// An associated function, so that it hides no method of the value. If
+            /// `part` panics, the lock is given up.
+            pub fn downgrade_map<V: ?Sized>(
+                this: Self,
+                part: impl FnOnce(&T) -> &V,
+            ) -> $ReadPart<$($life,)? $($Of,)? V> {
+                let value: *const V = part(&this);
+                this.downgrade().with_part(value)
+            }
+
+            /// Goes on as a reader of a part of the value, if it has one.
+            ///
+            /// # Errors
+            /// This guard, which writes as before, when `part` returns `None`.
+            pub fn try_downgrade_map<V: ?Sized>(
+                this: Self,
+                part: impl FnOnce(&T) -> Option<&V>,
+            ) -> Result<$ReadPart<$($life,)? $($Of,)? V>, Self> {
+                match part(&this).map(std::ptr::from_ref) {
+                    Some(value) => Ok(this.downgrade().with_part(value)),
+                    None => Err(this),
+                }
+            }
+
+            /// The lock that it holds.
+            ///
+            /// An associated function, so that it hides no method of the value.
+            pub fn rwlock(this: &Self) -> &$($life)? $Held {
+                &this.0.lock
+            }
+
+            fn into_held(self) -> Held<$Lock> {
+                let this = ManuallyDrop::new(self);
+                // SAFETY: the guard is not dropped, so what it held is moved out once.
+                unsafe { std::ptr::read(&this.0) }
+            }
+
+            fn with_part<V: ?Sized>(self, value: *mut V) -> $WritePart<$($life,)? $($Of,)? V> {
+                let Held { lock: $lock, holder } = self.into_held();
+                $WritePart { lock: $raw, holder, value }
             }
         }
 
@@ -402,91 +486,47 @@ macro_rules! guards {
     };
 }
 
-guards!(read: ReadGuard, write: WriteGuard, ['a], &'a RwLock<T>);
-guards!(
+guards! {
+    ['a] [] &'a RwLock<T> => RwLock<T>, |lock| &lock.lock,
+    read: ReadGuard, MappedReadGuard, write: WriteGuard, MappedWriteGuard
+}
+guards! {
     #[doc = "\n It owns the lock."]
-    read: OwnedReadGuard, write: OwnedWriteGuard, [], Arc<RwLock<T>>
-);
-
-impl<'a, T: ?Sized> ReadGuard<'a, T> {
-    /// A guard of a part of the value.
-    ///
-    /// An associated function, so that it hides no method of the value.
-    pub fn map<U: ?Sized>(this: Self, part: impl FnOnce(&T) -> &U) -> MappedReadGuard<'a, U> {
-        // Unlocks if `part` panics.
-        let value: *const U = part(&this);
-        let this = ManuallyDrop::new(this);
-        MappedReadGuard {
-            lock: &this.0.lock.lock,
-            // SAFETY: the guard is not dropped, so its holder is moved out once.
-            holder: unsafe { std::ptr::read(&this.0.holder) },
-            value,
-            _value: PhantomData,
-        }
-    }
-}
-
-impl<'a, T: ?Sized> WriteGuard<'a, T> {
-    /// A guard of a part of the value.
-    ///
-    /// An associated function, so that it hides no method of the value.
-    pub fn map<U: ?Sized>(
-        this: Self,
-        part: impl FnOnce(&mut T) -> &mut U,
-    ) -> MappedWriteGuard<'a, U> {
-        let mut this = this;
-        // Unlocks if `part` panics.
-        let value: *mut U = part(&mut this);
-        let this = ManuallyDrop::new(this);
-        MappedWriteGuard {
-            lock: &this.0.lock.lock,
-            // SAFETY: the guard is not dropped, so its holder is moved out once.
-            holder: unsafe { std::ptr::read(&this.0.holder) },
-            value,
-            _value: PhantomData,
-        }
-    }
-}
-
-/// A [`ReadGuard`] of a part of the value; see [`ReadGuard::map`].
-#[must_use = "the lock is held until the guard is dropped"]
-pub struct MappedReadGuard<'a, T: ?Sized> {
-    lock: &'a RawLock,
-    holder: Holder,
-    value: *const T,
-    _value: PhantomData<&'a T>,
-}
-
-// SAFETY: it gives out `&T` only, on whatever thread it is.
-unsafe impl<T: ?Sized + Sync> Send for MappedReadGuard<'_, T> {}
-// SAFETY: as above.
-unsafe impl<T: ?Sized + Sync> Sync for MappedReadGuard<'_, T> {}
-
-impl<T: ?Sized> Deref for MappedReadGuard<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        // SAFETY: it points into the value, which nobody writes while the guard lives.
-        unsafe { &*self.value }
-    }
-}
-
-impl<T: ?Sized> Drop for MappedReadGuard<'_, T> {
-    fn drop(&mut self) {
-        self.lock.read(&self.holder);
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for MappedReadGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
+    [] [T] Arc<RwLock<T>> => Arc<RwLock<T>>, |lock| lock,
+    read: OwnedReadGuard, OwnedMappedReadGuard, write: OwnedWriteGuard, OwnedMappedWriteGuard
 }
 
 mapped! {
-    /// A [`WriteGuard`] of a part of the value; see [`WriteGuard::map`].
-    MappedWriteGuard, written
+    /// A [`ReadGuard`] of a part of the value; see [`ReadGuard::map`].
+    MappedReadGuard<['a] []>, &'a RawLock, [] const: Sync, read
 }
+mapped! {
+    /// A [`WriteGuard`] of a part of the value; see [`WriteGuard::map`].
+    MappedWriteGuard<['a] []>, &'a RawLock, [mut] mut: Send, written
+}
+mapped! {
+    /// An [`OwnedReadGuard`] of a part of the value; see [`OwnedReadGuard::map`].
+    OwnedMappedReadGuard<[] [T: Send + Sync]>, Arc<RwLock<T>>, [] const: Sync, read
+}
+mapped! {
+    /// An [`OwnedWriteGuard`] of a part of the value; see [`OwnedWriteGuard::map`].
+    OwnedMappedWriteGuard<[] [T: Send + Sync]>, Arc<RwLock<T>>, [mut] mut: Send, written
+}
+
+macro_rules! of_lock {
+    ($($Guard:ident)*) => { $(
+        impl<T: ?Sized, U: ?Sized> $Guard<T, U> {
+            /// The lock that it holds.
+            ///
+            /// An associated function, so that it hides no method of the part.
+            pub fn rwlock(this: &Self) -> &Arc<RwLock<T>> {
+                &this.lock
+            }
+        }
+    )* };
+}
+
+of_lock!(OwnedMappedReadGuard OwnedMappedWriteGuard);
 
 macro_rules! futures {
     ($($(#[$doc:meta])* $Future:ident, $Lock:ty => $Guard:ident $(<$life:lifetime>)?;)*) => { $(
