@@ -2,8 +2,10 @@
 //! and what every primitive keeps to, whoever is lost.
 
 use asupersync::sync::{
-    Barrier, LockError, Mutex, MutexGuard, Notify, OnceCell, ReadGuard, RwLock, Semaphore,
-    TryLockError, WriteGuard,
+    Barrier, LockError, MappedMutexGuard, MappedReadGuard, MappedWriteGuard, Mutex, MutexGuard,
+    Notify, OnceCell, OwnedMappedMutexGuard, OwnedMappedReadGuard, OwnedMappedWriteGuard,
+    OwnedMutexGuard, OwnedReadGuard, OwnedWriteGuard, ReadGuard, RwLock, Semaphore, TryLockError,
+    WriteGuard,
 };
 use asupersync::{CancelKind, Cancelled, Cx, Scope};
 use std::panic::{AssertUnwindSafe, resume_unwind};
@@ -555,6 +557,254 @@ fn a_guard_of_a_part_holds_the_whole() {
         assert!(std::panic::catch_unwind(planted).is_err());
         assert!(lock.was_panicked() && lock.try_write().is_ok());
     });
+}
+
+/// A value whose parts count how often the whole is dropped.
+#[derive(Debug)]
+struct Whole {
+    name: String,
+    number: u32,
+    dropped: Arc<AtomicUsize>,
+}
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        self.dropped.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Runs `body` with a value in `make`'s lock; it must leave the lock free, and be
+/// the last but the test to have it.
+fn with_whole<L>(make: impl Fn(Whole) -> L, free: impl Fn(&L) -> bool, body: impl Fn(&Arc<L>)) {
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let lock = Arc::new(make(Whole {
+        name: "a".to_owned(),
+        number: 1,
+        dropped: dropped.clone(),
+    }));
+    body(&lock);
+    assert!(free(&lock), "given up");
+    assert_eq!(
+        (Arc::strong_count(&lock), dropped.load(Ordering::SeqCst)),
+        (1, 0)
+    );
+    drop(lock);
+    assert_eq!(dropped.load(Ordering::SeqCst), 1);
+}
+
+fn with_mutex(body: impl Fn(&Arc<Mutex<Whole>>)) {
+    let free = |mutex: &Mutex<Whole>| !mutex.statistics().locked && mutex.try_lock().is_ok();
+    with_whole(Mutex::new, free, body);
+}
+
+fn with_rwlock(body: impl Fn(&Arc<RwLock<Whole>>)) {
+    let free = |lock: &RwLock<Whole>| lock.statistics().readers == 0 && lock.try_write().is_ok();
+    with_whole(RwLock::new, free, body);
+}
+
+/// Chooses a part by a closure that panics.
+fn planted(choose: impl FnOnce()) {
+    assert!(std::panic::catch_unwind(AssertUnwindSafe(choose)).is_err());
+}
+
+/// Past the panic hook: a planted panic is no news.
+fn panics() -> ! {
+    resume_unwind(Box::new("planted"))
+}
+
+/// What every guard that may change the value does on the way to a part of a part.
+macro_rules! parts_to_change {
+    ($Guard:ident, $Part:ident, $with:ident, |$lock:ident| $guard:expr) => {
+        $with(|$lock| {
+            let name = $Guard::map($guard, |whole| &mut whole.name);
+            let mut name = $Part::map(name, |name| name.as_mut_str());
+            name.make_ascii_uppercase();
+            assert_eq!((&*name, format!("{name:?}")), ("A", "\"A\"".to_owned()));
+            drop(name);
+            assert_eq!($guard.name, "A");
+        });
+        $with(|$lock| {
+            let guard = $Guard::try_map($guard, |_| None::<&mut u32>).unwrap_err();
+            let mut number = $Guard::try_map(guard, |whole| Some(&mut whole.number)).unwrap();
+            *number += 1;
+            let number = $Part::try_map(number, |_| None::<&mut u32>).unwrap_err();
+            let number = $Part::try_map(number, |number| Some(number)).unwrap();
+            assert_eq!(*number, 2);
+        });
+        // Each way may panic half-way, and gives up the lock once.
+        $with(|$lock| {
+            planted(|| drop($Guard::map($guard, |_| -> &mut u32 { panics() })));
+            assert!($lock.was_panicked());
+            planted(|| {
+                drop($Guard::try_map($guard, |_| -> Option<&mut u32> {
+                    panics()
+                }))
+            });
+            let part = $Guard::map($guard, |whole| &mut whole.number);
+            planted(|| drop($Part::map(part, |_| -> &mut u32 { panics() })));
+            let part = $Guard::map($guard, |whole| &mut whole.number);
+            planted(|| drop($Part::try_map(part, |_| -> Option<&mut u32> { panics() })));
+            $lock.clear_panicked();
+            let part = $Guard::map($guard, |whole| &mut whole.number);
+            planted(|| {
+                let _part = part;
+                panics()
+            });
+            assert!($lock.was_panicked());
+        });
+    };
+}
+
+/// The same of those that may only look.
+macro_rules! parts_to_read {
+    ($Guard:ident, $Part:ident, |$lock:ident| $guard:expr) => {
+        with_rwlock(|$lock| {
+            let name = $Guard::map($guard, |whole| &whole.name);
+            let name = $Part::map(name, |name| name.as_str());
+            let other = $Guard::try_map($guard, |whole| Some(&whole.name)).unwrap();
+            let other = $Part::try_map(other, |_| None::<&u32>).unwrap_err();
+            let other = $Part::try_map(other, |name| Some(name.as_str())).unwrap();
+            let whole = $Guard::try_map($guard, |_| None::<&u32>).unwrap_err();
+            assert_eq!($lock.statistics().readers, 3);
+            assert_eq!((&*name, &*other, &*whole.name), ("a", "a", "a"));
+        });
+        with_rwlock(|$lock| {
+            planted(|| drop($Guard::map($guard, |_| -> &u32 { panics() })));
+            planted(|| drop($Guard::try_map($guard, |_| -> Option<&u32> { panics() })));
+            let part = $Guard::map($guard, |whole| &whole.number);
+            planted(|| drop($Part::map(part, |_| -> &u32 { panics() })));
+            let part = $Guard::map($guard, |whole| &whole.number);
+            planted(|| drop($Part::try_map(part, |_| -> Option<&u32> { panics() })));
+            assert!(!$lock.was_panicked(), "readers leave nothing half-changed");
+        });
+    };
+}
+
+#[test]
+fn every_guard_goes_to_a_part_and_is_given_up_once() {
+    parts_to_change!(MutexGuard, MappedMutexGuard, with_mutex, |m| m
+        .try_lock()
+        .unwrap());
+    parts_to_change!(OwnedMutexGuard, OwnedMappedMutexGuard, with_mutex, |m| m
+        .clone()
+        .try_lock_owned()
+        .unwrap());
+    parts_to_change!(WriteGuard, MappedWriteGuard, with_rwlock, |l| l
+        .try_write()
+        .unwrap());
+    parts_to_change!(OwnedWriteGuard, OwnedMappedWriteGuard, with_rwlock, |l| l
+        .clone()
+        .try_write_owned()
+        .unwrap());
+    parts_to_read!(ReadGuard, MappedReadGuard, |l| l.try_read().unwrap());
+    parts_to_read!(OwnedReadGuard, OwnedMappedReadGuard, |l| l
+        .clone()
+        .try_read_owned()
+        .unwrap());
+}
+
+/// A writer that goes on as a reader of a part.
+macro_rules! downgrades {
+    ($Write:ident, |$lock:ident| $guard:expr) => {
+        with_rwlock(|$lock| {
+            let mut guard = $guard;
+            guard.number = 7;
+            let guard = $Write::try_downgrade_map(guard, |_| None::<&u32>).unwrap_err();
+            assert!($lock.try_read().is_err(), "it still writes");
+            let number = $Write::try_downgrade_map(guard, |whole| Some(&whole.number)).unwrap();
+            assert_eq!((*number, $lock.try_read().unwrap().number), (7, 7));
+            assert_eq!($lock.statistics().readers, 1);
+            drop(number);
+            let number = $Write::downgrade_map($guard, |whole| &whole.number);
+            assert!($lock.try_write().is_err() && $lock.try_read().is_ok());
+            assert_eq!(*number, 7);
+            drop(number);
+            let mut whole = $Write::into_mapped($guard);
+            whole.number = 8;
+            assert!($lock.try_read().is_err());
+            drop(whole);
+            assert_eq!($guard.downgrade().number, 8);
+            planted(|| drop($Write::downgrade_map($guard, |_| -> &u32 { panics() })));
+            assert!($lock.was_panicked());
+            planted(|| {
+                drop($Write::try_downgrade_map($guard, |_| -> Option<&u32> {
+                    panics()
+                }))
+            });
+        });
+    };
+}
+
+#[test]
+fn a_writer_goes_on_as_a_reader_of_a_part() {
+    downgrades!(WriteGuard, |l| l.try_write().unwrap());
+    downgrades!(OwnedWriteGuard, |l| l.clone().try_write_owned().unwrap());
+    everywhere(async |cx: Scope| {
+        let lock = Arc::new(RwLock::new((1, 2)));
+        let guard = lock.clone().write_owned(&cx).await.unwrap();
+        let l = lock.clone();
+        let reader = cx.spawn(async move |cx: Cx| l.read(&cx).await.unwrap().1);
+        until(&cx, || lock.statistics().waiting == 1).await;
+        let part = OwnedWriteGuard::downgrade_map(guard, |pair| &pair.0);
+        assert_eq!(
+            reader.await.into_result(),
+            Ok(2),
+            "the next in line is let in"
+        );
+        assert_eq!((*part, lock.statistics().readers), (1, 1));
+    });
+}
+
+#[test]
+fn a_guard_knows_its_lock_and_is_sent_and_shared() {
+    fn sent_and_shared<T: Send + Sync>(guard: T) -> T {
+        guard
+    }
+    with_mutex(|mutex| {
+        let guard = sent_and_shared(mutex.try_lock().unwrap());
+        let kept: &Mutex<Whole> = MutexGuard::mutex(&guard);
+        drop(sent_and_shared(MutexGuard::map(guard, |whole| {
+            &mut whole.name
+        })));
+        assert!(std::ptr::eq(kept, &**mutex));
+        let guard = sent_and_shared(mutex.clone().try_lock_owned().unwrap());
+        assert!(Arc::ptr_eq(OwnedMutexGuard::mutex(&guard), mutex));
+        let part = sent_and_shared(OwnedMutexGuard::map(guard, |whole| &mut whole.name));
+        assert!(Arc::ptr_eq(OwnedMappedMutexGuard::mutex(&part), mutex));
+    });
+    with_rwlock(|lock| {
+        let guard = sent_and_shared(lock.try_read().unwrap());
+        let kept: &RwLock<Whole> = ReadGuard::rwlock(&guard);
+        drop(sent_and_shared(ReadGuard::map(guard, |whole| &whole.name)));
+        assert!(std::ptr::eq(kept, &**lock));
+        let guard = sent_and_shared(lock.try_write().unwrap());
+        let kept: &RwLock<Whole> = WriteGuard::rwlock(&guard);
+        drop(sent_and_shared(WriteGuard::map(guard, |whole| {
+            &mut whole.name
+        })));
+        assert!(std::ptr::eq(kept, &**lock));
+        let guard = sent_and_shared(lock.clone().try_read_owned().unwrap());
+        assert!(Arc::ptr_eq(OwnedReadGuard::rwlock(&guard), lock));
+        let part = sent_and_shared(OwnedReadGuard::map(guard, |whole| &whole.name));
+        assert!(Arc::ptr_eq(OwnedMappedReadGuard::rwlock(&part), lock));
+        drop(part);
+        let guard = sent_and_shared(lock.clone().try_write_owned().unwrap());
+        assert!(Arc::ptr_eq(OwnedWriteGuard::rwlock(&guard), lock));
+        let part = sent_and_shared(OwnedWriteGuard::map(guard, |whole| &mut whole.name));
+        assert!(Arc::ptr_eq(OwnedMappedWriteGuard::rwlock(&part), lock));
+    });
+    // The last who has the lock drops it, after it has let go.
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let whole = Whole {
+        name: String::new(),
+        number: 0,
+        dropped: dropped.clone(),
+    };
+    let guard = Arc::new(Mutex::new(whole)).try_lock_owned().unwrap();
+    let part = OwnedMutexGuard::map(guard, |whole| &mut whole.number);
+    assert_eq!((*part, dropped.load(Ordering::SeqCst)), (0, 0));
+    drop(part);
+    assert_eq!(dropped.load(Ordering::SeqCst), 1);
 }
 
 /// Whoever is lost at whatever point, asked to cancel or dropped: nobody waits

@@ -43,6 +43,17 @@ use std::task::{Context, Poll, ready};
 ///     shared(guard);
 /// }
 /// ```
+///
+/// nor hands it to another thread through the mutex of a guard that is shared:
+///
+/// ```compile_fail,E0277
+/// use asupersync::sync::MutexGuard;
+///
+/// fn shared<T: Sync>(_: T) {}
+/// fn guard(guard: MutexGuard<'_, std::sync::MutexGuard<'static, u32>>) {
+///     shared(guard);
+/// }
+/// ```
 pub struct Mutex<T: ?Sized> {
     lock: RawLock,
     value: UnsafeCell<T>,
@@ -464,6 +475,44 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for OwnedMutexGuard<T> {
 
 mapped! {
     /// An [`OwnedMutexGuard`] of a part of the value; see [`OwnedMutexGuard::map`].
+    ///
+    /// ```
+    /// use asupersync::sync::{Mutex, OwnedMutexGuard};
+    /// use std::{collections::HashMap, sync::Arc};
+    ///
+    /// let ages = Arc::new(Mutex::new(HashMap::from([("ada", 36)])));
+    /// let guard = ages.clone().try_lock_owned().unwrap();
+    /// let guard = OwnedMutexGuard::try_map(guard, |ages| ages.get_mut("bob"));
+    /// let guard = guard.unwrap_err(); // the lock is still ours
+    /// let mut age = OwnedMutexGuard::map(guard, |ages| ages.get_mut("ada").unwrap());
+    /// *age += 1;
+    /// drop(age);
+    /// assert_eq!(ages.try_lock().unwrap()["ada"], 37);
+    /// ```
+    ///
+    /// It drops the mutex if it is the last who has it, so it is sent only where the
+    /// whole value may be:
+    ///
+    /// ```compile_fail,E0277
+    /// use asupersync::sync::OwnedMappedMutexGuard;
+    ///
+    /// fn sent<T: Send>(_: T) {}
+    /// fn guard(guard: OwnedMappedMutexGuard<(std::rc::Rc<u8>, u32), u32>) {
+    ///     sent(guard);
+    /// }
+    /// ```
+    ///
+    /// What is put into the part lives as long as the part says:
+    ///
+    /// ```compile_fail
+    /// use asupersync::sync::OwnedMappedMutexGuard;
+    ///
+    /// fn shorten<'a>(
+    ///     guard: OwnedMappedMutexGuard<(), &'static str>,
+    /// ) -> OwnedMappedMutexGuard<(), &'a str> {
+    ///     guard
+    /// }
+    /// ```
     OwnedMappedMutexGuard<[] [T: Send]>, Arc<Mutex<T>>, [mut] mut: Send, leave
 }
 

@@ -202,8 +202,7 @@ impl<T: ?Sized> RwLock<T> {
     /// # Errors
     /// When it would have to wait.
     pub fn try_read(&self) -> Result<ReadGuard<'_, T>, WouldBlock> {
-        let taken = self.lock.gate.permits().try_acquire(1);
-        taken.map_err(|_| WouldBlock)?;
+        self.take(1)?;
         Ok(ReadGuard(Held::new(self, None)))
     }
 
@@ -212,9 +211,26 @@ impl<T: ?Sized> RwLock<T> {
     /// # Errors
     /// When it would have to wait.
     pub fn try_write(&self) -> Result<WriteGuard<'_, T>, WouldBlock> {
-        let taken = self.lock.gate.permits().try_acquire(READERS);
-        taken.map_err(|_| WouldBlock)?;
+        self.take(READERS)?;
         Ok(WriteGuard(Held::new(self, None)))
+    }
+
+    /// As [`RwLock::try_read`], with a guard that owns the lock.
+    ///
+    /// # Errors
+    /// When it would have to wait.
+    pub fn try_read_owned(self: Arc<Self>) -> Result<OwnedReadGuard<T>, WouldBlock> {
+        self.take(1)?;
+        Ok(OwnedReadGuard(Held::new(self, None)))
+    }
+
+    /// As [`RwLock::try_write`], with a guard that owns the lock.
+    ///
+    /// # Errors
+    /// When it would have to wait.
+    pub fn try_write_owned(self: Arc<Self>) -> Result<OwnedWriteGuard<T>, WouldBlock> {
+        self.take(READERS)?;
+        Ok(OwnedWriteGuard(Held::new(self, None)))
     }
 
     /// The value: nobody else can hold the lock.
@@ -253,6 +269,11 @@ impl<T: ?Sized> Gated for RwLock<T> {
 }
 
 impl<T: ?Sized> RwLock<T> {
+    fn take(&self, n: usize) -> Result<(), WouldBlock> {
+        let taken = self.lock.gate.permits().try_acquire(n);
+        taken.map_err(|_| WouldBlock)
+    }
+
     fn raw(&self) -> &RawLock {
         &self.lock
     }
@@ -502,14 +523,60 @@ mapped! {
 }
 mapped! {
     /// A [`WriteGuard`] of a part of the value; see [`WriteGuard::map`].
+    ///
+    /// What is put into the part lives as long as the part says:
+    ///
+    /// ```compile_fail
+    /// use asupersync::sync::MappedWriteGuard;
+    ///
+    /// fn shorten<'a, 'b>(
+    ///     guard: MappedWriteGuard<'a, &'static str>,
+    /// ) -> MappedWriteGuard<'a, &'b str> {
+    ///     guard
+    /// }
+    /// ```
     MappedWriteGuard<['a] []>, &'a RawLock, [mut] mut: Send, written
 }
 mapped! {
     /// An [`OwnedReadGuard`] of a part of the value; see [`OwnedReadGuard::map`].
+    ///
+    /// ```
+    /// use asupersync::sync::{OwnedReadGuard, RwLock};
+    /// use std::sync::Arc;
+    ///
+    /// async fn first(cx: &asupersync::Cx, lines: Arc<RwLock<Vec<String>>>) -> Option<usize> {
+    ///     let guard = lines.read_owned(cx).await.ok()?;
+    ///     let line = OwnedReadGuard::try_map(guard, |lines| lines.first()).ok()?;
+    ///     cx.yield_now().await.ok()?; // kept across an await
+    ///     Some(line.len())
+    /// }
+    /// ```
+    ///
+    /// Other readers see the part at the same time, so it has to be `Sync`:
+    ///
+    /// ```compile_fail,E0277
+    /// use asupersync::sync::OwnedMappedReadGuard;
+    ///
+    /// fn sent<T: Send>(_: T) {}
+    /// fn guard(guard: OwnedMappedReadGuard<u32, std::cell::Cell<u32>>) {
+    ///     sent(guard);
+    /// }
+    /// ```
     OwnedMappedReadGuard<[] [T: Send + Sync]>, Arc<RwLock<T>>, [] const: Sync, read
 }
 mapped! {
     /// An [`OwnedWriteGuard`] of a part of the value; see [`OwnedWriteGuard::map`].
+    ///
+    /// ```
+    /// use asupersync::sync::{OwnedWriteGuard, RwLock};
+    /// use std::sync::Arc;
+    ///
+    /// async fn rename(cx: &asupersync::Cx, pair: Arc<RwLock<(u32, String)>>) {
+    ///     let guard = pair.write_owned(cx).await.unwrap();
+    ///     let mut name = OwnedWriteGuard::map(guard, |pair| &mut pair.1);
+    ///     name.push('!');
+    /// }
+    /// ```
     OwnedMappedWriteGuard<[] [T: Send + Sync]>, Arc<RwLock<T>>, [mut] mut: Send, written
 }
 
