@@ -205,9 +205,12 @@ async fn collecting(cx: &Cx, body: impl AsyncFnOnce(Scope)) {
     assert!(reported.await.unwrap().value.is_some());
 }
 
+/// Waits for a lock as a thread does.
+type Block<T> = fn(&Cx, &Mutex<T>, &RwLock<T>);
+
 #[test]
 fn a_task_may_not_block_though_nobody_holds_the_lock() {
-    let blocks: [fn(&Cx, &Mutex<()>, &RwLock<()>); 4] = [
+    let blocks: [Block<()>; 4] = [
         |_, mutex, _| drop(mutex.blocking_lock()),
         |_, _, lock| drop(lock.blocking_read()),
         |_, _, lock| drop(lock.blocking_write()),
@@ -247,7 +250,7 @@ fn a_closure_of_the_lab_may_take_what_is_free_and_wait_for_nothing() {
                 mutex.lock(&scope).await.unwrap(),
                 lock.read(&scope).await.unwrap(),
             );
-            let blocks: [fn(&Cx, &Mutex<u32>, &RwLock<u32>); 3] = [
+            let blocks: [Block<u32>; 3] = [
                 |_, mutex, _| drop(mutex.blocking_lock()),
                 |_, _, lock| drop(lock.blocking_write()),
                 |cx, mutex, _| drop(cx.block_on(mutex.lock(cx))),

@@ -95,6 +95,20 @@ impl Hold {
         &self.holder
     }
 
+    /// Lets `release` do what comes before the end of a hold that is
+    /// [unseen](is_unseen), and ends it then: the value is not to be used or
+    /// dropped any more. `false` if there is more to do than that.
+    ///
+    /// Nothing here calls anything, so a guard that goes this way saves no
+    /// registers for the other.
+    #[inline(always)]
+    pub(crate) fn end_at_once(
+        this: &ManuallyDrop<Self>,
+        release: impl FnOnce(&TaskRef) -> bool,
+    ) -> bool {
+        end_at_once(&this.holder, this.spot, release)
+    }
+
     #[cold]
     fn end(&mut self) {
         let outlived = match self.spot.place() {
@@ -110,7 +124,7 @@ impl Hold {
 }
 
 impl Drop for Hold {
-    #[inline(always)]
+    #[inline]
     fn drop(&mut self) {
         if !free_unseen(&self.holder, self.spot) {
             self.end();
@@ -410,7 +424,7 @@ impl Drop for Obligation {
 
 /// A promise that is kept by dropping it: to give something back.
 #[must_use = "what it stands for is given back when it is dropped"]
-pub(crate) struct Pledge(ManuallyDrop<Record>);
+pub(crate) struct Pledge(Record);
 
 impl Pledge {
     /// `holder` promises, as the body of `region` if it is one.
@@ -420,7 +434,7 @@ impl Pledge {
         kind: ObligationKind,
         region: Option<&RegionCell>,
     ) -> Self {
-        Pledge(ManuallyDrop::new(Record::reserve(holder, kind, region)))
+        Pledge(Record::reserve(holder, kind, region))
     }
 
     /// The task that promised.
@@ -434,26 +448,26 @@ impl Pledge {
         self.0.transfer(to, region);
     }
 
-    #[cold]
-    fn keep_seen(&mut self) {
-        // SAFETY: it is being dropped, so nobody uses the record again.
-        let mut record = unsafe { ManuallyDrop::take(&mut self.0) };
-        record.resolve_seen(Resolution::Committed);
+    /// As [`Hold::end_at_once`].
+    #[inline(always)]
+    pub(crate) fn end_at_once(
+        this: &ManuallyDrop<Self>,
+        release: impl FnOnce(&TaskRef) -> bool,
+    ) -> bool {
+        end_at_once(&this.0.holder, this.0.spot, release)
     }
 }
 
 impl std::fmt::Debug for Pledge {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Pledge").field(&*self.0).finish()
+        f.debug_tuple("Pledge").field(&self.0).finish()
     }
 }
 
 impl Drop for Pledge {
-    #[inline(always)]
+    #[inline]
     fn drop(&mut self) {
-        if !free_unseen(&self.0.holder, self.0.spot) {
-            self.keep_seen();
-        }
+        self.0.resolve(Resolution::Committed);
     }
 }
 
@@ -506,12 +520,30 @@ fn first_slot(holder: &TaskRef, tenant: Tenant) -> Option<Spot> {
     taken.then_some(Spot::FIRST)
 }
 
-/// Frees a slot, if that is where it is recorded, the calling thread polls the
-/// holder, and nobody has to be told. Tells whether it did.
+/// Whether it is recorded in a slot, the calling thread polls the holder, and
+/// nobody has to be told of its end.
+#[inline(always)]
+fn is_unseen(holder: &TaskRef, spot: Spot) -> bool {
+    spot.slot().is_some() && poll::polls(holder) && promises(holder).is_unseen()
+}
+
+#[inline(always)]
+fn end_at_once(holder: &TaskRef, spot: Spot, release: impl FnOnce(&TaskRef) -> bool) -> bool {
+    match spot.slot() {
+        Some(taken) if is_unseen(holder, spot) && release(holder) => {
+            promises(holder).free_slot(taken);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Frees a slot, if that is [unseen](is_unseen). Tells whether it did.
 #[inline(always)]
 fn free_unseen(holder: &TaskRef, spot: Spot) -> bool {
-    spot.slot()
-        .is_some_and(|taken| poll::polls(holder) && promises(holder).free_unseen(taken))
+    let slot = spot.slot().filter(|_| is_unseen(holder, spot));
+    slot.inspect(|taken| promises(holder).free_slot(*taken))
+        .is_some()
 }
 
 /// A slot of the holder's, if the calling thread polls it and one is free.

@@ -69,8 +69,9 @@ impl Promises {
         self.is_unseen() && self.take_slot(Taken(0), tenant)
     }
 
+    /// Whether the holder has not completed, and nobody has to be told of what it holds.
     #[inline(always)]
-    fn is_unseen(&self) -> bool {
+    pub(crate) fn is_unseen(&self) -> bool {
         self.flags.load(Ordering::Relaxed) & (CLOSED | RECORDS) == 0
     }
 
@@ -97,24 +98,12 @@ impl Promises {
         !closed
     }
 
-    /// Nobody else writes to a slot in use as long as the holder lives.
+    /// As [`Promises::free_here`], of a holder that has not completed: nobody else
+    /// writes to a slot in use.
     #[inline(always)]
-    fn free_slot(&self, taken: Taken) {
+    pub(crate) fn free_slot(&self, taken: Taken) {
         let freed = self.slot(taken).freed();
         self.at(taken).store(freed.0, Ordering::Relaxed);
-    }
-
-    /// Frees a slot, if the holder has not completed and nobody has to be told;
-    /// tells whether it did.
-    ///
-    /// For the thread that polls the holder.
-    #[inline(always)]
-    pub(crate) fn free_unseen(&self, taken: Taken) -> bool {
-        let unseen = self.is_unseen();
-        if unseen {
-            self.free_slot(taken);
-        }
-        unseen
     }
 
     /// Frees a slot; `true` when it was outlived, and the caller has a reference

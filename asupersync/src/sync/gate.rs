@@ -72,31 +72,42 @@ impl Gate {
     }
 
     /// Gives `n` permits back that `task` took, if a task did.
-    #[inline(always)]
+    #[inline]
     pub(super) fn release(&self, n: usize, task: Option<&TaskRef>) {
         if let Some(task) = task {
             self.let_go(task);
         }
-        if !self.permits.try_release(n) {
-            self.add(n);
-        }
+        self.add(n);
     }
 
-    /// `task` holds nothing here any more.
+    /// As [`Gate::release`], if nobody waits; otherwise `false`, and that is to be called.
     #[inline(always)]
-    pub(super) fn let_go(&self, task: &TaskRef) {
+    pub(super) fn release_at_once(&self, n: usize, task: &TaskRef) -> bool {
+        if self.lending().is_some() {
+            return false;
+        }
+        self.wipe(task);
+        self.permits.try_release(n)
+    }
+
+    #[inline(always)]
+    fn wipe(&self, task: &TaskRef) {
         // Not an exchange: if another task takes a permit in between, wiping it
         // costs that task a loan at worst.
         if self.holder.load(Ordering::Relaxed) == address(task) {
             self.holder.store(std::ptr::null_mut(), Ordering::Relaxed);
         }
+    }
+
+    /// `task` holds nothing here any more.
+    pub(super) fn let_go(&self, task: &TaskRef) {
+        self.wipe(task);
         if let Some(lending) = self.lending() {
             lending.end(task);
         }
     }
 
     /// Adds permits that nobody holds.
-    #[inline(never)]
     pub(super) fn add(&self, n: usize) {
         self.permits.release(n, |waker| self.wake(waker));
     }
@@ -342,11 +353,13 @@ impl<P: Deref<Target: Gated>> Drop for Claim<'_, P> {
 }
 
 /// A task that holds permits of a gate: it stays in place for as long as it does.
+/// Whoever has one [releases](Holder::release) it.
 ///
 /// `None` for who took them without a context.
 #[derive(Debug)]
 pub(super) struct Holder {
-    hold: Option<Hold>,
+    /// Ended by hand: see [`Hold::end_at_once`].
+    hold: Option<ManuallyDrop<Hold>>,
     /// Whether it was unwinding already: then a panic under the lock is an older one.
     ///
     /// A word, as all that it stands beside is: see [`Hold`].
@@ -356,7 +369,7 @@ pub(super) struct Holder {
 impl Holder {
     #[inline(always)]
     pub(super) fn new(gate: &Gate, cx: Option<&Cx>) -> Self {
-        let hold = cx.map(|cx| Hold::new(cx.task_ref()));
+        let hold = cx.map(|cx| ManuallyDrop::new(Hold::new(cx.task_ref())));
         if let Some(hold) = &hold {
             gate.taken_by(hold.holder());
         }
@@ -366,10 +379,23 @@ impl Holder {
         }
     }
 
-    /// Gives `n` permits back.
+    /// As [`Holder::release`], if there is nothing else to do and no panic;
+    /// otherwise `false`, and that is to be called.
     #[inline(always)]
-    pub(super) fn release(&self, gate: &Gate, n: usize) {
-        gate.release(n, self.hold.as_ref().map(Hold::holder));
+    pub(super) fn release_at_once(&self, gate: &Gate, n: usize) -> bool {
+        match &self.hold {
+            Some(hold) if !std::thread::panicking() => {
+                Hold::end_at_once(hold, |task| gate.release_at_once(n, task))
+            }
+            _ => false,
+        }
+    }
+
+    /// Gives `n` permits back; the holder holds nothing any more.
+    #[inline]
+    pub(super) fn release(&mut self, gate: &Gate, n: usize) {
+        let hold = self.hold.take().map(ManuallyDrop::into_inner);
+        gate.release(n, hold.as_ref().map(Hold::holder));
     }
 
     /// Whether a panic began while it held.

@@ -95,7 +95,7 @@ macro_rules! mapped {
 
         impl<$($life,)? $($Of: ?Sized,)? U: ?Sized> Drop for $Guard<$($life,)? $($Of,)? U> {
             fn drop(&mut self) {
-                self.lock.raw().$leave(&self.holder);
+                self.lock.raw().$leave(&mut self.holder);
             }
         }
 

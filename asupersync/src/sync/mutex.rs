@@ -298,8 +298,15 @@ impl RawLock {
         }
     }
 
-    #[inline]
-    fn leave(&self, holder: &Holder) {
+    #[inline(always)]
+    fn leave(&self, holder: &mut Holder) {
+        if !holder.release_at_once(&self.gate, 1) {
+            self.leave_slowly(holder);
+        }
+    }
+
+    #[inline(never)]
+    fn leave_slowly(&self, holder: &mut Holder) {
         if holder.panicked() {
             self.panicked.store(true, Ordering::Release);
         }
@@ -398,7 +405,7 @@ impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
 impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        self.mutex.lock.leave(&self.holder);
+        self.mutex.lock.leave(&mut self.holder);
     }
 }
 
@@ -463,7 +470,7 @@ impl<T: ?Sized> DerefMut for OwnedMutexGuard<T> {
 
 impl<T: ?Sized> Drop for OwnedMutexGuard<T> {
     fn drop(&mut self) {
-        self.mutex.lock.leave(&self.holder);
+        self.mutex.lock.leave(&mut self.holder);
     }
 }
 

@@ -285,12 +285,23 @@ impl RawLock {
     }
 
     /// A reader leaves.
-    fn read(&self, holder: &Holder) {
-        holder.release(&self.gate, 1);
+    #[inline(always)]
+    fn read(&self, holder: &mut Holder) {
+        if !holder.release_at_once(&self.gate, 1) {
+            holder.release(&self.gate, 1);
+        }
     }
 
     /// A writer leaves.
-    fn written(&self, holder: &Holder) {
+    #[inline(always)]
+    fn written(&self, holder: &mut Holder) {
+        if !holder.release_at_once(&self.gate, READERS) {
+            self.written_slowly(holder);
+        }
+    }
+
+    #[inline(never)]
+    fn written_slowly(&self, holder: &mut Holder) {
         if holder.panicked() {
             self.panicked.store(true, Ordering::Release);
         }
@@ -333,12 +344,12 @@ impl<T: ?Sized, P: Deref<Target = RwLock<T>>> Held<P> {
         Held { lock, holder }
     }
 
-    fn read(&self) {
-        self.lock.lock.read(&self.holder);
+    fn read(&mut self) {
+        self.lock.lock.read(&mut self.holder);
     }
 
-    fn written(&self) {
-        self.lock.lock.written(&self.holder);
+    fn written(&mut self) {
+        self.lock.lock.written(&mut self.holder);
     }
 
     /// A writer goes on as a reader; those next in line may read too.

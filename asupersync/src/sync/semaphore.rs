@@ -7,6 +7,7 @@ use crate::types::cancel::Cancelled;
 use crate::types::obligation::ObligationKind;
 use crate::wait::{Permits, Refusal};
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -212,7 +213,8 @@ impl fmt::Debug for Semaphore {
 /// Permits of a gate that a task holds. Whoever drops it has given them back.
 #[derive(Debug)]
 struct Lease {
-    pledge: Pledge,
+    /// Kept by hand: see [`Pledge::end_at_once`]. It is there until then.
+    pledge: Option<ManuallyDrop<Pledge>>,
     permits: usize,
 }
 
@@ -221,19 +223,33 @@ impl Lease {
     fn new(gate: &Gate, cx: &Cx, permits: usize) -> Self {
         let pledge = cx.pledge(ObligationKind::Lease);
         gate.taken_by(pledge.holder());
+        let pledge = Some(ManuallyDrop::new(pledge));
         Lease { pledge, permits }
     }
 
-    /// Gives the permits back: first that, as telling of it may panic.
+    /// Gives the permits back.
     #[inline(always)]
-    fn release(&self, gate: &Gate) {
-        gate.release(self.permits, Some(self.pledge.holder()));
+    fn release(&mut self, gate: &Gate) {
+        let at_once = |task: &_| gate.release_at_once(self.permits, task);
+        match &self.pledge {
+            Some(pledge) if Pledge::end_at_once(pledge, at_once) => {}
+            _ => self.release_slowly(gate),
+        }
+    }
+
+    #[inline(never)]
+    fn release_slowly(&mut self, gate: &Gate) {
+        let pledge = self.pledge.take().map(ManuallyDrop::into_inner);
+        // First whoever waits, as telling of the promise may panic.
+        gate.release(self.permits, pledge.as_ref().map(Pledge::holder));
     }
 
     fn transfer(&mut self, gate: &Gate, cx: &Cx) {
-        gate.let_go(self.pledge.holder());
-        cx.take_over(&mut self.pledge);
-        gate.taken_by(self.pledge.holder());
+        if let Some(pledge) = &mut self.pledge {
+            gate.let_go(pledge.holder());
+            cx.take_over(pledge);
+            gate.taken_by(pledge.holder());
+        }
     }
 }
 

@@ -139,7 +139,7 @@ impl Permits {
     }
 
     /// Looks how it stands with one who was in line.
-    #[cold]
+    #[inline(never)]
     fn look(&self, ticket: &mut Option<Ticket>, waker: &Waker) -> Poll<Result<(), Refusal>> {
         let mut fresh = None;
         loop {
@@ -199,26 +199,28 @@ impl Permits {
         }
     }
 
-    /// Gives `n` permits back that were taken, unless somebody is in line.
+    /// Gives `n` permits back that were taken, unless somebody is in line. `false`
+    /// leaves it to [`Permits::release`], too many of them too.
     #[inline(always)]
     pub(crate) fn try_release(&self, n: usize) -> bool {
         let mut word = self.word.load(Ordering::Relaxed);
-        while word & WAITED == 0 {
+        loop {
+            let next = word.wrapping_add(n << SHIFT);
+            if word & WAITED != 0 || next >> SHIFT > Permits::MAX {
+                return false;
+            }
             // Acquire: rule 5.
-            match self.word.compare_exchange_weak(
-                word,
-                more(word, n),
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            ) {
+            match self
+                .word
+                .compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Relaxed)
+            {
                 Ok(_) => return true,
                 Err(now) => word = now,
             }
         }
-        false
     }
 
-    #[cold]
+    #[inline(never)]
     fn release_in_line(&self, n: usize, wake: impl FnMut(Waker)) {
         let line = self.lock();
         if line.is_empty() {
