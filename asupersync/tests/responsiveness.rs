@@ -124,6 +124,7 @@ async fn wait(cx: &Cx, primitive: Primitive) -> bool {
             assert!(futures::poll!(first.as_mut()).is_pending());
             cell.get_or_init(cx, async || 2).await.is_err()
         }
+        Primitive::WaitMade => OnceCell::<u8>::new().wait(cx).await.is_err(),
         Primitive::Accept => {
             let listener = TcpListener::bind(cx, ANY).await.unwrap();
             listener.accept(cx).await.is_err()

@@ -6,7 +6,7 @@ use asupersync::sync::{
     OnceCell, RwLock, Semaphore, SetError, TryAcquireError,
 };
 use asupersync::{CancelKind, Cancelled, Cx, Scope};
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
@@ -120,6 +120,66 @@ fn permits_are_leases_of_their_task() {
             3,
             "permits held stay valid"
         );
+    });
+}
+
+#[test]
+fn permits_are_divided_and_put_together() {
+    everywhere(async |cx: Scope| {
+        let semaphore = Arc::new(Semaphore::new(5));
+        let mut all = semaphore.clone().acquire_owned(&cx, 5).await.unwrap();
+        assert!(all.split(&cx, 6).is_none());
+        assert_eq!(all.permits(), 5, "as before");
+        let some = all.split(&cx, 2).unwrap();
+        assert_eq!((all.permits(), some.permits()), (3, 2));
+        assert!(Arc::ptr_eq(some.semaphore(), &semaphore));
+        assert_eq!(semaphore.available_permits(), 0);
+        // Each is a lease of its own task.
+        let task = cx.spawn(async move |cx: Cx| {
+            let mut some = some.transfer(&cx);
+            drop(some.split(&cx, 1).unwrap());
+            let again = some.semaphore().clone();
+            some.merge(again.acquire_owned(&cx, 1).await.unwrap());
+            some.permits()
+        });
+        assert_eq!(task.await.into_result(), Ok(2));
+        assert_eq!(semaphore.available_permits(), 2);
+        all.merge(semaphore.clone().acquire_owned(&cx, 1).await.unwrap());
+        assert_eq!((all.permits(), semaphore.available_permits()), (4, 1));
+        let none = all.split(&cx, 0).unwrap();
+        all.merge(none);
+        drop(all);
+        assert_eq!(semaphore.available_permits(), 5);
+
+        let mut one = semaphore.acquire(&cx, 1).await.unwrap();
+        one.merge(semaphore.try_acquire(&cx, 2).unwrap());
+        let of: &Semaphore = one.semaphore();
+        assert!(std::ptr::eq(of, &*semaphore));
+        one.forget();
+        assert_eq!(
+            semaphore.available_permits(),
+            2,
+            "all three were taken away"
+        );
+    });
+}
+
+#[test]
+fn permits_of_different_semaphores_are_not_put_together() {
+    in_lab(async |cx: Scope| {
+        let (one, other) = (Semaphore::new(1), Semaphore::new(1));
+        let mut ours = one.try_acquire(&cx, 1).unwrap();
+        let theirs = other.try_acquire(&cx, 1).unwrap();
+        let merged = std::panic::catch_unwind(AssertUnwindSafe(|| ours.merge(theirs)));
+        let said = merged.unwrap_err();
+        assert!(
+            said.downcast_ref::<&str>()
+                .unwrap()
+                .contains("different semaphores")
+        );
+        assert_eq!((ours.permits(), other.available_permits()), (1, 1));
+        drop(ours);
+        assert_eq!(one.available_permits(), 1);
     });
 }
 
@@ -557,6 +617,60 @@ fn an_initialiser_that_panics_lets_the_next_try() {
     });
 }
 
+#[test]
+fn who_waits_for_a_value_makes_none() {
+    everywhere(async |cx: Scope| {
+        let cell = Arc::new(OnceCell::new());
+        let tasks: Vec<_> = (0..TASKS)
+            .map(|_| {
+                let cell = cell.clone();
+                cx.spawn(async move |cx: Cx| cell.wait(&cx).await.copied())
+            })
+            .collect();
+        until(&cx, || cell.statistics().watching == TASKS).await;
+        assert!(!cell.statistics().initializing);
+        // One that fails is none of their business, and one of them may leave.
+        assert!(cell.get_or_try_init(&cx, async || Err(())).await.is_err());
+        tasks[0].cancel(CancelKind::User);
+        until(&cx, || cell.statistics().watching == TASKS - 1).await;
+        assert_eq!(cell.get_or_init(&cx, async || 7).await, Ok(&7));
+        for (name, task) in tasks.into_iter().enumerate() {
+            assert_eq!(
+                task.await.into_result().unwrap().ok(),
+                (name > 0).then_some(7)
+            );
+        }
+        assert_eq!(cell.wait(&cx).await, Ok(&7), "it is there");
+        // It is a checkpoint whether the value is there or not.
+        let (c, started) = (cell.clone(), Arc::new(Notify::new()));
+        let start = started.clone();
+        let task = cx.spawn(async move |cx: Cx| {
+            start.notify_one();
+            cx.cancelled().await;
+            c.wait(&cx).await.is_err() && c.wait(cx.cleanup()).await.is_ok()
+        });
+        started.notified(&cx).await.unwrap();
+        task.cancel(CancelKind::User);
+        assert_eq!(task.await.into_result(), Ok(true));
+        let copy = OnceCell::clone(&cell);
+        assert!(copy == *cell && copy != OnceCell::new());
+        assert_eq!(copy.into_inner(), Some(7));
+    });
+    in_lab(async |cx: Scope| {
+        // Made between the first and the next look, and before the first.
+        let cell = OnceCell::new();
+        let (count, wake) = Count::new();
+        let mut early = cell.wait(&cx);
+        let unpolled = cell.wait(&cx);
+        assert!(is_pending(&mut early, &wake));
+        cell.set(1).unwrap();
+        assert_eq!(count.get(), 1);
+        assert_eq!(early.await, Ok(&1));
+        assert_eq!(unpolled.await, Ok(&1));
+        assert_eq!(cell.statistics().watching, 0);
+    });
+}
+
 /// What the initialiser above returns once it is told to stop.
 trait IntoValue {
     fn into_value(self) -> Result<u32, Cancelled>;
@@ -587,11 +701,12 @@ fn every_safe_wait_may_stand_in_select() {
         safe(&pool.lease(&cx, std::time::Duration::ZERO));
         safe(&barrier.wait(&cx));
         safe(&notify.notified(&cx));
+        safe(&OnceCell::<u8>::new().wait(&cx));
         safe(&notify.clone().notified_owned(&cx));
         let count = |class| CANCEL_CLASS.iter().filter(|(_, c)| *c == class).count();
         assert_eq!(
             (count(CancelClass::Safe), count(CancelClass::Lossy)),
-            (13, 2)
+            (14, 2)
         );
     });
 }

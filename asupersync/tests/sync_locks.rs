@@ -619,7 +619,10 @@ macro_rules! parts_to_change {
             let name = $Guard::map($guard, |whole| &mut whole.name);
             let mut name = $Part::map(name, |name| name.as_mut_str());
             name.make_ascii_uppercase();
-            assert_eq!((&*name, format!("{name:?}")), ("A", "\"A\"".to_owned()));
+            assert_eq!(
+                (&*name, format!("{name} {name:?}")),
+                ("A", "A \"A\"".to_owned())
+            );
             drop(name);
             assert_eq!($guard.name, "A");
         });
@@ -793,6 +796,20 @@ fn a_guard_knows_its_lock_and_is_sent_and_shared() {
         let part = sent_and_shared(OwnedWriteGuard::map(guard, |whole| &mut whole.name));
         assert!(Arc::ptr_eq(OwnedMappedWriteGuard::rwlock(&part), lock));
     });
+    let (mutex, lock) = (Arc::new(Mutex::new(1)), Arc::new(RwLock::new(2)));
+    let shown = format!(
+        "{} {}",
+        mutex.try_lock().unwrap(),
+        lock.try_write().unwrap()
+    );
+    let owned = (
+        lock.clone().try_read_owned().unwrap(),
+        mutex.clone().try_lock_owned().unwrap(),
+    );
+    assert_eq!(
+        (shown, format!("{} {}", owned.0, owned.1)),
+        ("1 2".into(), "2 1".into())
+    );
     // The last who has the lock drops it, after it has let go.
     let dropped = Arc::new(AtomicUsize::new(0));
     let whole = Whole {

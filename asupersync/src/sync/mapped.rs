@@ -1,4 +1,4 @@
-//! Guards of a part of a value, and the ways there.
+//! Guards of a part of a value, and the ways there; and what all guards show.
 //!
 //! What follows a bracket says what the part may be used for: `[mut] mut` to change
 //! it, `[] const` to read it.
@@ -99,13 +99,7 @@ macro_rules! mapped {
             }
         }
 
-        impl<$($life,)? $($Of: ?Sized,)? U: ?Sized + fmt::Debug> fmt::Debug
-            for $Guard<$($life,)? $($Of,)? U>
-        {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                (**self).fmt(f)
-            }
-        }
+        shows!([$($life,)? $($Of: ?Sized,)?] $Guard<$($life,)? $($Of,)? U>, U);
     };
     (@[] $($guard:tt)*) => {};
     (@[mut] $Guard:ident<[$($life:lifetime)?] [$($Of:ident)?]>) => {
@@ -119,3 +113,21 @@ macro_rules! mapped {
     };
 }
 pub(super) use mapped;
+
+/// A guard of a `$T` shows that.
+macro_rules! shows {
+    ([$($generics:tt)*] $Guard:ty, $T:ident) => {
+        impl<$($generics)* $T: ?Sized + fmt::Debug> fmt::Debug for $Guard {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                (**self).fmt(f)
+            }
+        }
+
+        impl<$($generics)* $T: ?Sized + fmt::Display> fmt::Display for $Guard {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                (**self).fmt(f)
+            }
+        }
+    };
+}
+pub(super) use shows;

@@ -64,7 +64,7 @@ pub use mutex::{
     OwnedMutexGuard, TryLockError,
 };
 pub use notify::{Notified, NotifiedOwned, Notify, NotifyStatistics};
-pub use once_cell::{InitError, OnceCell, OnceCellStatistics, SetError};
+pub use once_cell::{InitError, OnceCell, OnceCellStatistics, SetError, WaitMade};
 pub use pool::{Access, Expired, Get, Health, Lease, LeaseFor, Loan, Pool, PoolStatistics};
 pub use rwlock::{
     MappedReadGuard, MappedWriteGuard, OwnedMappedReadGuard, OwnedMappedWriteGuard, OwnedReadGuard,
@@ -107,6 +107,7 @@ pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
     ("Barrier::wait", CancelClass::Safe),
     ("Notify::notified", CancelClass::Safe),
     ("Notify::notified_owned", CancelClass::Safe),
+    ("OnceCell::wait", CancelClass::Safe),
     ("OnceCell::get_or_init", CancelClass::Lossy),
     ("OnceCell::get_or_try_init", CancelClass::Lossy),
 ];

@@ -2,7 +2,7 @@
 
 use super::LockStatistics;
 use super::gate::{Claim, Denied, Gate, Gated, Holder};
-use super::mapped::{mapped, maps};
+use super::mapped::{mapped, maps, shows};
 use super::outside;
 use crate::cx::{Cx, DropSafe};
 use crate::types::cancel::Cancelled;
@@ -409,11 +409,7 @@ impl<T: ?Sized> Drop for MutexGuard<'_, T> {
     }
 }
 
-impl<T: ?Sized + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
+shows!([] MutexGuard<'_, T>, T);
 
 mapped! {
     /// A [`MutexGuard`] of a part of the value; see [`MutexGuard::map`].
@@ -474,11 +470,7 @@ impl<T: ?Sized> Drop for OwnedMutexGuard<T> {
     }
 }
 
-impl<T: ?Sized + fmt::Debug> fmt::Debug for OwnedMutexGuard<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
+shows!([] OwnedMutexGuard<T>, T);
 
 mapped! {
     /// An [`OwnedMutexGuard`] of a part of the value; see [`OwnedMutexGuard::map`].

@@ -1,17 +1,21 @@
 //! A value that the first who needs it makes.
 
 use super::gate::{Claim, Denied, Gate, Gated, Holder};
-use crate::cx::Cx;
+use super::notify::{Notified, Notify};
+use crate::cx::{Cx, DropSafe, Interrupt};
 use crate::types::cancel::Cancelled;
 use crate::wait::Refusal;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::OnceLock;
+use std::task::{Context, Poll, ready};
 
 /// A value made once, by whoever needs it first; the others wait for it.
 ///
-/// If making it fails, panics or is cancelled, the next who waits tries.
+/// If making it fails, panics or is cancelled, the next who waits tries. Who does
+/// not know how to make it [waits](OnceCell::wait) until another has.
 ///
 /// An initialiser is lost when it is dropped half-way, so `select!` refuses it:
 ///
@@ -42,6 +46,8 @@ pub struct OnceCell<T> {
     value: OnceLock<T>,
     /// One permit: to make the value. Closed once it is made.
     gate: Gate,
+    /// Tells those who wait for the value and would not make it.
+    made: Notify,
 }
 
 /// How busy a cell is.
@@ -51,10 +57,12 @@ pub struct OnceCellStatistics {
     pub initialized: bool,
     /// Whether somebody makes it at the moment.
     pub initializing: bool,
-    /// Tasks that wait for it.
+    /// Tasks that wait for another's initialiser, and would make the value if it fails.
     pub waiting: usize,
-    /// The largest number that ever waited at one time.
+    /// The largest number of those that there ever was at one time.
     pub longest: usize,
+    /// Tasks that wait until somebody else has made it.
+    pub watching: usize,
 }
 
 /// The value is not there.
@@ -85,6 +93,7 @@ impl<T> OnceCell<T> {
         OnceCell {
             value: OnceLock::new(),
             gate: Gate::new(1),
+            made: Notify::new(),
         }
     }
 
@@ -179,6 +188,38 @@ impl<T> OnceCell<T> {
         }
     }
 
+    /// Waits until somebody has made the value, or set it.
+    ///
+    /// Nobody is asked to make it: if nobody does, the wait ends when the task is
+    /// asked to cancel.
+    ///
+    /// ```
+    /// use asupersync::{Cx, LabConfig, LabRuntime, Scope, sync::OnceCell};
+    /// use std::sync::Arc;
+    ///
+    /// LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
+    ///     let address = Arc::new(OnceCell::new());
+    ///     let theirs = address.clone();
+    ///     let client = cx.spawn(async move |cx: Cx| *theirs.wait(&cx).await.unwrap());
+    ///     address.set(8080).unwrap();
+    ///     assert_eq!(client.await.into_result(), Ok(8080));
+    /// });
+    /// ```
+    ///
+    /// # Cancellation
+    /// Safe: the value stays where it is.
+    ///
+    /// # Errors
+    /// When the task was asked to cancel.
+    pub fn wait<'a>(&'a self, cx: &'a Cx) -> WaitMade<'a, T> {
+        WaitMade {
+            cell: self,
+            cx,
+            interrupt: Interrupt::default(),
+            made: self.made.notified(cx),
+        }
+    }
+
     /// How busy the cell is.
     pub fn statistics(&self) -> OnceCellStatistics {
         let line = self.gate.statistics();
@@ -188,6 +229,7 @@ impl<T> OnceCell<T> {
             initializing: !initialized && self.gate.permits().free() == 0,
             waiting: line.waiting,
             longest: line.longest,
+            watching: self.made.statistics().waiting,
         }
     }
 
@@ -196,6 +238,7 @@ impl<T> OnceCell<T> {
         let filled = self.value.set(value);
         assert!(filled.is_ok(), "only who has the permit fills the cell");
         self.gate.close();
+        self.made.notify_waiters();
     }
 
     fn made(&self) -> &T {
@@ -233,13 +276,59 @@ impl<T> From<T> for OnceCell<T> {
     fn from(value: T) -> Self {
         OnceCell {
             value: value.into(),
-            gate: Gate::new(1),
+            ..OnceCell::new()
         }
     }
 }
+
+/// A cell with a clone of the value, if there is one; who makes or waits for one
+/// stays with the original.
+impl<T: Clone> Clone for OnceCell<T> {
+    fn clone(&self) -> Self {
+        OnceCell {
+            value: self.value.clone(),
+            ..OnceCell::new()
+        }
+    }
+}
+
+impl<T: PartialEq> PartialEq for OnceCell<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl<T: Eq> Eq for OnceCell<T> {}
 
 impl<T: fmt::Debug> fmt::Debug for OnceCell<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("OnceCell").field(&self.value.get()).finish()
     }
 }
+
+/// Future of [`OnceCell::wait`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct WaitMade<'a, T> {
+    cell: &'a OnceCell<T>,
+    cx: &'a Cx,
+    interrupt: Interrupt,
+    made: Notified<'a>,
+}
+
+impl<'a, T> Future for WaitMade<'a, T> {
+    type Output = Result<&'a T, Cancelled>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let cell = this.cell;
+        if let Some(value) = cell.get() {
+            // A checkpoint all the same.
+            return this.interrupt.poll(this.cx, task).map_ok(|()| value);
+        }
+        // Created before the look, so it hears of whatever was made since.
+        ready!(Pin::new(&mut this.made).poll(task))?;
+        Poll::Ready(Ok(cell.made()))
+    }
+}
+
+impl<T> DropSafe for WaitMade<'_, T> {}

@@ -1,7 +1,7 @@
 //! A lock for one writer or many readers that may be held across an await.
 
 use super::gate::{Claim, Denied, Gate, Gated, Holder};
-use super::mapped::{mapped, maps};
+use super::mapped::{mapped, maps, shows};
 use super::outside;
 use crate::cx::{Cx, DropSafe};
 use crate::types::cancel::Cancelled;
@@ -409,11 +409,7 @@ macro_rules! guards {
             }
         }
 
-        impl<$($life,)? T: ?Sized + fmt::Debug> fmt::Debug for $Read<$($life,)? T> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                (**self).fmt(f)
-            }
-        }
+        shows!([$($life,)?] $Read<$($life,)? T>, T);
 
         /// Writes a [`RwLock`]; dropping it unlocks.
         $(#[$doc])*
@@ -510,11 +506,7 @@ macro_rules! guards {
             }
         }
 
-        impl<$($life,)? T: ?Sized + fmt::Debug> fmt::Debug for $Write<$($life,)? T> {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                (**self).fmt(f)
-            }
-        }
+        shows!([$($life,)?] $Write<$($life,)? T>, T);
     };
 }
 

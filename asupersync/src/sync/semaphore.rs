@@ -270,11 +270,55 @@ pub struct OwnedSemaphorePermit {
 }
 
 macro_rules! permit {
-    ($($permit:tt)*) => {
-        impl $($permit)* {
+    ([$($life:lifetime)?] $permit:ty => $Of:ty) => {
+        impl<$($life)?> $permit {
             /// How many permits it holds.
             pub fn permits(&self) -> usize {
                 self.lease.permits
+            }
+
+            /// The semaphore that they are of.
+            pub fn semaphore(&self) -> &$($life)? $Of {
+                &self.semaphore
+            }
+
+            /// Takes over what `other` holds: both go back together.
+            ///
+            /// # Panics
+            /// When they are of different semaphores; `other` has given back its own then.
+            #[track_caller]
+            pub fn merge(&mut self, mut other: Self) {
+                let same = std::ptr::eq::<Semaphore>(&*self.semaphore, &*other.semaphore);
+                assert!(same, "permits of different semaphores cannot be merged");
+                self.lease.permits += std::mem::take(&mut other.lease.permits);
+                drop(other);
+                // Whoever held the other is forgotten now, and may be the same task.
+                if let Some(pledge) = &self.lease.pledge {
+                    self.semaphore.gate.taken_by(pledge.holder());
+                }
+            }
+
+            /// Divides what it holds: `n` permits go to the task of `cx`, as a lease of
+            /// its own. `None` when it does not hold that many.
+            ///
+            /// ```
+            /// use asupersync::{LabConfig, LabRuntime, Scope, sync::Semaphore};
+            ///
+            /// LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
+            ///     let slots = Semaphore::new(4);
+            ///     let mut all = slots.acquire(&cx, 4).await.unwrap();
+            ///     let one = all.split(&cx, 1).unwrap();
+            ///     assert_eq!((all.permits(), one.permits()), (3, 1));
+            ///     drop(all);
+            ///     assert_eq!(slots.available_permits(), 3);
+            /// });
+            /// ```
+            pub fn split(&mut self, cx: &Cx, n: usize) -> Option<Self> {
+                self.lease.permits = self.lease.permits.checked_sub(n)?;
+                Some(Self {
+                    semaphore: Clone::clone(&self.semaphore),
+                    lease: Lease::new(&self.semaphore.gate, cx, n),
+                })
             }
 
             /// Takes the permits away for good: the semaphore has that many less.
@@ -290,7 +334,7 @@ macro_rules! permit {
             }
         }
 
-        impl Drop for $($permit)* {
+        impl<$($life)?> Drop for $permit {
             #[inline]
             fn drop(&mut self) {
                 self.lease.release(&self.semaphore.gate);
@@ -299,8 +343,8 @@ macro_rules! permit {
     };
 }
 
-permit!(SemaphorePermit<'_>);
-permit!(OwnedSemaphorePermit);
+permit!(['a] SemaphorePermit<'a> => Semaphore);
+permit!([] OwnedSemaphorePermit => Arc<Semaphore>);
 
 /// Future of [`Semaphore::acquire`].
 #[must_use = "futures do nothing unless awaited"]

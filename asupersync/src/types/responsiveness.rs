@@ -131,6 +131,8 @@ primitives! {
     Notified, "Notify::notified(&cx)", Bound::AT_ONCE;
     /// Waiting for another's initialiser.
     Init, "OnceCell::get_or_init(&cx, init)", Bound::AT_ONCE;
+    /// Waiting until somebody else has made a value.
+    WaitMade, "OnceCell::wait(&cx)", Bound::AT_ONCE;
     /// Waiting for a connection.
     Accept, "TcpListener::accept(&cx)", Bound::AT_ONCE;
     /// Waiting for bytes.
