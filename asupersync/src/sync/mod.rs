@@ -23,7 +23,10 @@
 //!    value of the user's is used or dropped;
 //! 5. while a task that was asked to cancel waits for a [`Mutex`], a writer's
 //!    lock, a permit or a loan, the holder borrows its urgency, and so does
-//!    whoever the holder waits for.
+//!    whoever the holder waits for;
+//! 6. threads that run no task may block for a lock, in the line of the tasks, and
+//!    closures of [`Cx::spawn_blocking`](crate::Cx::spawn_blocking) for anything, by
+//!    [`Cx::block_on`](crate::Cx::block_on).
 //!
 //! ```
 //! use asupersync::{Cx, LabConfig, LabRuntime, Scope, sync::Mutex};
