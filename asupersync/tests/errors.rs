@@ -1,8 +1,10 @@
 //! Every kind of error: who produces it, and what it says, word for word.
 
 use asupersync::channel::{broadcast, mpsc, oneshot, rpc};
+use asupersync::io::ReadExt;
 use asupersync::kernel::task::TaskPhase;
 use asupersync::lab::oracle::judge;
+use asupersync::net::UnixStream;
 use asupersync::sync::{Mutex, Pool, Semaphore};
 use asupersync::types::event::Event;
 use asupersync::types::obligation::LeakResponse;
@@ -442,6 +444,35 @@ fn a_configuration_that_cannot_work_says_what_to_write() {
         ErrorKind::Config,
         "worker_threads must be at least 1; for none of its own use current_thread()",
     );
+}
+
+#[test]
+fn input_and_output_fail_for_the_reason_that_is_inside() {
+    let (cancelled, denied) = lab(async |cx| {
+        let (mut end, _other) = UnixStream::pair(&cx).unwrap();
+        let reader = cx.spawn(async move |cx: Cx| end.read_u8(&cx).await.unwrap_err());
+        settle(&cx).await;
+        reader.cancel("enough");
+        let blind = cx.restrict(CapSet::NONE);
+        let denied = UnixStream::connect(&blind, "/nowhere").await.unwrap_err();
+        (reader.await.into_result().unwrap(), denied)
+    });
+    check(
+        cancelled,
+        ErrorKind::Cancelled,
+        "cancelled: User (enough) in R0",
+    );
+    assert_eq!(Error::from(denied).kind(), ErrorKind::CapabilityDenied);
+    // However deep.
+    let timeout = Error::from(CancelReason::new(CancelKind::Timeout));
+    let below = std::io::Error::other(Error::new(ErrorKind::Config, "on top").with_source(timeout));
+    let e = std::io::Error::other(Box::new(below) as Box<dyn std::error::Error + Send + Sync>);
+    assert_eq!(Error::from(e).kind(), ErrorKind::DeadlineExceeded);
+    // One of ours is that again.
+    let there = std::io::Error::from(Error::new(ErrorKind::ChannelClosed, "nobody is there"));
+    check(there, ErrorKind::ChannelClosed, "nobody is there");
+    let refused = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "no");
+    check(refused, ErrorKind::Io, "no");
 }
 
 #[test]

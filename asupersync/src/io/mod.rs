@@ -16,6 +16,7 @@
 mod buffered;
 mod copy;
 pub mod framing;
+mod kind;
 mod lines;
 pub(crate) mod offload;
 mod operation;

@@ -98,6 +98,8 @@ kinds! {
     Config, Permanent, "change the value that the message names";
     /// The operating system refused a resource.
     Resource, Transient, "free the resource that the message names, or raise its limit";
+    /// Input or output failed.
+    Io, Unknown, "look at the source: it is what the operating system or the other end answered";
     /// An invariant of this library is broken.
     Internal, Unknown, "report it, with the seed if it happened in the lab";
 }
