@@ -2,13 +2,16 @@
 
 use asupersync::channel::{mpsc, oneshot};
 use asupersync::combine::{Arm, Winner};
-use asupersync::{CancelKind, Cancelled, Cx, LabConfig, LabRuntime, Scope, join, race};
+use asupersync::kernel::region::RegionState;
+use asupersync::{CancelKind, Cancelled, Cx, LabConfig, LabRuntime, Runtime, Scope, join, race};
 use std::cell::{Cell, RefCell};
-use std::future::ready;
+use std::future::{Future, poll_fn, ready};
+use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Wake, Waker};
+use std::time::{Duration, Instant};
 
 mod worlds;
 use worlds::{everywhere, in_lab, until};
@@ -139,7 +142,7 @@ fn a_tie_goes_to_the_lower_index_and_the_rest_need_not_begin() {
 
 #[test]
 fn a_race_cancelled_from_outside_has_no_winner() {
-    in_lab(async |cx: Scope| {
+    everywhere(async |cx: Scope| {
         let region = cx.region(async |scope| {
             let (started, mut start) = oneshot::channel();
             let racing = scope.spawn(async move |cx: Cx| {
@@ -149,7 +152,7 @@ fn a_race_cancelled_from_outside_has_no_winner() {
                     |s| async {
                         started.send(()).unwrap();
                         s.cancelled().await;
-                        s.cleanup().sleep(secs(1)).await.unwrap();
+                        s.cleanup().sleep(Duration::from_millis(10)).await.unwrap();
                         ended.fetch_add(1, Ordering::Relaxed);
                     },
                     |s| async {
@@ -364,4 +367,85 @@ fn races_and_joins_are_send_when_their_arms_are() {
         join!(nap(cx, secs(1), 1), ready(2));
     }
     everywhere(async |cx: Scope| check(body(&cx)));
+}
+
+/// Wakes whom it stands for, and holds whoever wakes it up until a region is closed.
+struct Delays {
+    task: Waker,
+    region: Scope,
+    closed: Arc<AtomicU32>,
+}
+
+impl Wake for Delays {
+    fn wake(self: Arc<Self>) {
+        self.task.wake_by_ref();
+        let start = Instant::now();
+        while self.region.state() != RegionState::Closed && start.elapsed() < secs(10) {
+            std::thread::yield_now();
+        }
+        let closed = self.region.state() == RegionState::Closed;
+        self.closed.fetch_add(u32::from(closed), Ordering::SeqCst);
+    }
+}
+
+/// A request reaches the tasks of the arms before it reaches their regions. Here it
+/// gets no further than the last task before the first arm has ended, whose region
+/// is Closed without having heard of it. In the lab a request is one step, so this
+/// is for threads.
+#[test]
+fn an_arm_whose_task_alone_has_heard_of_the_request_does_not_win() {
+    // More than are asked at once: the first are told before the last is asked.
+    const ARMS: u32 = 130;
+    let runtime = Runtime::builder().worker_threads(2).build().unwrap();
+    for _ in 0..10 {
+        let (closed, begun) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let first = Arc::new(OnceLock::<Scope>::new());
+        let (seen, waiting) = (closed.clone(), begun.clone());
+        let run = runtime.block_on(async |cx: Scope| {
+            let racing = cx.spawn(async move |cx: Cx| {
+                let arms = (0..ARMS).map(|n| {
+                    let (begun, closed, first) = (begun.clone(), closed.clone(), first.clone());
+                    Arm::new(async move |cx: Cx| {
+                        if n == 0 {
+                            first.set(cx.scope().unwrap()).unwrap();
+                        }
+                        if n < ARMS - 1 {
+                            begun.fetch_add(1, Ordering::SeqCst);
+                            cx.cancelled().await;
+                            return;
+                        }
+                        until(&cx, || first.get().is_some()).await;
+                        let mut wait = pin!(cx.cancelled());
+                        let mut counted = false;
+                        poll_fn(|task| {
+                            let waker = Waker::from(Arc::new(Delays {
+                                task: task.waker().clone(),
+                                region: first.get().unwrap().clone(),
+                                closed: closed.clone(),
+                            }));
+                            let polled = wait.as_mut().poll(&mut Context::from_waker(&waker));
+                            if !std::mem::replace(&mut counted, true) {
+                                begun.fetch_add(1, Ordering::SeqCst);
+                            }
+                            polled
+                        })
+                        .await;
+                    })
+                });
+                let raced = cx.race(arms).await;
+                raced.map(|won| won.index)
+            });
+            until(&cx, || waiting.load(Ordering::SeqCst) == ARMS).await;
+            // From a thread of its own, which may be held up.
+            let asks = std::thread::spawn(move || {
+                racing.cancel(CancelKind::User);
+                racing
+            });
+            until(&cx, || asks.is_finished()).await;
+            asks.join().unwrap().await.into_result().unwrap()
+        });
+        assert_eq!(seen.load(Ordering::SeqCst), 1, "the order was another");
+        let kind = run.unwrap().map_err(|c| c.reason().root_cause().kind);
+        assert_eq!(kind, Err(CancelKind::User));
+    }
 }
