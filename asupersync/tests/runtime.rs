@@ -518,13 +518,15 @@ fn the_builder_limits_programs() {
     );
 }
 
-/// What the kernel knows about the threads whose names begin with `prefix`.
+/// What the kernel knows about the threads whose names begin with `prefix`: how
+/// often each went to sleep, and for how many nanoseconds it has run.
 #[cfg(target_os = "linux")]
-fn threads(prefix: &str) -> Vec<(String, u64)> {
+fn threads(prefix: &str) -> Vec<(String, u64, u64)> {
     let mut threads = Vec::new();
     for task in std::fs::read_dir("/proc/self/task").unwrap().flatten() {
         // A thread may end between the listing and the reading.
-        let Ok(status) = std::fs::read_to_string(task.path().join("status")) else {
+        let read = |name| std::fs::read_to_string(task.path().join(name));
+        let (Ok(status), Ok(ran)) = (read("status"), read("schedstat")) else {
             continue;
         };
         let field = |name: &str| {
@@ -536,21 +538,35 @@ fn threads(prefix: &str) -> Vec<(String, u64)> {
         };
         let name = field("Name:");
         if name.starts_with(prefix) {
-            threads.push((name, field("voluntary_ctxt_switches:").parse().unwrap()));
+            let slept = field("voluntary_ctxt_switches:").parse().unwrap();
+            let ran = ran.split(' ').next().unwrap().parse().unwrap();
+            threads.push((name, slept, ran));
         }
     }
     threads.sort();
     threads
 }
 
+/// The threads as they are once all of them have fallen asleep: when two looks agree.
+#[cfg(target_os = "linux")]
+fn asleep(prefix: &str) -> Vec<(String, u64, u64)> {
+    let mut before = threads(prefix);
+    for _ in 0..500 {
+        std::thread::sleep(Duration::from_millis(20));
+        let now = threads(prefix);
+        if now == before {
+            return now;
+        }
+        before = now;
+    }
+    panic!("they do not fall asleep: {before:?}");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn no_thread_is_left_and_none_wakes_when_idle() {
-    let runtime = Runtime::builder()
-        .worker_threads(3)
-        .thread_name("idler")
-        .build()
-        .unwrap();
+    let named = |name| Runtime::builder().worker_threads(3).thread_name(name);
+    let runtime = named("idler").build().unwrap();
     runtime
         .block_on(async |scope: Scope| {
             for _ in 0..100 {
@@ -559,27 +575,39 @@ fn no_thread_is_left_and_none_wakes_when_idle() {
             drop(scope.spawn_blocking(|_cx| ()).await);
         })
         .unwrap();
-    // The workers need a moment to fall asleep: wait until two looks agree.
-    let mut before = threads("idler");
-    loop {
-        std::thread::sleep(Duration::from_millis(20));
-        let now = threads("idler");
-        if now == before {
-            break;
-        }
-        before = now;
-    }
+    // Another one whose tasks all wait: for each other, for a socket, for an hour.
+    let (end, ended) = mpsc::channel();
+    let waiter = std::thread::spawn(move || {
+        let runtime = named("waiter").build().unwrap();
+        let ran = runtime.block_on(async |scope: Scope| {
+            let (tx, mut rx) = asupersync::channel::mpsc::channel::<()>(1);
+            let listener = asupersync::net::TcpListener::bind(&scope, "127.0.0.1:0");
+            let listener = listener.await.unwrap();
+            scope.spawn(async move |cx: Cx| listener.accept(&cx).await.is_err());
+            scope.spawn(async move |cx: Cx| cx.sleep(Duration::from_secs(3_600)).await);
+            end.send(tx).unwrap();
+            assert!(rx.recv(&scope).await.is_err());
+            scope.cancel("enough");
+        });
+        ran.unwrap();
+    });
+    let end = ended.recv().unwrap();
+    let before = [asleep("idler"), asleep("waiter")];
+    let number = before.each_ref().map(Vec::len);
     assert_eq!(
-        before.len(),
-        4,
-        "three workers and a blocking thread: {before:?}"
+        number,
+        [4, 3],
+        "three workers, a blocking thread: {before:?}"
     );
-    std::thread::sleep(Duration::from_secs(1));
-    assert_eq!(threads("idler"), before, "an idle runtime wakes nobody");
-    drop(runtime);
+    std::thread::sleep(Duration::from_secs(5));
+    // Whoever has not run has made no system call either.
+    let after = [threads("idler"), threads("waiter")];
+    assert_eq!(after, before, "an idle runtime wakes nobody");
+    drop((runtime, end));
+    waiter.join().unwrap();
     // The kernel tells who joins a thread a moment before it strikes it off.
     let start = Instant::now();
-    while !threads("idler").is_empty() {
+    while !threads("idler").is_empty() || !threads("waiter").is_empty() {
         assert!(
             start.elapsed() < Duration::from_secs(10),
             "a thread is left"
