@@ -1,9 +1,13 @@
 //! Every row of the responsiveness table, measured: a task waits, is asked to
 //! cancel, and its polls from then on are counted.
 
+#[cfg(unix)]
+use asupersync::Runtime;
 use asupersync::channel::{ack_queue, broadcast, mpsc, oneshot, rpc, watch};
 use asupersync::io::{ReadExt, WriteExt};
-use asupersync::net::{TcpListener, TcpStream, UdpSocket};
+use asupersync::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
+#[cfg(unix)]
+use asupersync::process::Command;
 use asupersync::sync::{Barrier, Mutex, Notify, OnceCell, Pool, RwLock, Semaphore};
 use asupersync::types::event::Event;
 use asupersync::types::responsiveness::document;
@@ -11,8 +15,15 @@ use asupersync::{
     CancelKind, Cx, JoinSet, LabConfig, LabRuntime, Missed, Primitive, RESPONSIVENESS, Scope,
 };
 use std::future::pending;
+#[cfg(unix)]
+use std::future::{Future, poll_fn};
 use std::path::Path;
 use std::pin::pin;
+#[cfg(unix)]
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(3600);
@@ -125,6 +136,13 @@ async fn wait(cx: &Cx, primitive: Primitive) -> bool {
             cell.get_or_init(cx, async || 2).await.is_err()
         }
         Primitive::WaitMade => OnceCell::<u8>::new().wait(cx).await.is_err(),
+        Primitive::Connect => {
+            let socket = TcpSocket::new().backlog(1);
+            let listener = socket.listen(cx, ANY).await.unwrap();
+            let full = listener.local_addr().unwrap();
+            let _first = TcpStream::connect(cx, full).await.unwrap();
+            TcpStream::connect(cx, full).await.is_err()
+        }
         Primitive::Accept => {
             let listener = TcpListener::bind(cx, ANY).await.unwrap();
             listener.accept(cx).await.is_err()
@@ -141,6 +159,7 @@ async fn wait(cx: &Cx, primitive: Primitive) -> bool {
             let socket = UdpSocket::bind(cx, ANY).await.unwrap();
             socket.recv_from(cx, &mut [0; 8]).await.is_err()
         }
+        Primitive::WaitChild => unreachable!("the lab has no processes"),
     }
 }
 
@@ -203,9 +222,42 @@ fn measure(primitive: Primitive, seed: u64) -> (Option<u32>, u32) {
     (cancelled.then_some(polls as u32), masked as u32)
 }
 
+/// As [`measure`], for a process, which the lab has not: polls are counted where they come in.
+#[cfg(unix)]
+fn measure_child() -> (Option<u32>, u32) {
+    let runtime = Runtime::builder().current_thread().build().unwrap();
+    let measured = runtime.block_on(async |scope: Scope| {
+        let began = Arc::new(AtomicBool::new(false));
+        let waits = began.clone();
+        let waiter = scope.spawn(async move |cx: Cx| {
+            let mut child = Command::new("sleep").arg("600").spawn(&cx).unwrap();
+            let mut wait = pin!(child.wait(&cx));
+            let mut polls = 0;
+            let end = poll_fn(|task| {
+                polls += u32::from(cx.is_cancel_requested());
+                waits.store(true, Ordering::Relaxed);
+                wait.as_mut().poll(task)
+            });
+            (end.await.is_err(), polls)
+        });
+        while !began.load(Ordering::Relaxed) {
+            scope.yield_now().await.unwrap();
+        }
+        waiter.cancel(CancelKind::User);
+        waiter.await.into_result().unwrap()
+    });
+    let (cancelled, polls) = measured.unwrap();
+    (cancelled.then_some(polls), 0)
+}
+
 #[test]
 fn every_wait_notices_a_request_within_its_bound() {
     for (primitive, bound) in RESPONSIVENESS {
+        if *primitive == Primitive::WaitChild {
+            #[cfg(unix)]
+            assert_eq!(measure_child(), (bound.polls, bound.mask));
+            continue;
+        }
         for seed in 0..20 {
             let (polls, masked) = measure(*primitive, seed);
             assert_eq!(polls, bound.polls, "{primitive:?} under seed {seed}");

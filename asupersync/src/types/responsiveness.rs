@@ -13,8 +13,8 @@
 //! task begins in its cleanup.
 //!
 //! `docs/responsiveness.md` is this table; `tests/responsiveness.rs` measures
-//! each row in the lab and has no catch-all: a new primitive does not compile
-//! there until it is measured.
+//! each row, in the lab if that has such a wait, and has no catch-all: a new
+//! primitive does not compile there until it is measured.
 
 /// How long a primitive may take to notice a request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -133,6 +133,8 @@ primitives! {
     Init, "OnceCell::get_or_init(&cx, init)", Bound::AT_ONCE;
     /// Waiting until somebody else has made a value.
     WaitMade, "OnceCell::wait(&cx)", Bound::AT_ONCE;
+    /// Waiting for the answer of an address.
+    Connect, "TcpStream::connect(&cx, address)", Bound::AT_ONCE;
     /// Waiting for a connection.
     Accept, "TcpListener::accept(&cx)", Bound::AT_ONCE;
     /// Waiting for bytes.
@@ -141,6 +143,8 @@ primitives! {
     WriteBytes, "WriteExt::write_all(&cx, bytes)", Bound::AT_ONCE;
     /// Waiting for a datagram.
     RecvDatagram, "UdpSocket::recv_from(&cx, buffer)", Bound::AT_ONCE;
+    /// Waiting for the end of another process.
+    WaitChild, "process::Child::wait(&cx)", Bound::AT_ONCE;
 }
 
 /// The table as a document.
