@@ -624,6 +624,63 @@ fn the_driver_leaves_the_watch_to_another_unless_one_was_missing() {
     assert!(!sleep());
 }
 
+/// Enqueues a task that counts, as the waker of one that slept would.
+struct Enqueues {
+    shared: Arc<Shared>,
+    log: Arc<Log>,
+    number: usize,
+}
+
+impl std::task::Wake for Enqueues {
+    fn wake(self: Arc<Self>) {
+        let task = task(&self.log, self.number, Lane::Ready);
+        self.shared.enqueue(task, Hint::Woken);
+    }
+}
+
+/// Whether a worker that sleeps until `rises` is woken for a batch of timers of
+/// another one, `now`.
+fn woken_for_a_batch(now: Time, rises: Option<Time>) -> bool {
+    use super::context::{Context, Local};
+    let (shared, log) = (shared(Flavour::MultiThread, 2), Arc::new(Log::default()));
+    for number in 0..4 {
+        let (shared, log) = (shared.clone(), log.clone());
+        let timer = Enqueues {
+            shared,
+            log,
+            number,
+        };
+        let waker = Arc::new(timer);
+        waker.shared.clone().clock.set(0, now, &waker.into());
+    }
+    if let Some(rises) = rises {
+        shared.clock.set(1, rises, Waker::noop());
+    }
+    let peer = &shared.workers[1];
+    peer.asleep.store(true, Ordering::Relaxed);
+    let _ = shared.idle.announce(1, false, false, 0);
+    peer.parker.adopt();
+    assert!(peer.parker.prepare(super::park::Place::Lot));
+
+    let context = Context::new(&shared, Some(Local::new(0)), None);
+    let _entered = context.enter();
+    let mut worker = super::worker::Worker::new(&shared, context);
+    worker.fire_shard(0, now);
+    let woken = peer.parker.take_permit();
+    drop(worker);
+    assert_eq!(shared.discard_tasks(), 4, "all were fired");
+    woken
+}
+
+#[test]
+fn a_sleeper_that_rises_soon_by_itself_is_left_asleep_at_a_batch_of_timers() {
+    let now = Time::from_nanos(1_000_000_000);
+    assert!(woken_for_a_batch(now, None), "it sleeps for ever");
+    let after = |micros| Some(now + Duration::from_micros(micros));
+    assert!(!woken_for_a_batch(now, after(10)));
+    assert!(woken_for_a_batch(now, after(1_000)), "that is too late");
+}
+
 #[cfg(unix)]
 #[test]
 fn children_and_their_pipes_leave_no_registration() {
