@@ -12,19 +12,15 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
-fn run<T, Fut: Future<Output = T>>(body: impl FnOnce(Scope) -> Fut) -> T {
-    Runtime::builder()
-        .current_thread()
-        .build()
-        .unwrap()
-        .block_on(body)
-        .unwrap()
-}
+mod worlds;
+use worlds::{everywhere, whoever_is_lost};
 
 #[derive(Clone, Debug)]
 enum Step {
     /// Not ready; wakes at once.
     Wait,
+    /// Not ready, for ever.
+    Never,
     /// These bytes, or room for as many.
     Bytes(Vec<u8>),
     Fail(io::ErrorKind),
@@ -76,6 +72,7 @@ impl AsyncRead for Script {
         match self.steps.pop_front() {
             None => Poll::Ready(Ok(0)),
             Some(Step::Wait) => wait(cx),
+            Some(Step::Never) => Poll::Pending,
             Some(Step::Fail(kind)) => Poll::Ready(Err(kind.into())),
             Some(Step::Bytes(mut bytes)) => {
                 let n = bytes.len().min(buf.len());
@@ -98,6 +95,7 @@ impl AsyncWrite for Script {
         let n = match self.steps.pop_front() {
             None => buf.len(),
             Some(Step::Wait) => return wait(cx),
+            Some(Step::Never) => return Poll::Pending,
             Some(Step::Fail(kind)) => return Poll::Ready(Err(kind.into())),
             Some(Step::Bytes(room)) => room.len().min(buf.len()),
         };
@@ -145,7 +143,7 @@ async fn rest(cx: &Cx, script: &mut Script) -> String {
 
 #[test]
 fn a_dropped_read_takes_nothing() {
-    run(async |cx: Scope| {
+    everywhere(async |cx: Scope| {
         for polls in 0..4 {
             let mut script = Script::text(PIECES);
             let mut buf = [0; 3];
@@ -173,7 +171,7 @@ fn a_dropped_read_takes_nothing() {
 
 #[test]
 fn resumable_operations_keep_what_they_read() {
-    run(async |cx: Scope| {
+    everywhere(async |cx: Scope| {
         for polls in 0..16 {
             let mut script = Script::text(PIECES);
             let mut buf = Vec::new();
@@ -200,7 +198,7 @@ fn resumable_operations_keep_what_they_read() {
 
 #[test]
 fn resumable_objects_go_on_where_they_were_stopped() {
-    run(async |cx: Scope| {
+    everywhere(async |cx: Scope| {
         for polls in 1..16 {
             let mut script = Script::text(PIECES);
             let mut buf = vec![0; all().len()];
@@ -231,7 +229,7 @@ fn resumable_objects_go_on_where_they_were_stopped() {
 
 #[test]
 fn a_line_in_progress_survives_drops() {
-    run(async |cx: Scope| {
+    everywhere(async |cx: Scope| {
         for polls in 1..8 {
             for capacity in [1, 2, 5, 64] {
                 let reader = BufReader::with_capacity(capacity, Script::text(PIECES));
@@ -255,7 +253,7 @@ fn a_line_in_progress_survives_drops() {
 
 #[test]
 fn a_dropped_write_has_written_nothing() {
-    run(async |cx: Scope| {
+    everywhere(async |cx: Scope| {
         for polls in 0..3 {
             let mut script = Script::room(2, 4);
             let n = at_most(polls, script.write(&cx, b"abcdef"))
@@ -268,7 +266,7 @@ fn a_dropped_write_has_written_nothing() {
 
 #[test]
 fn lossy_operations_write_a_prefix() {
-    run(async |cx: Scope| {
+    everywhere(async |cx: Scope| {
         for polls in 0..8 {
             let mut script = Script::room(2, 4);
             let done = at_most(polls, script.write_all(&cx, b"abcdef")).await;
@@ -280,6 +278,97 @@ fn lossy_operations_write_a_prefix() {
             );
         }
     });
+}
+
+/// What a lossy operation was dropped in has lost nothing else: what it took, it
+/// took from the front, and what it wrote is a prefix.
+#[test]
+fn lossy_operations_take_from_the_front_and_copy_writes_a_prefix() {
+    everywhere(async |cx: Scope| {
+        for polls in 0..16 {
+            let mut script = Script::text(PIECES);
+            let mut buf = [0; 5];
+            let done = at_most(polls, script.read_exact(&cx, &mut buf)).await;
+            let left = rest(&cx, &mut script).await;
+            assert!(all().ends_with(&left), "after {polls} polls");
+            let taken = all().len() - left.len();
+            assert!(taken <= 5, "no more than was asked for");
+            assert_eq!(done.is_some(), taken == 5, "after {polls} polls");
+            assert_eq!(buf[..taken], all().as_bytes()[..taken]);
+
+            let mut from = Script::text(PIECES);
+            let mut to = Script::room(2, 5);
+            let done = at_most(polls, copy(&cx, &mut from, &mut to)).await;
+            assert!(all().as_bytes().starts_with(&to.written[..]));
+            let written = to.written.len();
+            let left = rest(&cx, &mut from).await;
+            assert!(all().ends_with(&left), "after {polls} polls");
+            assert!(written + left.len() <= all().len(), "nothing twice");
+            let copied = done.map(Result::unwrap);
+            assert_eq!(copied.is_some(), copied == Some(all().len() as u64));
+            assert_eq!(copied.is_some(), written == all().len() && to.flushed == 1);
+        }
+    });
+}
+
+/// Asked to cancel at any await, and dropped there, by class: what is safe or
+/// resumable goes on through the cleanup view where it was stopped, and what is
+/// lossy has read and written from the front.
+#[test]
+fn every_byte_is_accounted_for_wherever_the_task_is_cancelled_or_dropped() {
+    let points = whoever_is_lost(async |cx: Scope| {
+        let task = cx.spawn(async |cx: Cx| {
+            // Safe.
+            let (mut script, mut seen, mut buf) = (Script::text(PIECES), String::new(), [0; 2]);
+            loop {
+                let n = match script.read(&cx, &mut buf).await {
+                    Ok(n) => n,
+                    Err(e) => {
+                        assert!(reason_in(&e).is_some(), "{e}");
+                        script.read(cx.cleanup(), &mut buf).await.unwrap()
+                    }
+                };
+                if n == 0 {
+                    break;
+                }
+                seen.push_str(std::str::from_utf8(&buf[..n]).unwrap());
+            }
+            assert_eq!(seen, all());
+            // Resumable.
+            let (mut script, mut buf) = (Script::text(PIECES), Vec::new());
+            if script.read_to_end(&cx, &mut buf).await.is_err() {
+                script.read_to_end(cx.cleanup(), &mut buf).await.unwrap();
+            }
+            assert_eq!(buf, all().as_bytes());
+            let mut script = Script::room(2, 4);
+            let mut write = script.resumable_all(b"abcdef");
+            if write.resume(&cx).await.is_err() {
+                write.resume(cx.cleanup()).await.unwrap();
+            }
+            assert_eq!(script.written, b"abcdef");
+            let mut lines = BufReader::with_capacity(2, Script::text(PIECES)).lines();
+            let mut seen = Vec::new();
+            loop {
+                let next = match lines.next_line(&cx).await {
+                    Ok(next) => next,
+                    Err(_) => lines.next_line(cx.cleanup()).await.unwrap(),
+                };
+                let Some(line) = next else { break };
+                seen.push(line);
+            }
+            assert_eq!(seen, ["abc", "defg", "hij"]);
+            // Lossy.
+            let mut script = Script::room(2, 4);
+            let written = script.write_all(&cx, b"abcdef").await;
+            assert!(b"abcdef".starts_with(&script.written[..]));
+            assert_eq!(written.is_ok(), script.written.len() == 6);
+            let mut script = Script::text(PIECES);
+            let _ = script.read_exact(&cx, &mut [0; 5]).await;
+            assert!(all().ends_with(&rest(cx.cleanup(), &mut script).await));
+        });
+        assert!(!task.await.is_panicked());
+    });
+    assert!(points > 30, "{points}");
 }
 
 /// Cancels at every step: the error wraps the reason, and `cleanup` reads the rest.
@@ -320,20 +409,11 @@ fn a_cancelled_read_says_so_and_loses_nothing() {
 /// Cancelled while it waits: the promise of the operation is not leaked.
 #[test]
 fn a_waiting_operation_ends_when_its_task_is_cancelled() {
-    struct Never;
-    impl AsyncRead for Never {
-        fn poll_read(
-            self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-            _: &mut [u8],
-        ) -> Poll<io::Result<usize>> {
-            Poll::Pending
-        }
-    }
     let runtime = Runtime::builder().current_thread().build().unwrap();
     let reported = runtime.block_on_report(async |cx: Scope| {
         let task = cx.spawn(async |cx: Cx| {
-            let e = Never.read(&cx, &mut [0]).await.unwrap_err();
+            let mut never = Script::new([Step::Never]);
+            let e = never.read(&cx, &mut [0]).await.unwrap_err();
             reason_in(&e).map(|r| r.kind)
         });
         // In one thread the task runs, and waits, before this goes on.
@@ -348,7 +428,7 @@ fn a_waiting_operation_ends_when_its_task_is_cancelled() {
 
 #[test]
 fn exact_reads_and_numbers_see_an_early_end() {
-    run(async |cx: Scope| {
+    everywhere(async |cx: Scope| {
         let mut buf = [0; 3];
         let mut script = Script::text(&["ab", "cd"]);
         assert_eq!(script.read_exact(&cx, &mut buf).await.unwrap(), 3);
@@ -374,7 +454,7 @@ fn exact_reads_and_numbers_see_an_early_end() {
 
 #[test]
 fn errors_of_the_stream_pass_through() {
-    run(async |cx: Scope| {
+    everywhere(async |cx: Scope| {
         let broken = || Script::new([Step::Wait, Step::Fail(io::ErrorKind::ConnectionReset)]);
         let kinds = [
             broken().read(&cx, &mut [0]).await.unwrap_err().kind(),
@@ -401,7 +481,7 @@ fn errors_of_the_stream_pass_through() {
 
 #[test]
 fn lines_are_read_by_either_way() {
-    run(async |cx: Scope| {
+    everywhere(async |cx: Scope| {
         let mut reader = BufReader::with_capacity(2, Script::text(PIECES));
         let mut line = "> ".to_owned();
         assert_eq!(reader.read_line(&cx, &mut line).await.unwrap(), 4);
@@ -423,7 +503,7 @@ fn lines_are_read_by_either_way() {
 
 #[test]
 fn bad_lines_are_refused() {
-    run(async |cx: Scope| {
+    everywhere(async |cx: Scope| {
         let bytes = |b: &[u8]| BufReader::with_capacity(4, Script::new([Step::Bytes(b.to_vec())]));
         let mut line = "kept".to_owned();
         let refused = bytes(b"\xff\xfe\n")
@@ -448,7 +528,7 @@ fn bad_lines_are_refused() {
 
 #[test]
 fn a_buffered_writer_collects_and_passes_on() {
-    run(async |cx: Scope| {
+    everywhere(async |cx: Scope| {
         let mut writer = BufWriter::with_capacity(4, Script::default());
         for piece in [&b"a"[..], b"bc", b"de", b"fghijk"] {
             writer.write_all(&cx, piece).await.unwrap();
@@ -468,7 +548,7 @@ fn a_buffered_writer_collects_and_passes_on() {
 
 #[test]
 fn a_flush_that_was_dropped_is_continued() {
-    run(async |cx: Scope| {
+    everywhere(async |cx: Scope| {
         for polls in 0..6 {
             let mut writer = BufWriter::with_capacity(8, Script::room(2, 3));
             writer.write_all(&cx, b"abcdef").await.unwrap();
@@ -481,7 +561,7 @@ fn a_flush_that_was_dropped_is_continued() {
 
 #[test]
 fn copy_moves_everything_and_flushes() {
-    run(async |cx: Scope| {
+    everywhere(async |cx: Scope| {
         let mut to = Script::room(3, 2);
         let n = copy(&cx, &mut Script::text(PIECES), &mut to).await.unwrap();
         assert_eq!((n, &*to.written), (all().len() as u64, all().as_bytes()));
@@ -491,7 +571,7 @@ fn copy_moves_everything_and_flushes() {
 
 #[test]
 fn halves_work_apart_and_reunite() {
-    run(async |cx: Scope| {
+    everywhere(async |cx: Scope| {
         let (mut read, mut write) = split(Script::text(&["abc"]));
         let mut text = String::new();
         read.read_to_string(&cx, &mut text).await.unwrap();
@@ -500,6 +580,22 @@ fn halves_work_apart_and_reunite() {
         let refused = stranger.reunite(write).unwrap_err();
         let script = read.reunite(refused.write).unwrap();
         assert_eq!((&*text, &*script.written), ("abc", &b"def"[..]));
+    });
+}
+
+#[test]
+fn a_waiting_operation_is_cancelled_in_the_lab_as_well() {
+    worlds::in_lab(async |cx: Scope| {
+        let task = cx.spawn(async |cx: Cx| {
+            let mut never = Script::new([Step::Never]);
+            let e = never.read(&cx, &mut [0]).await.unwrap_err();
+            reason_in(&e).map(|r| r.kind)
+        });
+        // Virtual time passes only when the task waits.
+        cx.sleep(std::time::Duration::from_secs(1)).await.unwrap();
+        task.cancel(CancelKind::Timeout);
+        let seen = task.await.into_result().unwrap();
+        assert_eq!(seen, Some(CancelKind::Timeout));
     });
 }
 
