@@ -2,8 +2,7 @@
 //! poll, with every byte accounted for by the operation's cancel class.
 
 use asupersync::io::{
-    AsyncRead, AsyncWrite, BufReadExt, BufReader, BufWriter, CANCEL_CLASS, CancelClass, ReadExt,
-    WriteExt, copy, split,
+    AsyncRead, AsyncWrite, BufReadExt, BufReader, BufWriter, ReadExt, WriteExt, copy, split,
 };
 use asupersync::{CancelKind, Cx, Runtime, Scope, types::cancel::reason_in};
 use std::collections::VecDeque;
@@ -597,21 +596,4 @@ fn a_waiting_operation_is_cancelled_in_the_lab_as_well() {
         let seen = task.await.into_result().unwrap();
         assert_eq!(seen, Some(CancelKind::Timeout));
     });
-}
-
-#[test]
-fn the_table_of_classes_names_each_operation_once() {
-    let mut names: Vec<_> = CANCEL_CLASS.iter().map(|(name, _)| *name).collect();
-    let listed = names.len();
-    names.sort_unstable();
-    names.dedup();
-    assert_eq!(names.len(), listed);
-    let class = |name| {
-        CANCEL_CLASS
-            .iter()
-            .find(|(n, _)| *n == name)
-            .map(|(_, class)| *class)
-    };
-    assert_eq!(class("read"), Some(CancelClass::Safe));
-    assert_eq!(class("read_exact"), Some(CancelClass::Lossy));
 }

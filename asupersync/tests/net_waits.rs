@@ -5,19 +5,17 @@
     reason = "a region awaits its tasks whether or not someone keeps their handles"
 )]
 
-use asupersync::io::{CancelClass, ReadExt, WriteExt};
+use asupersync::io::{ReadExt, WriteExt};
 use asupersync::lab::{Inject, Injector, LinkModel, NetModel, VirtualNet};
 use asupersync::net::{
-    self, CANCEL_CLASS, TcpListener, TcpSocket, TcpStream, UdpSocket, UnixDatagram, UnixListener,
-    UnixStream,
+    self, TcpListener, TcpSocket, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream,
 };
 use asupersync::types::event::Event;
 use asupersync::types::obligation::{ObligationKind, Resolution};
 use asupersync::{CancelKind, Cx, LabConfig, LabRuntime, Scope, Time, TimeoutError};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 use std::time::Duration;
 
 const LATENCY: Duration = Duration::from_millis(10);
@@ -30,63 +28,6 @@ fn exact() -> LinkModel {
 
 fn config() -> LabConfig {
     LabConfig::default().network(NetModel::default().link(exact()).segments(false))
-}
-
-/// The class that a function's documentation names.
-fn documented(doc: &str) -> Option<CancelClass> {
-    let (_, says) = doc.split_once("*Cancellation.* ")?;
-    let classes = [
-        ("Safe", CancelClass::Safe),
-        ("Does not wait", CancelClass::Safe),
-        ("Returns at once", CancelClass::Safe),
-        ("Resumable", CancelClass::Resumable),
-        ("Lossy", CancelClass::Lossy),
-    ];
-    let found = classes.into_iter().find(|(word, _)| says.starts_with(word));
-    let (_, class) = found.unwrap_or_else(|| panic!("no class at the start of {says:?}"));
-    Some(class)
-}
-
-/// The public functions below `folder` whose documentation speaks of cancellation, by name.
-fn operations(folder: &str) -> BTreeMap<String, BTreeSet<String>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    let mut found = BTreeMap::<_, BTreeSet<_>>::new();
-    for file in std::fs::read_dir(folder).unwrap() {
-        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
-        let mut doc = String::new();
-        for line in text.lines().map(str::trim) {
-            if let Some(words) = line.strip_prefix("///") {
-                doc += words;
-                continue;
-            }
-            let name = line
-                .strip_prefix("pub ")
-                .map(|rest| rest.replace("async ", ""));
-            let name = name.as_deref().and_then(|rest| rest.strip_prefix("fn "));
-            if let (Some(name), Some(class)) = (name, documented(&doc)) {
-                let end = name
-                    .find(|c: char| !c.is_alphanumeric() && c != '_')
-                    .unwrap();
-                let classes = found.entry(name[..end].to_owned()).or_default();
-                classes.insert(format!("{class:?}"));
-            }
-            if !line.starts_with('#') {
-                doc.clear();
-            }
-        }
-    }
-    found
-}
-
-#[test]
-fn the_table_and_the_documentation_name_the_same_classes() {
-    let mut table = BTreeMap::<String, BTreeSet<String>>::new();
-    for (name, class) in CANCEL_CLASS {
-        let method = name.rsplit("::").next().unwrap();
-        let classes = table.entry(method.to_owned()).or_default();
-        classes.insert(format!("{class:?}"));
-    }
-    assert_eq!(operations("src/net"), table);
 }
 
 /// Every operation that may wait at a socket, doing so.

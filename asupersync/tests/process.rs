@@ -2,7 +2,7 @@
 #![cfg(unix)]
 
 use asupersync::io::{AsyncWrite, BufReadExt, BufReader, ReadExt, WriteExt};
-use asupersync::process::{CANCEL_CLASS, Command, Stdio};
+use asupersync::process::{Command, Stdio};
 use asupersync::types::cancel::reason_in;
 use asupersync::{CancelKind, CapSet, Cx, LabConfig, LabRuntime, RegionOptions, Runtime, Scope};
 use std::future::poll_fn;
@@ -436,12 +436,4 @@ fn processes_need_the_capability() {
         let denied = Command::new("true").status(&narrow).await.unwrap_err();
         assert_eq!(denied.kind(), io::ErrorKind::PermissionDenied);
     });
-}
-
-#[test]
-fn the_table_of_classes_names_each_operation_once() {
-    let mut names: Vec<_> = CANCEL_CLASS.iter().map(|(name, _)| *name).collect();
-    names.sort_unstable();
-    names.dedup();
-    assert_eq!(names.len(), CANCEL_CLASS.len());
 }

@@ -4,7 +4,7 @@
 use asupersync::Policy;
 use asupersync::lab::{Inject, Injector};
 use asupersync::runtime::{Flavour, main_entry};
-use asupersync::signal::{CANCEL_CLASS, SignalKind, ctrl_c, unix};
+use asupersync::signal::{SignalKind, ctrl_c, unix};
 use asupersync::stream::StreamExt;
 use asupersync::types::cancel::reason_in;
 use asupersync::{
@@ -519,12 +519,4 @@ fn listeners_may_be_cancelled_at_any_await() {
         assert!(report.is_ok(), "{mode:?}: {report}");
         assert!(report.points >= 4, "{report}");
     }
-}
-
-#[test]
-fn the_table_of_classes_names_each_operation_once() {
-    let mut names: Vec<_> = CANCEL_CLASS.iter().map(|(name, _)| *name).collect();
-    names.sort_unstable();
-    names.dedup();
-    assert_eq!(names, ["Signal::recv", "ctrl_c", "shutdown_signal"]);
 }

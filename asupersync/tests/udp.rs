@@ -3,7 +3,7 @@
 mod worlds;
 
 use asupersync::lab::{LinkModel, NetModel, VirtualNet};
-use asupersync::net::{self, CANCEL_CLASS, TcpListener, TcpStream, UdpSocket};
+use asupersync::net::{self, TcpListener, TcpStream, UdpSocket};
 use asupersync::types::cancel::reason_in;
 use asupersync::{CapSet, Cx, LabConfig, LabRuntime, Scope, Time, TimeoutError};
 use std::collections::BTreeSet;
@@ -186,12 +186,6 @@ fn localhost_has_an_address() {
         assert!(addrs.iter().all(|a| a.ip().is_loopback() && a.port() == 80));
         assert!(!addrs.is_empty());
     });
-}
-
-#[test]
-fn the_table_of_classes_names_each_operation_once() {
-    let names: BTreeSet<_> = CANCEL_CLASS.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names.len(), CANCEL_CLASS.len());
 }
 
 // The virtual network.

@@ -140,6 +140,8 @@ impl Drop for Interrupt {
 
 impl Cx {
     /// Waits until this task, or the region this context is the body of, is asked to cancel.
+    ///
+    /// *Cancellation.* Safe: it only looks.
     pub fn cancelled(&self) -> WaitCancelled<'_> {
         WaitCancelled {
             cx: self,
@@ -149,7 +151,7 @@ impl Cx {
 
     /// Makes any future a wait that ends when the task is asked to cancel.
     ///
-    /// *Cancellation.* `fut` is dropped then, with whatever it loses.
+    /// *Cancellation.* Lossy: `fut` is dropped then, with whatever that loses.
     pub fn cancellable<F: Future>(&self, fut: F) -> Cancellable<'_, F> {
         Cancellable {
             fut,
@@ -159,6 +161,8 @@ impl Cx {
     }
 
     /// Lets other tasks run.
+    ///
+    /// *Cancellation.* Safe: there is nothing to lose.
     ///
     /// # Errors
     /// [`Cancelled`]: this is a checkpoint.

@@ -120,8 +120,8 @@ impl<T, E> JoinSet<T, E> {
     /// Outcomes come in the order in which the members end.
     ///
     /// # Cancellation
-    /// A checkpoint of the waiter; the members are not affected. Nothing is lost
-    /// when it is dropped half-way, so it may stand in `select!`.
+    /// Safe: a checkpoint of the waiter; the members are not affected. Nothing is
+    /// lost when it is dropped half-way, so it may stand in `select!`.
     ///
     /// # Errors
     /// [`Cancelled`] when the waiter was asked to cancel; join through
@@ -138,8 +138,8 @@ impl<T, E> JoinSet<T, E> {
     /// they were spawned.
     ///
     /// # Cancellation
-    /// A checkpoint of the waiter. Outcomes that have come stay in the set, and
-    /// the next join returns them.
+    /// Resumable: a checkpoint of the waiter. Outcomes that have come stay in the
+    /// set, and the next join returns them.
     ///
     /// # Errors
     /// [`Cancelled`] when the waiter was asked to cancel.

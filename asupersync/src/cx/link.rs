@@ -85,7 +85,7 @@ impl Cx {
     /// it with what else this task waits for.
     ///
     /// # Cancellation
-    /// Nothing is lost: an end that was not taken is there for the next call.
+    /// Safe: an end that was not taken is there for the next call.
     ///
     /// # Errors
     /// [`Cancelled`]: this is a checkpoint.

@@ -58,6 +58,7 @@ use crate::kernel::region::RegionState;
 use crate::kernel::task::MASK_DEFERRALS;
 use crate::types::budget::Budget;
 use crate::types::cancel::{CancelKind, CancelReason, Cancelled};
+use crate::types::cancel_class::CancelClass;
 use crate::types::caps::CapSet;
 use crate::types::event::Event;
 use crate::types::id::{RegionId, TaskId};
@@ -68,6 +69,17 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+/// The cancel class of every wait of this module.
+pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
+    ("Cx::cancelled", CancelClass::Safe),
+    ("Cx::cancellable", CancelClass::Lossy),
+    ("Cx::yield_now", CancelClass::Safe),
+    ("Cx::linked_exit", CancelClass::Safe),
+    ("JoinSet::join_next", CancelClass::Safe),
+    ("JoinSet::join_all", CancelClass::Resumable),
+    ("TaskHandle::join", CancelClass::Lossy),
+];
 
 /// The identity, cancel state and effects of the running task.
 ///

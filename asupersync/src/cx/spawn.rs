@@ -122,8 +122,9 @@ impl Cx {
 impl<T, E> TaskHandle<T, E> {
     /// Waits for the outcome.
     ///
-    /// *Cancellation.* A checkpoint: ends early when the waiter is asked to
-    /// cancel; the awaited task is not affected.
+    /// *Cancellation.* Lossy: a checkpoint, which ends early when the waiter is
+    /// asked to cancel. The awaited task is not affected; its outcome is not told
+    /// any more. Await `&mut handle` where it may be needed later.
     ///
     /// A task is joined once: its outcome is not copied.
     ///

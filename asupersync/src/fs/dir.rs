@@ -15,6 +15,8 @@ const BATCH: usize = 32;
 
 /// The entries of a directory, in the system's order, without `.` and `..`.
 ///
+/// *Cancellation.* Safe: it changes nothing.
+///
 /// # Errors
 /// As the [module](super) says.
 ///
@@ -124,6 +126,8 @@ impl DirEntry {
 
     /// What the system knows of it; does not follow links.
     ///
+    /// *Cancellation.* Safe: it changes nothing.
+    ///
     /// # Errors
     /// As the [module](super) says.
     pub async fn metadata(&self, cx: &Cx) -> io::Result<Metadata> {
@@ -131,6 +135,8 @@ impl DirEntry {
     }
 
     /// Whether it is a file, a directory, or a link; does not follow links.
+    ///
+    /// *Cancellation.* Safe: it changes nothing.
     ///
     /// # Errors
     /// As the [module](super) says.

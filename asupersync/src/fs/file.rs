@@ -100,6 +100,8 @@ impl Core {
 impl File {
     /// Opens a file to read it.
     ///
+    /// *Cancellation.* Lossy: it happens all the same, and nobody tells how it went.
+    ///
     /// # Errors
     /// As the [module](super) says.
     pub async fn open(cx: &Cx, path: impl AsRef<Path>) -> io::Result<File> {
@@ -107,6 +109,8 @@ impl File {
     }
 
     /// Creates a file, or empties the one that is there, to write it.
+    ///
+    /// *Cancellation.* Lossy: it happens all the same, and nobody tells how it went.
     ///
     /// # Errors
     /// As the [module](super) says.
@@ -220,7 +224,7 @@ impl File {
 
     /// Reads to the end of the file; returns how many bytes were appended to `buf`.
     ///
-    /// *Cancellation.* `buf` holds what was read so far; calling again goes on there.
+    /// *Cancellation.* Resumable: what was read is in `buf`, and calling again goes on there.
     ///
     /// # Errors
     /// As the [module](super) says.
@@ -266,6 +270,8 @@ impl File {
 
     /// Goes to a place in the file; returns its distance from the start in bytes.
     ///
+    /// *Cancellation.* Lossy: it happens all the same, and nobody tells how it went.
+    ///
     /// # Errors
     /// As the [module](super) says; `InvalidInput` for a place before the start.
     pub async fn seek(&mut self, cx: &Cx, to: SeekFrom) -> io::Result<u64> {
@@ -297,6 +303,8 @@ impl File {
 
     /// Cuts the file, or extends it with zeros.
     ///
+    /// *Cancellation.* Lossy: it happens all the same, and nobody tells how it went.
+    ///
     /// # Errors
     /// As the [module](super) says.
     pub async fn set_len(&mut self, cx: &Cx, bytes: u64) -> io::Result<()> {
@@ -305,6 +313,8 @@ impl File {
     }
 
     /// What the system knows of it, every earlier call of this file included.
+    ///
+    /// *Cancellation.* Safe: it changes nothing.
     ///
     /// # Errors
     /// As the [module](super) says.
@@ -321,6 +331,8 @@ impl File {
     }
 
     /// Changes its permissions.
+    ///
+    /// *Cancellation.* Lossy: it happens all the same, and nobody tells how it went.
     ///
     /// # Errors
     /// As the [module](super) says.

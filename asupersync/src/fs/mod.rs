@@ -65,6 +65,7 @@ pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
     ("File::write_all", CancelClass::Lossy),
     ("File::seek", CancelClass::Lossy),
     ("File::set_len", CancelClass::Lossy),
+    ("File::set_permissions", CancelClass::Lossy),
     ("File::sync_all", CancelClass::Resumable),
     ("File::sync_data", CancelClass::Resumable),
 ];
@@ -87,6 +88,8 @@ fn explain(what: &str, path: &Path, e: io::Error) -> io::Error {
 
 /// The bytes of a file.
 ///
+/// *Cancellation.* Safe: it changes nothing.
+///
 /// # Errors
 /// As the [module](self) says.
 pub async fn read(cx: &Cx, path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
@@ -94,6 +97,8 @@ pub async fn read(cx: &Cx, path: impl AsRef<Path>) -> io::Result<Vec<u8>> {
 }
 
 /// The text of a file, which must be UTF-8.
+///
+/// *Cancellation.* Safe: it changes nothing.
 ///
 /// # Errors
 /// As the [module](self) says; `InvalidData` when it is not UTF-8.
@@ -119,6 +124,8 @@ pub async fn write(
 
 /// Copies a file with its permissions; returns how many bytes that were.
 ///
+/// *Cancellation.* Lossy: it happens all the same, and nobody tells how it went.
+///
 /// # Errors
 /// As the [module](self) says; the target may then hold a part.
 pub async fn copy(cx: &Cx, from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u64> {
@@ -128,6 +135,8 @@ pub async fn copy(cx: &Cx, from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::
 
 /// Renames a file or directory, replacing what is at `to`.
 ///
+/// *Cancellation.* Lossy: it happens all the same, and nobody tells how it went.
+///
 /// # Errors
 /// As the [module](self) says.
 pub async fn rename(cx: &Cx, from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
@@ -136,6 +145,8 @@ pub async fn rename(cx: &Cx, from: impl AsRef<Path>, to: impl AsRef<Path>) -> io
 }
 
 /// Makes another name for a file.
+///
+/// *Cancellation.* Lossy: it happens all the same, and nobody tells how it went.
 ///
 /// # Errors
 /// As the [module](self) says.
@@ -165,26 +176,46 @@ macro_rules! one_path {
 
 one_path! {
     /// Removes a file.
+    ///
+    /// *Cancellation.* Lossy: it happens all the same, and nobody tells how it went.
     remove_file: "remove" -> ();
     /// Removes an empty directory.
+    ///
+    /// *Cancellation.* Lossy: it happens all the same, and nobody tells how it went.
     remove_dir: "remove" -> ();
     /// Removes a directory with all that is in it; links are removed, not followed.
+    ///
+    /// *Cancellation.* Lossy: it happens all the same, and nobody tells how it went.
     remove_dir_all: "remove" -> ();
     /// Makes a directory.
+    ///
+    /// *Cancellation.* Lossy: it happens all the same, and nobody tells how it went.
     create_dir: "create" -> ();
     /// Makes a directory and those above it that are missing.
+    ///
+    /// *Cancellation.* Lossy: it happens all the same, and nobody tells how it went.
     create_dir_all: "create" -> ();
     /// What the system knows of a file; follows links.
+    ///
+    /// *Cancellation.* Safe: it changes nothing.
     metadata: "look at" -> Metadata;
     /// What the system knows of a file or of a link.
+    ///
+    /// *Cancellation.* Safe: it changes nothing.
     symlink_metadata: "look at" -> Metadata;
     /// The absolute path, with no links in it.
+    ///
+    /// *Cancellation.* Safe: it changes nothing.
     canonicalize: "resolve" -> PathBuf;
     /// Where a link leads.
+    ///
+    /// *Cancellation.* Safe: it changes nothing.
     read_link: "read" -> PathBuf;
 }
 
 /// Whether there is something at a path; follows links.
+///
+/// *Cancellation.* Safe: it changes nothing.
 ///
 /// # Errors
 /// As the [module](self) says, when that cannot be told.
@@ -193,6 +224,8 @@ pub async fn try_exists(cx: &Cx, path: impl AsRef<Path>) -> io::Result<bool> {
 }
 
 /// Changes the permissions of a file.
+///
+/// *Cancellation.* Lossy: it happens all the same, and nobody tells how it went.
 ///
 /// # Errors
 /// As the [module](self) says.

@@ -118,7 +118,7 @@ use sealed::Named;
 
 /// The addresses of a host, in the order in which the system prefers them; at least one.
 ///
-/// *Cancellation.* Returns at once; the system's look-up cannot be interrupted,
+/// *Cancellation.* Safe: returns at once. The look-up cannot be interrupted,
 /// and the caller's region waits for it.
 ///
 /// # Errors

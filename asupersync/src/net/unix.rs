@@ -61,7 +61,7 @@ impl SocketListener<Unix> {
     ///
     /// Dropping the listener leaves the file behind: see [`remove_socket_file`].
     ///
-    /// *Cancellation.* Does not wait.
+    /// *Cancellation.* Safe: it does not wait.
     ///
     /// # Errors
     /// The system's, which names the address: `AddrInUse` if there is a file at
@@ -160,7 +160,7 @@ impl DatagramSocket<Unix> {
     ///
     /// Dropping the socket leaves the file behind: see [`remove_socket_file`].
     ///
-    /// *Cancellation.* Does not wait.
+    /// *Cancellation.* Safe: it does not wait.
     ///
     /// # Errors
     /// As for [`UnixListener::bind`].
@@ -194,7 +194,7 @@ impl DatagramSocket<Unix> {
 
     /// Sends to, and receives from, this address and no other.
     ///
-    /// *Cancellation.* Does not wait.
+    /// *Cancellation.* Safe: it does not wait.
     ///
     /// # Errors
     /// As for [`UnixStream::connect`].

@@ -208,7 +208,7 @@ impl Command {
 
     /// Runs it to its end.
     ///
-    /// *Cancellation.* The child is told to terminate, and its status is lost.
+    /// *Cancellation.* Lossy: the child is told to terminate, and its status is lost.
     ///
     /// # Errors
     /// As for [`Command::spawn`].
@@ -221,7 +221,7 @@ impl Command {
 
     /// Runs it to its end, and collects what it writes.
     ///
-    /// *Cancellation.* The child is told to terminate, and what it wrote is lost.
+    /// *Cancellation.* Lossy: the child is told to terminate, and what it wrote is lost.
     ///
     /// # Errors
     /// As for [`Command::spawn`], and those of reading.

@@ -137,9 +137,9 @@ impl<T> OnceCell<T> {
     /// The value, made by `init` if it is not there and nobody else makes it.
     ///
     /// # Cancellation
-    /// Waiting for another's initialiser is safe. When this call runs its own and
-    /// is dropped, or `init` ends early because the task was asked to cancel, then
-    /// that attempt is lost and the next in line makes one.
+    /// Lossy: when this call runs its own initialiser and is dropped, or `init` ends
+    /// early because the task was asked to cancel, that attempt is lost and the next
+    /// in line makes one. Waiting for another's loses nothing.
     ///
     /// # Errors
     /// When the task was asked to cancel while another made the value.
@@ -158,7 +158,7 @@ impl<T> OnceCell<T> {
     /// As [`OnceCell::get_or_init`], for an initialiser that may fail.
     ///
     /// # Cancellation
-    /// As [`OnceCell::get_or_init`].
+    /// Lossy, as [`OnceCell::get_or_init`].
     ///
     /// # Errors
     /// [`InitError::Failed`] with this call's own failure, never another's;

@@ -1,8 +1,12 @@
 //! Ticking at a fixed period.
 
-use crate::cx::Cx;
+use super::Sleep;
+use crate::cx::{Cx, DropSafe};
 use crate::types::cancel::Cancelled;
 use crate::types::time::Time;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 /// What to do about ticks that were missed because nobody waited in time.
@@ -43,15 +47,18 @@ impl Cx {
 impl Interval {
     /// Waits for the next tick and returns when it was due.
     ///
-    /// *Cancellation.* Ends early; no tick is lost.
+    /// *Cancellation.* Safe: it ends early, and no tick is lost.
     ///
     /// # Errors
     /// [`Cancelled`].
-    pub async fn tick(&mut self, cx: &Cx) -> Result<Time, Cancelled> {
-        let due = self.next;
-        cx.sleep_until(due).await?;
-        self.next = following(due, cx.now(), self.period, self.missed);
-        Ok(due)
+    pub fn tick<'a>(&'a mut self, cx: &'a Cx) -> Tick<'a> {
+        let sleep = cx.sleep_until(self.next);
+        let interval = self;
+        Tick {
+            interval,
+            cx,
+            sleep,
+        }
     }
 
     /// The time between ticks.
@@ -59,6 +66,33 @@ impl Interval {
         self.period
     }
 }
+
+/// Future of [`Interval::tick`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct Tick<'a> {
+    interval: &'a mut Interval,
+    cx: &'a Cx,
+    sleep: Sleep<'a>,
+}
+
+impl Future for Tick<'_> {
+    type Output = Result<Time, Cancelled>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let Tick {
+            interval,
+            cx,
+            sleep,
+        } = self.get_mut();
+        ready!(Pin::new(sleep).poll(task))?;
+        let due = interval.next;
+        interval.next = following(due, cx.now(), interval.period, interval.missed);
+        Poll::Ready(Ok(due))
+    }
+}
+
+impl DropSafe for Tick<'_> {}
 
 /// The tick after the one that was due at `due` and taken at `now`.
 fn following(due: Time, now: Time, period: Duration, missed: Missed) -> Time {

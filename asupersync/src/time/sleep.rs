@@ -13,7 +13,7 @@ use std::time::Duration;
 impl Cx {
     /// Waits for `d`; virtual time in the lab.
     ///
-    /// *Cancellation.* Ends early; the timer is removed.
+    /// *Cancellation.* Safe: it ends early, and the timer is removed.
     ///
     /// # Errors
     /// [`Cancelled`]; at once, and with [`Cancelled::denied`], when this context
@@ -24,7 +24,7 @@ impl Cx {
 
     /// Waits until `due`, or not at all if that has passed.
     ///
-    /// *Cancellation.* Ends early; the timer is removed.
+    /// *Cancellation.* Safe: it ends early, and the timer is removed.
     ///
     /// # Errors
     /// As [`Cx::sleep`].

@@ -60,6 +60,9 @@ impl Cx {
     /// nothing of this affected, because neither the body nor a child of the
     /// region ended because of it, is returned even if the time was just up.
     ///
+    /// *Cancellation.* Lossy: asked to cancel, the body hears of it and is awaited.
+    /// Dropped, its region is cancelled, its parent awaits it, and its value is lost.
+    ///
     /// # Errors
     /// [`TimeoutError`].
     pub async fn timeout<T, F, Fut>(&self, d: Duration, body: F) -> Result<T, TimeoutError>
@@ -87,8 +90,8 @@ impl Cx {
 
     /// Polls `fut` for at most `d`, then drops it.
     ///
-    /// *Cancellation.* Ends early and drops `fut`, with whatever it loses: use
-    /// it for futures that are safe to drop, and [`Cx::timeout`] for others.
+    /// *Cancellation.* Lossy: ends early and drops `fut`, with whatever that loses.
+    /// Use it for futures that are safe to drop, and [`Cx::timeout`] for others.
     ///
     /// # Errors
     /// [`TimeoutError::Elapsed`], [`TimeoutError::Cancelled`] or [`TimeoutError::Denied`].

@@ -26,6 +26,9 @@ impl<T> UnboundedSender<T> {
 
     /// As [`Sender::closed`].
     ///
+    /// # Cancellation
+    /// Safe: it only looks.
+    ///
     /// # Errors
     /// When the task was asked to cancel.
     pub fn closed<'a>(&'a self, cx: &'a Cx) -> Closed<'a, T> {

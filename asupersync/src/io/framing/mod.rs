@@ -204,8 +204,8 @@ impl<S: AsyncWrite + Unpin, C> Framed<S, C> {
 
     /// Encodes a frame and writes it out.
     ///
-    /// *Cancellation.* Once the frame is encoded, [`Framed::flush`] goes on with
-    /// it; [`Framed::unwritten`] tells.
+    /// *Cancellation.* Lossy for a frame that had to wait to be encoded. Once it is,
+    /// [`Framed::flush`] goes on with it; [`Framed::unwritten`] tells.
     ///
     /// # Errors
     /// As [`Framed::feed`].
