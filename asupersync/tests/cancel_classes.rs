@@ -88,7 +88,9 @@ impl Documented {
 
     fn note(&mut self, owner: Option<String>, name: &str, says: &str, path: &Path) {
         let class = word(says);
-        if CLASSES.contains(&class) {
+        if class == "None" {
+            // Without a context there is nothing to be asked.
+        } else if CLASSES.contains(&class) {
             let found = self
                 .found
                 .insert((owner, name.to_owned()), class.to_owned());
