@@ -5,8 +5,8 @@ use asupersync::types::cancel::reason_in;
 use asupersync::{CancelKind, Cx, LabConfig, LabRuntime, Scope};
 use std::error::Error;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -260,6 +260,69 @@ fn nothing_is_lost_whoever_is_cancelled_or_dropped() {
         let left = rx.statistics();
         assert_eq!((left.queued, left.reserved, left.waiting), (0, 0, 0));
     });
+}
+
+/// The same from the other end: a receiver that is asked at any await has what it
+/// received, and the rest is in the channel.
+#[test]
+fn a_receiver_cancelled_at_any_await_has_lost_nothing() {
+    whoever_is_lost(async |cx: Scope| {
+        let (tx, rx) = mpsc::channel(2);
+        let kept = Arc::new(Mutex::new((Some(rx), Vec::new())));
+        let shared = kept.clone();
+        let receiver = cx.spawn(async move |cx| {
+            let rx = shared.lock().unwrap().0.take().unwrap();
+            // Hands the receiver on, however this task ends.
+            let mut lent = Lent(Some(rx), shared.clone());
+            let rx = lent.0.as_mut().unwrap();
+            let mut buffer = Vec::new();
+            for round in 0.. {
+                let seen = if round % 2 == 0 {
+                    rx.recv(&cx).await.map(|n| vec![n])
+                } else {
+                    let got = rx.recv_many(&cx, &mut buffer, 2).await;
+                    got.map(|_| std::mem::take(&mut buffer))
+                };
+                match seen {
+                    Ok(values) => shared.lock().unwrap().1.extend(values),
+                    Err(_) => break,
+                }
+            }
+            assert!(buffer.is_empty(), "nothing comes with an error");
+        });
+        let sent = Arc::new(AtomicUsize::new(0));
+        let counted = sent.clone();
+        let sender = cx.spawn(async move |cx| {
+            for n in 0..4 {
+                if tx.send(&cx, n).await.is_err() {
+                    break;
+                }
+                counted.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        let _ = receiver.await;
+        let (rx, mut seen) = std::mem::take(&mut *kept.lock().unwrap());
+        if let Some(mut rx) = rx {
+            while let Ok(n) = rx.recv(cx.cleanup()).await {
+                seen.push(n);
+            }
+        }
+        let _ = sender.await;
+        let sent = sent.load(Ordering::Relaxed);
+        assert_eq!(seen, (0..sent).collect::<Vec<_>>());
+    });
+}
+
+/// A receiver that goes back to where it was taken from.
+struct Lent(
+    Option<mpsc::Receiver<usize>>,
+    Arc<Mutex<(Option<mpsc::Receiver<usize>>, Vec<usize>)>>,
+);
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.1.lock().unwrap().0 = self.0.take();
+    }
 }
 
 #[test]
