@@ -6,12 +6,12 @@
 //!
 //! | law | holds for severities | for values |
 //! |---|---|---|
-//! | join is associative and commutative, ready-`Ok` is its unit | yes | up to the order of the tuple |
+//! | join is associative and commutative, ready-`Ok` is its unit | yes | no: [`the_order_of_a_tuple_breaks_commutativity_and_associativity_for_values`] |
 //! | race is associative and commutative | yes | no: [`ties_break_commutativity_for_values`] |
 //! | never is the unit of race | yes | yes |
 //! | join distributes over race, for arms without effects | yes | yes, for pure arms |
 //! | `timeout(a, timeout(b, f))` is `timeout(min(a, b), f)` | yes | yes |
-//! | `timeout(d, f)` is a race of `f` with a sleep | yes | no: [`a_timeout_keeps_a_value_that_a_race_gives_away`] |
+//! | `timeout(d, f)` is a race of `f` with a sleep, unless both are due at one instant | yes | no: [`a_timeout_keeps_a_value_that_a_race_gives_away`] |
 
 use asupersync::combine::Arm;
 use asupersync::lab::pick::Pick;
@@ -27,13 +27,15 @@ enum Term {
     Leaf(u32, Severity),
     /// Sleeps so many seconds, then ends well.
     Sleep(u64),
+    /// Sleeps so many seconds, then ends as one that ran out of time.
+    Elapse(u64),
     /// Goes on until it is asked to cancel.
     Never,
     Join(Box<Term>, Box<Term>),
     Race(Box<Term>, Box<Term>),
     Timeout(u64, Box<Term>),
 }
-use Term::{Leaf, Never, Sleep};
+use Term::{Elapse, Leaf, Never, Sleep};
 
 fn join(a: &Term, b: &Term) -> Term {
     Term::Join(a.clone().into(), b.clone().into())
@@ -64,6 +66,10 @@ fn eval(cx: Cx, term: Term) -> Ends {
                 Ok(()) => Severity::Ok,
                 Err(_) => Severity::Cancelled,
             },
+            Elapse(secs) => {
+                let _ = cx.sleep(Duration::from_secs(secs)).await;
+                Severity::Cancelled
+            }
             Never => {
                 cx.cancelled().await;
                 Severity::Cancelled
@@ -192,6 +198,21 @@ fn race_is_a_commutative_monoid() {
     seem_same(&race(&a, &race(&b, &c)), &race(&race(&a, &b), &c));
 }
 
+/// Named by the table: the value of a join is a tuple, and its shape tells the order.
+#[test]
+fn the_order_of_a_tuple_breaks_commutativity_and_associativity_for_values() {
+    let lab = LabRuntime::new(LabConfig::default());
+    lab.run(async |_cx: asupersync::Scope| {
+        let (one, two) = (async || 1, async || 2);
+        assert_eq!(join!(one(), two()), (1, 2));
+        assert_eq!(join!(two(), one()), (2, 1), "swapped with the arms");
+        let nested = join!(one(), async { join!(two(), one()) });
+        assert_eq!(nested, (1, (2, 1)));
+        let nested = join!(async { join!(one(), two()) }, one());
+        assert_eq!(nested, ((1, 2), 1));
+    });
+}
+
 #[test]
 fn either_arm_of_a_race_can_win() {
     let both = BTreeSet::from([Severity::Ok, Severity::Err]);
@@ -229,6 +250,30 @@ fn nested_timeouts_obey_the_smaller() {
         same(&timeout(3, a), a);
         same(&timeout(3, &Never), &Leaf(0, Severity::Cancelled));
     }
+}
+
+/// Where both are due at one instant, the body's value is kept and the race's goes
+/// to the lower index: the arm that is the body.
+#[test]
+fn a_timeout_is_a_race_with_a_sleep() {
+    for (d, f) in [(1, 2), (2, 1), (5, 9), (9, 5)] {
+        let f = &Sleep(f);
+        same(&timeout(d, f), &race(f, &Elapse(d)));
+    }
+    for f in &leaves() {
+        same(&timeout(3, f), &race(f, &Elapse(3)));
+    }
+    same(&timeout(3, &Never), &race(&Never, &Elapse(3)));
+    // Inside of others, with three arms altogether.
+    let [ok, err, ..] = &soon();
+    for f in [&Sleep(1), &Sleep(3), ok] {
+        let (timed, raced) = (timeout(2, f), race(f, &Elapse(2)));
+        same(&join(&timed, err), &join(&raced, err));
+    }
+    seem_same(
+        &race(&timeout(2, &Sleep(1)), err),
+        &race(&race(&Sleep(1), &Elapse(2)), err),
+    );
 }
 
 #[test]
