@@ -6,6 +6,8 @@ use asupersync::{CancelKind, Cx, Runtime, Scope, types::cancel::reason_in};
 use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 const LOCAL: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
@@ -350,7 +352,16 @@ fn accept_recovers_when_descriptors_run_out() {
         while let Ok(file) = std::fs::File::open("/dev/null") {
             hoard.push(file);
         }
-        let task = scope.try_spawn(async move |cx: Cx| listener.accept(&cx).await);
+        let polls = Arc::new(AtomicU32::new(0));
+        let counted = polls.clone();
+        let task = scope.try_spawn(async move |cx: Cx| {
+            let mut accept = listener.accept(&cx);
+            std::future::poll_fn(|task| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                std::pin::Pin::new(&mut accept).poll(task)
+            })
+            .await
+        });
         let unix_task = scope.try_spawn(async move |cx: Cx| unix_listener.accept(&cx).await);
         // Long enough for at least one refused attempt.
         scope.sleep(Duration::from_millis(30)).await.unwrap();
@@ -358,6 +369,9 @@ fn accept_recovers_when_descriptors_run_out() {
         assert!(!done, "there was no descriptor for it");
         drop(hoard);
         let (_, peer) = task.await.into_result().unwrap();
+        // Pauses of ten milliseconds and more: it has not asked again and again.
+        let polls = polls.load(Ordering::Relaxed);
+        assert!((2..40).contains(&polls), "{polls} polls");
         assert_eq!(peer, client.local_addr().unwrap());
         let (mut served, _) = unix_task.await.into_result().unwrap();
         unix_client.write_all(&scope, b"x").await.unwrap();

@@ -12,11 +12,18 @@ use asupersync::net::{
 };
 use asupersync::types::event::Event;
 use asupersync::types::obligation::{ObligationKind, Resolution};
-use asupersync::{CancelKind, Cx, LabConfig, LabRuntime, Scope, Time, TimeoutError};
+use asupersync::types::policy::CleanupPolicy;
+use asupersync::{
+    CancelKind, Cx, LabConfig, LabRuntime, RegionOptions, Runtime, Scope, Time, TimeoutError,
+};
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+
+mod worlds;
 
 const LATENCY: Duration = Duration::from_millis(10);
 const LOCAL: &str = "127.0.0.1:0";
@@ -30,16 +37,16 @@ fn config() -> LabConfig {
     LabConfig::default().network(NetModel::default().link(exact()).segments(false))
 }
 
-/// Every operation that may wait at a socket, doing so.
-async fn waits(op: &str, cx: &Cx) -> io::Result<()> {
+/// Every operation that may wait at a socket, doing so; names of sockets begin with `dir`.
+async fn waits(op: &str, cx: &Cx, dir: &str) -> io::Result<()> {
     let listener = TcpListener::bind(cx, LOCAL).await?;
     let mut client = TcpStream::connect(cx, listener.local_addr()?).await?;
     let (mut server, _) = listener.accept(cx).await?;
     let (mut a, mut b) = UnixStream::pair(cx)?;
     let udp = UdpSocket::bind(cx, LOCAL).await?;
-    let path = format!("/{op}");
+    let path = format!("{dir}/{op}");
     let unix = UnixDatagram::bind(cx, &path).await?;
-    let at = format!("/{op}-listener");
+    let at = format!("{dir}/{op}-listener");
     let unix_listener = UnixListener::bind(cx, &at).await?;
     let mut buf = [0; 8];
     match op {
@@ -48,9 +55,19 @@ async fn waits(op: &str, cx: &Cx) -> io::Result<()> {
         "peek" => drop(client.peek(cx, &mut buf).await?),
         "read_exact" => drop(server.read_exact(cx, &mut buf).await?),
         "resume exact" => server.resumable_exact(&mut buf).resume(cx).await?,
-        "write_all" => client.write_all(cx, &[7; 1 << 20]).await?,
-        "resume all" => client.resumable_all(&[7; 1 << 20]).resume(cx).await?,
+        // More than systems take for a connection that nobody reads.
+        "write_all" => client.write_all(cx, &vec![7; 1 << 25]).await?,
+        "resume all" => client.resumable_all(&vec![7; 1 << 25]).resume(cx).await?,
         "connect" => drop(TcpStream::connect(cx, (IpAddr::from(SILENT), 80)).await?),
+        "connect where it is full" => {
+            let socket = TcpSocket::new().backlog(1);
+            let listener = socket.listen(cx, LOCAL).await?;
+            let full = listener.local_addr()?;
+            let mut streams = Vec::new();
+            loop {
+                streams.push(TcpStream::connect(cx, full).await?);
+            }
+        }
         "owned half" => drop(client.into_split().0.read(cx, &mut buf).await?),
         "udp recv" => drop(udp.recv(cx, &mut buf).await?),
         "udp recv_from" => drop(udp.recv_from(cx, &mut buf).await?),
@@ -79,7 +96,7 @@ async fn waits(op: &str, cx: &Cx) -> io::Result<()> {
     panic!("{op} did not wait");
 }
 
-const WAITS: [&str; 19] = [
+const WAITS: [&str; 20] = [
     "accept",
     "read",
     "peek",
@@ -88,6 +105,7 @@ const WAITS: [&str; 19] = [
     "write_all",
     "resume all",
     "connect",
+    "connect where it is full",
     "owned half",
     "udp recv",
     "udp recv_from",
@@ -109,7 +127,7 @@ fn a_cancelled_wait_ends_its_task_as_cancelled() {
         let lab = LabRuntime::new(config());
         lab.run(async |cx: Scope| {
             lab.net().partition(VirtualNet::CLIENT_V4, SILENT);
-            let task = cx.try_spawn(async move |cx: Cx| waits(op, &cx).await);
+            let task = cx.try_spawn(async move |cx: Cx| waits(op, &cx, "").await);
             cx.sleep(Duration::from_millis(300)).await.unwrap();
             assert!(!task.is_complete(), "{op}");
             // A request to the whole region would be the same to the task.
@@ -146,6 +164,75 @@ fn a_cancelled_wait_ends_its_task_as_cancelled() {
     }
 }
 
+/// The same over the sockets of the system.
+#[test]
+fn a_cancelled_wait_ends_its_task_as_cancelled_in_production() {
+    let builders = [
+        Runtime::builder().current_thread(),
+        Runtime::builder().worker_threads(2),
+    ];
+    for builder in builders {
+        let runtime = builder.build().unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().to_str().unwrap();
+        let reported = runtime.block_on_report(async |cx: Scope| {
+            let ops = WAITS.into_iter();
+            // One of a host that says nothing, and one of a queue as long as descriptors are many.
+            let ops = ops.filter(|op| !["connect", "unix connect"].contains(op));
+            let tasks: Vec<_> = ops
+                .map(|op| {
+                    let dir = dir.to_owned();
+                    (
+                        op,
+                        cx.try_spawn(async move |cx: Cx| waits(op, &cx, &dir).await),
+                    )
+                })
+                .collect();
+            // Long enough for all to wait, mostly; it is right either way.
+            cx.sleep(Duration::from_millis(100)).await.unwrap();
+            for (op, task) in tasks {
+                assert!(!task.is_complete(), "{op}");
+                task.cancel(CancelKind::RegionEnd);
+                let end = task.await;
+                assert!(end.is_cancelled(), "{op}: {end:?}");
+            }
+        });
+        assert!(reported.value.is_some());
+        let report = reported.report;
+        assert!(
+            report.leaks.is_empty() && report.abandoned.is_empty(),
+            "{report:?}"
+        );
+    }
+}
+
+/// What a task waits for is in its ledger: it says so when it has to be dropped.
+#[test]
+fn the_ledger_shows_a_pending_operation() {
+    worlds::everywhere(async |cx: Scope| {
+        let options = RegionOptions {
+            cleanup: Some(CleanupPolicy::default().capped(Duration::from_millis(5))),
+            ..RegionOptions::named("deaf")
+        };
+        let closed = cx.region_report(options, async |scope: Scope| {
+            let (mut here, there) = UnixStream::pair(&scope).unwrap();
+            let begun = Arc::new(AtomicBool::new(false));
+            let waits = begun.clone();
+            scope.spawn(async move |cx: Cx| {
+                let _there = there;
+                begun.store(true, Ordering::SeqCst);
+                // Nobody writes, and it does not hear that it should stop.
+                here.read(cx.cleanup(), &mut [0]).await.map(drop)
+            });
+            worlds::until(&scope, || waits.load(Ordering::SeqCst)).await;
+            scope.cancel("enough");
+        });
+        let report = closed.await.unwrap().report;
+        let held: Vec<_> = report.abandoned.iter().map(|a| &a.held[..]).collect();
+        assert_eq!(held, [[ObligationKind::IoOp]], "{report:?}");
+    });
+}
+
 /// A dropped wait leaves the socket to the next: the same, by dropping the future.
 #[test]
 fn a_dropped_wait_leaves_no_promise() {
@@ -153,7 +240,7 @@ fn a_dropped_wait_leaves_no_promise() {
         let lab = LabRuntime::new(config());
         lab.run(async |cx: Scope| {
             lab.net().partition(VirtualNet::CLIENT_V4, SILENT);
-            let late = cx.timeout_drop(Duration::from_millis(300), waits(op, &cx));
+            let late = cx.timeout_drop(Duration::from_millis(300), waits(op, &cx, ""));
             let late = late.await;
             assert!(matches!(late, Err(TimeoutError::Elapsed)), "{op}: {late:?}");
             assert!(lab.net().connections().is_empty(), "{op}");
