@@ -532,6 +532,25 @@ fn a_caller_with_a_deadline_leaves_a_server_that_loops() {
     });
 }
 
+/// The same by the clock of the system.
+#[test]
+fn a_caller_with_a_deadline_does_not_hang_in_production() {
+    worlds::current_thread(async |cx: Scope| {
+        let (client, mut server) = rpc::<(), ()>(1);
+        let task = cx.spawn(async move |cx| {
+            let ((), mut reply) = server.recv(&cx).await.unwrap();
+            reply.closed(&cx).await.unwrap();
+            assert_eq!(reply.send(()), Err(()), "nobody waits for it");
+        });
+        let answer = cx.timeout(Duration::from_millis(5), async |scope: Scope| {
+            client.call(&scope, ()).await
+        });
+        let answer = answer.await;
+        assert!(matches!(answer, Err(TimeoutError::Elapsed)), "{answer:?}");
+        task.await.into_result().unwrap();
+    });
+}
+
 #[test]
 fn a_cancelled_call_that_nobody_has_received_is_passed_over() {
     everywhere(async |cx: Scope| {

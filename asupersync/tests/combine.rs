@@ -875,3 +875,131 @@ fn guards_of_a_dependency_survive_a_cancel_and_a_drop_at_every_await() {
         }
     }
 }
+
+/// What has no need of the lab's clock, wherever there are tasks: who fails stops
+/// the others, who is late is drained, and nothing of a call is left.
+#[test]
+fn losers_and_failures_in_every_world() {
+    /// An arm that ends at once, or when it is asked to, and counts those alive.
+    fn arm(
+        result: Option<Result<u32, &'static str>>,
+        alive: &Arc<AtomicU32>,
+    ) -> Arm<Result<u32, &'static str>> {
+        let alive = alive.clone();
+        Arm::new(async move |cx: Cx| {
+            alive.fetch_add(1, Ordering::SeqCst);
+            if result.is_none() {
+                cx.cancelled().await;
+                cx.cleanup().yield_now().await.unwrap();
+            }
+            alive.fetch_sub(1, Ordering::SeqCst);
+            result.unwrap_or(Err("stopped"))
+        })
+    }
+    everywhere(async |cx: Scope| {
+        let alive = Arc::new(AtomicU32::new(0));
+        let hour = secs(3_600);
+        let arms = || {
+            let results = [None, Some(Err("no")), Some(Ok(1)), None];
+            results.map(|result| arm(result, &alive))
+        };
+        assert_eq!(first_ok(&cx, arms()).await.unwrap().value, 1);
+        assert_eq!(alive.load(Ordering::SeqCst), 0, "all were awaited");
+        assert_eq!(quorum(&cx, 1, arms()).await.unwrap()[0].index, 2);
+        assert_eq!(alive.load(Ordering::SeqCst), 0);
+        let [failed, won] = [Err("no"), Ok(2)].map(|result| arm(Some(result), &alive));
+        let late = arm(None, &alive);
+        let hedged = hedge(&cx, hour, [failed, won, late]).await.unwrap();
+        assert_eq!((hedged.index, hedged.value), (1, 2));
+        assert_eq!(
+            alive.swap(0, Ordering::SeqCst),
+            2,
+            "the third was not begun"
+        );
+
+        let stopped = alive.clone();
+        let failed = map_reduce(
+            &cx,
+            NonZeroUsize::new(3).unwrap(),
+            [0u32, 1, 2],
+            move |cx: Cx, n| {
+                let stopped = stopped.clone();
+                async move {
+                    if n == 1 {
+                        return Err("broken");
+                    }
+                    stopped.fetch_add(1, Ordering::SeqCst);
+                    cx.cancelled().await;
+                    cx.cleanup().yield_now().await.unwrap();
+                    stopped.fetch_sub(1, Ordering::SeqCst);
+                    Ok(n)
+                }
+            },
+            0,
+            |a, n| a + n,
+        );
+        let broken = MapError::Failed {
+            index: 1,
+            error: "broken",
+        };
+        assert_eq!(failed.await.unwrap_err(), broken);
+        assert_eq!(
+            alive.load(Ordering::SeqCst),
+            0,
+            "those that had begun were awaited"
+        );
+
+        let tries = Cell::new(0);
+        let backoff = Backoff::new(Duration::from_micros(1)).attempts(5);
+        let value = retry(&cx, backoff, async |_s: Scope| {
+            tries.set(tries.get() + 1);
+            (tries.get() == 3).then_some(7).ok_or("again")
+        });
+        assert_eq!((value.await.unwrap(), tries.get()), (7, 3));
+
+        let (tx, mut rx) = mpsc::channel::<u32>(1);
+        let joined = try_join!(
+            &cx,
+            |s| async {
+                // Holds a place at the failure, and resolves it.
+                let permit = tx.reserve(s).await.map_err(|_| "stopped")?;
+                s.cancelled().await;
+                permit.send(7).map_err(|_| "nobody")
+            },
+            |s| async {
+                s.yield_now().await.map_err(|_| "stopped")?;
+                Err::<(), _>("broken")
+            },
+        );
+        assert!(matches!(joined.await, Err(TryRegionError::Body("broken"))));
+        assert_eq!(rx.recv(&cx).await, Ok(7));
+
+        let bulkhead = Bulkhead::new(1, 0);
+        let outer = bulkhead.run(&cx, async |s: Scope| {
+            let inner = bulkhead.run(&s, async |_s: Scope| ()).await;
+            assert!(matches!(inner, Err(BulkheadError::Full { running: 1, .. })));
+        });
+        outer.await.unwrap();
+        assert_eq!((bulkhead.running(), bulkhead.in_line()), (0, 0));
+
+        let limit = RateLimit::new(2.try_into().unwrap(), hour);
+        limit.acquire(&cx).await.unwrap();
+        limit.try_acquire(&cx).unwrap();
+        assert!(limit.try_acquire(&cx).unwrap_err() > cx.now());
+
+        let breaker = CircuitBreaker::new(CircuitConfig {
+            failures: 1,
+            open_for: hour,
+            probes: 1,
+        });
+        let call = async |result: Result<u32, &'static str>| {
+            breaker.call(&cx, async |_s: Scope| result).await
+        };
+        assert_eq!(call(Ok(1)).await.unwrap(), 1);
+        assert!(matches!(
+            call(Err("down")).await,
+            Err(CircuitError::Failed("down"))
+        ));
+        assert!(matches!(call(Ok(1)).await, Err(CircuitError::Open { .. })));
+    });
+}

@@ -196,6 +196,24 @@ fn what_is_too_long_is_not_kept() {
         assert_eq!(framed.next(&cx).await.unwrap().unwrap(), "ok");
         let (_, left) = framed.into_parts();
         assert!(left.capacity() < 64 * 1024, "{}", left.capacity());
+
+        // Neither is what a length announces, of which nothing need ever come.
+        let mut pieces = vec![&piece[..]; 1000];
+        let header = (1000 * 4096u32).to_be_bytes();
+        pieces.insert(0, &header);
+        pieces.push(b"\0\0\0\x02ok");
+        let mut framed = Framed::new(Pieces::of(pieces), LengthDelimited::new(10));
+        let refused = framed.next(&cx).await.unwrap().unwrap_err();
+        assert_eq!(refused.to_string(), too_long(10));
+        assert_eq!(framed.next(&cx).await.unwrap().unwrap(), b"ok"[..]);
+        let (_, left) = framed.into_parts();
+        assert!(left.capacity() < 64 * 1024, "{}", left.capacity());
+
+        let announced = Pieces::of([&u32::MAX.to_be_bytes()[..], b"x"]);
+        let mut framed = Framed::new(announced, LengthDelimited::new(u32::MAX as usize));
+        assert!(framed.next(&cx).await.unwrap().is_err(), "it ends early");
+        let (_, left) = framed.into_parts();
+        assert!(left.capacity() < 64 * 1024, "{}", left.capacity());
     });
 }
 

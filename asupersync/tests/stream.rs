@@ -12,7 +12,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 mod worlds;
-use worlds::{everywhere, in_lab};
+use worlds::{everywhere, in_lab, until};
 
 fn n(n: usize) -> NonZeroUsize {
     NonZeroUsize::new(n).unwrap()
@@ -158,4 +158,53 @@ fn a_cancel_at_any_await_leaves_every_value_taken_or_in_the_stream() {
             task.await.into_result().ok();
         });
     assert!(report.is_ok(), "{report}");
+}
+
+/// What the lab times above, wherever there are tasks.
+#[test]
+fn buffered_bodies_and_requests_in_every_world() {
+    everywhere(async |cx: Scope| {
+        let bodies = (0..20u32).map(|n| {
+            async move |cx: Cx| {
+                for _ in 0..(n * 7) % 5 {
+                    cx.yield_now().await.unwrap();
+                }
+                n
+            }
+        });
+        let ends = all(&cx, stream::iter(bodies).buffered(&cx, n(3))).await;
+        let ends: Vec<_> = ends.into_iter().map(|e| e.into_result().unwrap()).collect();
+        assert_eq!(ends, (0..20).collect::<Vec<_>>());
+
+        let begun = Arc::new(AtomicU32::new(0));
+        let (waits, ended) = (begun.clone(), Arc::new(AtomicU32::new(0)));
+        let counted = ended.clone();
+        let region = cx.region(async |scope: Scope| {
+            let bodies = (0..3).map(|_| {
+                let (begun, ended) = (begun.clone(), counted.clone());
+                async move |cx: Cx| {
+                    begun.fetch_add(1, Ordering::SeqCst);
+                    cx.cancelled().await;
+                    ended.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+            let mut buffered = pin!(stream::iter(bodies).buffered(&scope, n(3)));
+            assert!(futures::poll!(buffered.as_mut().next(&scope)).is_pending());
+            until(&scope, || waits.load(Ordering::SeqCst) == 3).await;
+        });
+        region.await.unwrap();
+        assert_eq!(ended.load(Ordering::SeqCst), 3, "stopped, and awaited");
+
+        let begun = Arc::new(AtomicU32::new(0));
+        let waits = begun.clone();
+        let task = cx.spawn(async move |cx: Cx| {
+            begun.fetch_add(1, Ordering::SeqCst);
+            let until = pin!(stream::pending::<u8>().take_until_cancelled(&cx));
+            let seen: Vec<u8> = futures::StreamExt::collect(until).await;
+            seen.is_empty() && stream::pending::<u8>().next(&cx).await.is_err()
+        });
+        until(&cx, || waits.load(Ordering::SeqCst) == 1).await;
+        task.cancel(CancelKind::User);
+        assert!(task.await.into_result().unwrap());
+    });
 }

@@ -186,6 +186,10 @@ pub enum Endian {
     Little,
 }
 
+/// Room that is made for a frame before its bytes come; more, as much again as has
+/// come. So who only announces a long frame takes no memory.
+const AHEAD: usize = 16 * 1024;
+
 /// Frames that begin with their length, which does not count itself.
 ///
 /// A frame that is too long is refused when its length is known, and skipped
@@ -255,7 +259,8 @@ impl Decoder for LengthDelimited {
             return Err(FrameError::FrameTooLong { max: self.max }.into());
         };
         if bytes.len() - self.width < length {
-            bytes.reserve(self.width + length - bytes.len());
+            let missing = self.width + length - bytes.len();
+            bytes.reserve(missing.min(bytes.len().max(AHEAD)));
             return Ok(None);
         }
         bytes.advance(self.width);

@@ -4,7 +4,7 @@
 use super::*;
 use crate::channel::{mpsc, watch};
 use crate::io::{ReadExt, WriteExt};
-use crate::net::{TcpSocket, TcpStream as Connection};
+use crate::net::{self, TcpSocket, TcpStream as Connection};
 use crate::runtime::Runtime;
 use crate::types::cancel::CancelKind;
 use crate::{Cx, Scope};
@@ -98,6 +98,76 @@ fn open_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
+/// A region that is closed has nothing at the reactor, however its tasks ended.
+#[test]
+fn a_closed_region_has_no_registration() {
+    for builder in [
+        Runtime::builder().current_thread(),
+        Runtime::builder().worker_threads(2),
+    ] {
+        let runtime = builder.build().unwrap();
+        let registered = || runtime.shared.reactor.registered();
+        let ran = runtime.block_on(async |cx: Scope| {
+            let kept = net::TcpListener::bind(&cx, "127.0.0.1:0").await.unwrap();
+            for how in ["cancelled", "dropped", "panicked"] {
+                let before = registered();
+                let addr = kept.local_addr().unwrap();
+                let region = cx.region(async |scope: Scope| {
+                    let waits: Vec<_> = (0..8)
+                        .map(|n| scope.spawn(async move |cx: Cx| wait(&cx, addr, n, how).await))
+                        .collect();
+                    // Each has connected, at the least.
+                    while registered() < before + 8 {
+                        scope.yield_now().await.unwrap();
+                    }
+                    scope.cancel("enough");
+                    for wait in waits {
+                        assert_eq!(wait.await.is_panicked(), how == "panicked");
+                    }
+                });
+                drop(region.await);
+                assert_eq!(registered(), before, "{how}");
+            }
+        });
+        ran.unwrap();
+        assert_eq!(registered(), 0);
+    }
+}
+
+async fn wait(cx: &Cx, addr: std::net::SocketAddr, n: u32, how: &str) -> io::Result<()> {
+    let mut buf = [0; 8];
+    let mut stream = Connection::connect(cx, addr).await?;
+    let waited = async {
+        match n % 4 {
+            0 => drop(stream.read(cx, &mut buf).await?),
+            1 => {
+                let listener = net::TcpListener::bind(cx, "127.0.0.1:0").await?;
+                listener.accept(cx).await.map(drop)?;
+            }
+            2 => {
+                let udp = net::UdpSocket::bind(cx, "127.0.0.1:0").await?;
+                drop(udp.recv(cx, &mut buf).await?);
+            }
+            _ => {
+                let (mut here, _there) = net::UnixStream::pair(cx)?;
+                drop(here.read(cx, &mut buf).await?);
+            }
+        }
+        io::Result::Ok(())
+    };
+    match how {
+        "dropped" => drop(cx.cancellable(waited).await),
+        "panicked" => {
+            drop(waited.await);
+            crate::exec::panics::resume(&crate::types::outcome::PanicPayload::from_any(Box::new(
+                "planted",
+            )));
+        }
+        _ => waited.await?,
+    }
+    Ok(())
+}
+
 /// In a process of its own, since it counts descriptors.
 #[test]
 fn ten_thousand_connections_leave_nothing_behind() {
@@ -115,6 +185,7 @@ fn ten_thousand_connections_leave_nothing_behind() {
     // Two descriptors each; the rest is the process's own.
     let connections = (all_descriptors().saturating_sub(100) / 2).min(10_000);
     println!("{connections} connections");
+    assert!(connections >= 100, "too few descriptors to tell anything");
     let runtime = Runtime::builder().worker_threads(2).build().unwrap();
     let before = open_descriptors();
     runtime
