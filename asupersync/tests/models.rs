@@ -4,7 +4,9 @@
 //! could go on and was not woken since it was last polled is a lost wake.
 
 use asupersync::channel::rpc::{self, CallError, Reply, TryRecvError, rpc};
-use asupersync::sync::{Barrier, BarrierError, InitError, Notify, OnceCell, SetError};
+use asupersync::sync::{
+    AcquireError, Barrier, BarrierError, Health, InitError, Loan, Notify, OnceCell, Pool, SetError,
+};
 use asupersync::{Cx, LabConfig, LabRuntime, Scope};
 use proptest::prelude::*;
 use std::cell::Cell;
@@ -66,6 +68,15 @@ fn in_lab(body: impl AsyncFnOnce(&Cx)) {
     LabRuntime::new(config).run(async |scope: Scope| body(&scope).await);
 }
 
+/// Asks the task to cancel, and chooses those that wait one after the other, from
+/// either end.
+fn asked(cx: &Cx, waits: usize) -> impl Iterator<Item = usize> {
+    cx.scope().expect("the root's body").cancel("enough");
+    (0..waits)
+        .rev()
+        .map(|left| if left % 2 == 0 { 0 } else { left })
+}
+
 /// Takes one of those alive, if there is any.
 fn choose(who: usize, len: usize) -> Option<usize> {
     who.checked_rem(len)
@@ -105,7 +116,7 @@ enum Wait {
 }
 
 /// Whoever is first in line is chosen, or last, or the permit is kept.
-fn choose_one(waits: &mut [(Polled<'_, ()>, Wait, usize)], permit: &mut bool, last: bool) {
+fn choose_one(waits: &mut [(Polled<'_, bool>, Wait, usize)], permit: &mut bool, last: bool) {
     let line = waits.iter_mut().filter(|w| w.1 == Wait::InLine);
     let chosen = if last {
         line.max_by_key(|w| w.2)
@@ -123,12 +134,12 @@ fn notify(steps: Vec<Told>) {
         let notify = Notify::new();
         let (mut permit, mut rounds, mut joined) = (false, 0, 0);
         // The wait, where it is, and when it joined the line.
-        let mut waits: Vec<(Polled<'_, ()>, Wait, usize)> = Vec::new();
+        let mut waits: Vec<(Polled<'_, bool>, Wait, usize)> = Vec::new();
         for step in steps {
             match step {
                 Told::Create => {
                     let notified = notify.notified(cx);
-                    let wait = Polled::new(async move { notified.await.unwrap() });
+                    let wait = Polled::new(async move { notified.await.is_ok() });
                     waits.push((wait, Wait::New(rounds), 0));
                 }
                 Told::Poll(who, other) => {
@@ -141,7 +152,7 @@ fn notify(steps: Vec<Told>) {
                         Wait::InLine => false,
                         Wait::Chosen(_) | Wait::Everyone => true,
                     };
-                    assert_eq!(wait.poll(other).is_ready(), ready, "{place:?}");
+                    assert_eq!(wait.poll(other) == Poll::Ready(true), ready, "{place:?}");
                     if ready {
                         waits.swap_remove(at);
                     } else if let Wait::New(_) = *place {
@@ -180,6 +191,16 @@ fn notify(steps: Vec<Told>) {
             let now = notify.statistics();
             assert_eq!((now.permit, now.waiting), (permit, in_line));
         }
+        // Asked to cancel: who was chosen and has not noticed passes it on.
+        for at in asked(cx, waits.len()) {
+            let (mut wait, place, _) = waits.swap_remove(at);
+            assert_eq!(wait.poll(false), Poll::Ready(false), "{place:?}");
+            if let Wait::Chosen(last) = place {
+                choose_one(&mut waits, &mut permit, last);
+            }
+        }
+        let now = notify.statistics();
+        assert_eq!((now.permit, now.waiting), (permit, 0));
     });
 }
 
@@ -269,6 +290,21 @@ fn barrier(size: usize, steps: Vec<Meet>) {
             let found = (now.arrived, now.waiting, now.broken);
             assert_eq!(found, (arrived, waiting, broken));
         }
+        // Asked to cancel: the first that leaves breaks the generation.
+        for at in asked(cx, waits.len()) {
+            let (mut wait, met) = waits.swap_remove(at);
+            let Poll::Ready(Err(BarrierError::Cancelled(_))) = wait.poll(false) else {
+                panic!("{met:?} goes on");
+            };
+            broken |= met == Met::Waits;
+            if broken {
+                let told = waits.iter_mut().filter(|w| w.1 == Met::Waits);
+                told.for_each(|w| w.1 = Met::Ended(false));
+            }
+        }
+        let now = barrier.statistics();
+        let found = (now.arrived, now.waiting, now.broken);
+        assert_eq!(found, (arrived, 0, broken));
     });
 }
 
@@ -663,7 +699,181 @@ fn calls(capacity: usize, steps: Vec<Ask>) {
     });
 }
 
+#[derive(Clone, Debug)]
+enum Lend {
+    Create,
+    Poll(usize, bool),
+    Drop(usize),
+    /// Gives one back, which may be broken.
+    Return(usize, bool),
+    Discard(usize),
+    Add,
+    Close,
+}
+
+fn lend() -> impl Strategy<Value = Lend> {
+    let n = any::<usize>;
+    prop_oneof![
+        10 => Just(Lend::Create),
+        14 => (n(), any::<bool>()).prop_map(|(who, other)| Lend::Poll(who, other)),
+        5 => n().prop_map(Lend::Drop),
+        8 => (n(), prop::bool::weighted(0.2)).prop_map(|(who, broken)| Lend::Return(who, broken)),
+        2 => n().prop_map(Lend::Discard),
+        3 => Just(Lend::Add),
+        1 => Just(Lend::Close),
+    ]
+}
+
+/// Where somebody who wants to borrow is.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Borrow {
+    New,
+    InLine,
+    /// There is a thing for it, and it does not know yet.
+    Granted,
+}
+
+type Borrower<'a> = (Polled<'a, Result<Loan<u32>, AcquireError>>, Borrow, usize);
+
+/// What is free goes to the first in line.
+fn serve(borrowers: &mut [Borrower<'_>], free: &mut usize, closed: bool) {
+    while *free > 0 && !closed {
+        let line = borrowers.iter_mut().filter(|b| b.1 == Borrow::InLine);
+        let Some(first) = line.min_by_key(|b| b.2) else {
+            return;
+        };
+        first.1 = Borrow::Granted;
+        *free -= 1;
+    }
+}
+
+fn pool(things: usize, steps: Vec<Lend>) {
+    in_lab(async |cx| {
+        let broken = |n: &mut u32| {
+            if *n == 0 {
+                Health::Broken
+            } else {
+                Health::Good
+            }
+        };
+        let pool = Pool::with_check(1..=things as u32, broken);
+        let (mut free, mut names, mut joined) = (things, things as u32, 0);
+        let (mut discarded, mut closed) = (0, false);
+        let mut borrowers: Vec<Borrower<'_>> = Vec::new();
+        let mut loans: Vec<Loan<u32>> = Vec::new();
+        for step in steps {
+            match step {
+                Lend::Create => {
+                    let borrower = Polled::new(pool.get(cx));
+                    borrowers.push((borrower, Borrow::New, 0));
+                }
+                Lend::Poll(who, other) => {
+                    let Some(at) = choose(who, borrowers.len()) else {
+                        continue;
+                    };
+                    let line = borrowers.iter().any(|b| b.1 == Borrow::InLine);
+                    let (borrower, place, order) = &mut borrowers[at];
+                    let gets = match *place {
+                        Borrow::Granted => true,
+                        Borrow::New => free > 0 && !closed && !line,
+                        Borrow::InLine => false,
+                    };
+                    match borrower.poll(other) {
+                        Poll::Ready(Ok(loan)) => {
+                            assert!(gets, "{place:?} got {}", *loan);
+                            free -= usize::from(*place == Borrow::New);
+                            assert!(loans.iter().all(|l| **l != *loan), "lent twice");
+                            loans.push(loan);
+                            borrowers.swap_remove(at);
+                        }
+                        Poll::Ready(Err(e)) => {
+                            assert!(closed && !gets && e == AcquireError::Closed, "{e}");
+                            borrowers.swap_remove(at);
+                        }
+                        Poll::Pending => {
+                            assert!(!gets && !closed, "{place:?}");
+                            if *place == Borrow::New {
+                                joined += 1;
+                                (*place, *order) = (Borrow::InLine, joined);
+                            }
+                        }
+                    }
+                }
+                Lend::Drop(who) => {
+                    let Some(at) = choose(who, borrowers.len()) else {
+                        continue;
+                    };
+                    if borrowers.swap_remove(at).1 == Borrow::Granted {
+                        free += 1;
+                        serve(&mut borrowers, &mut free, closed);
+                    }
+                }
+                Lend::Return(who, breaks) => {
+                    let Some(at) = choose(who, loans.len()) else {
+                        continue;
+                    };
+                    let mut loan = loans.swap_remove(at);
+                    if breaks {
+                        *loan = 0;
+                        discarded += 1;
+                    } else {
+                        free += 1;
+                    }
+                    loan.release();
+                    serve(&mut borrowers, &mut free, closed);
+                }
+                Lend::Discard(who) => {
+                    let Some(at) = choose(who, loans.len()) else {
+                        continue;
+                    };
+                    loans.swap_remove(at).discard();
+                    discarded += 1;
+                }
+                Lend::Add => {
+                    names += 1;
+                    pool.add(names);
+                    free += 1;
+                    serve(&mut borrowers, &mut free, closed);
+                }
+                Lend::Close => {
+                    pool.close();
+                    closed = true;
+                }
+            }
+            for (borrower, place, _) in &borrowers {
+                borrower.check(*place == Borrow::Granted || closed && *place != Borrow::New);
+            }
+            let granted = borrowers.iter().filter(|b| b.1 == Borrow::Granted).count();
+            let now = pool.statistics();
+            assert_eq!((now.idle, now.lent), (free + granted, loans.len()));
+            assert_eq!(now.discarded, discarded);
+        }
+        // Asked to cancel: what somebody was given and has not noticed goes to the next.
+        for at in asked(cx, borrowers.len()) {
+            let (mut borrower, place, _) = borrowers.swap_remove(at);
+            let Poll::Ready(Err(AcquireError::Cancelled(_))) = borrower.poll(false) else {
+                panic!("{place:?} goes on");
+            };
+            if place == Borrow::Granted {
+                free += 1;
+                serve(&mut borrowers, &mut free, closed);
+            }
+        }
+        drop(loans);
+        let now = pool.statistics();
+        assert_eq!((now.lent, now.waiting), (0, 0), "everything is back");
+    });
+}
+
 proptest! {
+    #[test]
+    fn a_pool_lends_each_thing_to_one_in_the_order_of_the_line(
+        things in 0usize..4,
+        steps in prop::collection::vec(lend(), 0..100),
+    ) {
+        pool(things, steps);
+    }
+
     #[test]
     fn a_notify_chooses_the_first_in_line_or_keeps_a_permit(
         steps in prop::collection::vec(told(), 0..80),
