@@ -165,8 +165,9 @@ fn what_the_table_says_to_use_exists() {
                 (_, Some(call)) => call.split('(').next().unwrap_or(call),
                 (Some(path), None) if !path.starts_with("tokio") && !path.starts_with("std") => {
                     let (module, name) = path.rsplit_once("::").expect("it has two parts");
-                    let module = module.split("::").next().unwrap_or_default();
-                    let place = [library.join(module), library.join(format!("{module}.rs"))];
+                    let module = library.join(module.replace("::", "/"));
+                    let place = [module.join("mod.rs"), module.with_extension("rs")];
+                    // Where it is published: a name in a private module is of no use.
                     if let Some(place) = place.iter().find(|place| place.exists()) {
                         assert!(has(&source(place), name), "{code}, for {tokio}");
                     }

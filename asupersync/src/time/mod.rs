@@ -8,7 +8,7 @@ mod timeout;
 
 pub use interval::{Interval, Missed, Tick};
 pub use sleep::Sleep;
-pub use timeout::TimeoutError;
+pub use timeout::{TimeoutDrop, TimeoutError};
 
 use crate::types::cancel_class::CancelClass;
 
