@@ -219,6 +219,64 @@ fn who_took_the_last_permit_borrows() {
 }
 
 #[test]
+fn who_merges_permits_goes_on_borrowing() {
+    let counted = measure(async |scope, course| {
+        let semaphore = Arc::new(Semaphore::new(2));
+        let (s, c) = (semaphore.clone(), course.clone());
+        scope.spawn(async move |cx: Cx| {
+            let mut one = s.acquire(&cx, 1).await.unwrap();
+            let other = s.acquire(&cx, 1).await.unwrap();
+            c.held.store(true, Ordering::Relaxed);
+            until(&cx, &c.waits).await;
+            cx.yield_now().await.unwrap();
+            one.merge(other);
+            busy(&cx).await;
+        });
+        urgent!(scope, course, |cx| semaphore.acquire(cx, 1).await.unwrap())
+    });
+    bounded(&counted, BOUND);
+}
+
+/// One task takes `$take` and, once somebody urgent is in line, hands it to another.
+macro_rules! handed_over {
+    ($shared:expr, |$it:ident, $cx:ident| $take:expr) => {{
+        let counted = measure(async |scope, course| {
+            let $it = $shared;
+            let (hand, mut get) = mpsc::channel(1);
+            let (theirs, c) = ($it.clone(), course.clone());
+            scope.spawn(async move |cx: Cx| {
+                let ($it, $cx) = (theirs, &cx);
+                let taken = $take;
+                c.held.store(true, Ordering::Relaxed);
+                until(&cx, &c.waits).await;
+                cx.yield_now().await.unwrap();
+                hand.send(&cx, taken).await.unwrap();
+                // It is this task's until the other has taken it over.
+                until(&cx, &c.over).await;
+            });
+            scope.spawn(async move |cx: Cx| {
+                let taken = get.recv(&cx).await.unwrap().transfer(&cx);
+                busy(&cx).await;
+                drop(taken);
+            });
+            urgent!(scope, course, |$cx| $take)
+        });
+        // Nobody knows who will get it until it has been handed over.
+        bounded(&counted, 2 * BOUND);
+    }};
+}
+
+#[test]
+fn whoever_takes_something_over_borrows() {
+    handed_over!(Arc::new(Semaphore::new(1)), |semaphore, cx| semaphore
+        .clone()
+        .acquire_owned(cx, 1)
+        .await
+        .unwrap());
+    handed_over!(Pool::new([1]), |pool, cx| pool.get(cx).await.unwrap());
+}
+
+#[test]
 fn who_has_the_last_loan_of_a_pool_borrows() {
     let counted = measure(async |scope, course| {
         let low = course.clone();

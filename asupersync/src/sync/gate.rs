@@ -71,6 +71,14 @@ impl Gate {
         self.holder.store(address(task), Ordering::Release);
     }
 
+    /// `task` has what others held until now, and who is urgent waits for it.
+    pub(super) fn passed_to(&self, task: &TaskRef) {
+        self.taken_by(task);
+        if let Some(lending) = self.lending() {
+            lending.lend(task.clone());
+        }
+    }
+
     /// Gives `n` permits back that `task` took, if a task did.
     #[inline]
     pub(super) fn release(&self, n: usize, task: Option<&TaskRef>) {

@@ -248,7 +248,7 @@ impl Lease {
         if let Some(pledge) = &mut self.pledge {
             gate.let_go(pledge.holder());
             cx.take_over(pledge);
-            gate.taken_by(pledge.holder());
+            gate.passed_to(pledge.holder());
         }
     }
 }
@@ -294,7 +294,7 @@ macro_rules! permit {
                 drop(other);
                 // Whoever held the other is forgotten now, and may be the same task.
                 if let Some(pledge) = &self.lease.pledge {
-                    self.semaphore.gate.taken_by(pledge.holder());
+                    self.semaphore.gate.passed_to(pledge.holder());
                 }
             }
 

@@ -260,7 +260,7 @@ impl<T> Loan<T> {
         if let Some((thing, promise)) = self.lent.take() {
             self.shared.gate.let_go(promise.holder());
             let promise = cx.adopt(promise);
-            self.shared.gate.taken_by(promise.holder());
+            self.shared.gate.passed_to(promise.holder());
             self.lent = Some((thing, promise));
         }
         self
