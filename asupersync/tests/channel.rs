@@ -313,11 +313,11 @@ fn a_receiver_cancelled_at_any_await_has_lost_nothing() {
     });
 }
 
+/// A receiver while nobody has it, and what was received.
+type Kept = Arc<Mutex<(Option<mpsc::Receiver<usize>>, Vec<usize>)>>;
+
 /// A receiver that goes back to where it was taken from.
-struct Lent(
-    Option<mpsc::Receiver<usize>>,
-    Arc<Mutex<(Option<mpsc::Receiver<usize>>, Vec<usize>)>>,
-);
+struct Lent(Option<mpsc::Receiver<usize>>, Kept);
 
 impl Drop for Lent {
     fn drop(&mut self) {

@@ -139,18 +139,18 @@ async fn wait(cx: &Cx, addr: std::net::SocketAddr, n: u32, how: &str) -> io::Res
     let mut stream = Connection::connect(cx, addr).await?;
     let waited = async {
         match n % 4 {
-            0 => drop(stream.read(cx, &mut buf).await?),
+            0 => stream.read(cx, &mut buf).await.map(drop)?,
             1 => {
                 let listener = net::TcpListener::bind(cx, "127.0.0.1:0").await?;
                 listener.accept(cx).await.map(drop)?;
             }
             2 => {
                 let udp = net::UdpSocket::bind(cx, "127.0.0.1:0").await?;
-                drop(udp.recv(cx, &mut buf).await?);
+                udp.recv(cx, &mut buf).await.map(drop)?;
             }
             _ => {
                 let (mut here, _there) = net::UnixStream::pair(cx)?;
-                drop(here.read(cx, &mut buf).await?);
+                here.read(cx, &mut buf).await.map(drop)?;
             }
         }
         io::Result::Ok(())
