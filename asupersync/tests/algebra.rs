@@ -14,11 +14,13 @@
 //! | `timeout(d, f)` is a race of `f` with a sleep, unless both are due at one instant | yes | no: [`a_timeout_keeps_a_value_that_a_race_gives_away`] |
 
 use asupersync::combine::Arm;
-use asupersync::lab::pick::Pick;
 use asupersync::{Cx, LabConfig, LabRuntime, Severity, join, race};
 use std::collections::BTreeSet;
 use std::pin::Pin;
 use std::time::Duration;
+
+mod worlds;
+use worlds::every_schedule;
 
 /// A small program that ends in a severity.
 #[derive(Clone, Debug)]
@@ -100,27 +102,15 @@ fn eval(cx: Cx, term: Term) -> Ends {
 }
 
 /// How a program can end, over all of its schedules.
-///
-/// They are counted through like the digits of a number: an answer that is too
-/// large comes out reduced, which says that the digit before it is next.
 fn all_ends(term: &Term) -> BTreeSet<Severity> {
     let mut ends = BTreeSet::new();
-    let mut schedule: Vec<u32> = Vec::new();
-    loop {
-        let lab = LabRuntime::new(LabConfig::default().pick(Pick::replay(schedule.clone())));
-        let end = lab.run(async |cx| eval(Cx::clone(&cx), term.clone()).await);
-        let taken = lab.trace().choices;
-        if taken.starts_with(&schedule) {
+    every_schedule(
+        async |cx: asupersync::Scope| eval(Cx::clone(&cx), term.clone()).await,
+        |end| {
             ends.insert(end);
-            schedule = taken;
-        } else {
-            schedule.pop();
-        }
-        match schedule.last_mut() {
-            Some(last) => *last += 1,
-            None => return ends,
-        }
-    }
+        },
+    );
+    ends
 }
 
 /// How a program can end, over schedules that are drawn.

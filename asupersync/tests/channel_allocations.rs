@@ -38,6 +38,25 @@ fn a_round_through_any_channel_allocates_nothing() {
         })
         .await;
 
+        let (tx, mut rx) = mpsc::channel(4);
+        let (back, mut echoed) = mpsc::channel(4);
+        cx.spawn(async move |cx: Cx| {
+            while let Ok(n) = rx.recv(&cx).await {
+                back.send(&cx, n).await.unwrap();
+            }
+        });
+        rounds("mpsc, reserve_many", 0, async || {
+            // The second waits until at least two places come free.
+            for _ in 0..2 {
+                let places = tx.reserve_many(&cx, 3).await.unwrap();
+                (places.zip(1..)).for_each(|(place, n)| place.send(n).unwrap());
+            }
+            for n in [1, 2, 3, 1, 2, 3] {
+                assert_eq!(echoed.recv(&cx).await, Ok(n));
+            }
+        })
+        .await;
+
         let (tx, mut rx) = broadcast::channel(4);
         let mut own = tx.subscribe();
         let (answer, mut heard) = mpsc::channel(1);

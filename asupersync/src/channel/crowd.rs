@@ -11,7 +11,7 @@ const BATCH: usize = 16;
 /// Everyone is granted at once, so a waiter that leaves has nothing to pass on.
 pub(super) struct Crowd(WaitQueue<u64>);
 
-/// What is left to do, after unlocking, for a crowd that was let go: [`wake_all`].
+/// What is left to do, after unlocking, for those who were let go: [`wake_all`].
 ///
 /// Nobody or one is the rule, so only one is taken along at once; a batch would
 /// weigh on every send.
@@ -28,6 +28,13 @@ pub(super) struct Batch {
     len: usize,
 }
 
+impl Released {
+    /// The first of them, and whether there are more.
+    pub(super) fn of(first: Option<Waker>, more: bool) -> Self {
+        Released { first, more }
+    }
+}
+
 impl Crowd {
     pub(super) const fn new() -> Self {
         Crowd(WaitQueue::new())
@@ -41,12 +48,10 @@ impl Crowd {
     /// Lets those go who wait for a number above theirs, now that it is `reached`.
     pub(super) fn release(&mut self, reached: u64) -> Released {
         if !self.is_due(reached) {
-            let first = None;
-            return Released { first, more: false };
+            return Released::of(None, false);
         }
         let first = self.0.grant_front();
-        let more = self.is_due(reached);
-        Released { first, more }
+        Released::of(first, self.is_due(reached))
     }
 
     /// Goes on with it; says whether there are further ones.

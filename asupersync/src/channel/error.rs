@@ -88,6 +88,64 @@ impl From<Refusal> for TryReserveError {
     }
 }
 
+/// More places were asked for than the channel has.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error(
+    "the channel has {capacity} places and will never have {wanted}: reserve fewer at a time, or make it larger"
+)]
+pub struct TooMany {
+    /// How many were asked for.
+    pub wanted: usize,
+    /// How many values fit.
+    pub capacity: usize,
+}
+
+/// The places were not reserved, none of them.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ReserveManyError {
+    /// There are not so many, even when the channel is empty.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+    /// Nobody would ever receive the values.
+    #[error("the channel is closed: the receiver is gone, stop sending")]
+    Closed,
+    /// The sender was asked to cancel before there was room for all of them.
+    #[error("reserving was cancelled before there was room")]
+    Cancelled(#[source] Cancelled),
+}
+
+/// The places were not reserved at once, none of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum TryReserveManyError {
+    /// There are not so many, even when the channel is empty.
+    #[error(transparent)]
+    TooMany(#[from] TooMany),
+    /// There is not so much room, or somebody is in line for it.
+    #[error("the channel has no room for so many: await `reserve_many`, or do with fewer")]
+    Full,
+    /// Nobody would ever receive the values.
+    #[error("the channel is closed: the receiver is gone, stop sending")]
+    Closed,
+}
+
+impl From<ReserveError> for ReserveManyError {
+    fn from(e: ReserveError) -> Self {
+        match e {
+            ReserveError::Closed => ReserveManyError::Closed,
+            ReserveError::Cancelled(cancelled) => ReserveManyError::Cancelled(cancelled),
+        }
+    }
+}
+
+impl From<Refusal> for TryReserveManyError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Full => TryReserveManyError::Full,
+            Refusal::Closed => TryReserveManyError::Closed,
+        }
+    }
+}
+
 /// Nothing was received.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum RecvError {
@@ -145,6 +203,17 @@ impl From<ReserveError> for io::Error {
         match e {
             ReserveError::Closed => closed(e),
             ReserveError::Cancelled(c) => c.into(),
+        }
+    }
+}
+
+impl From<ReserveManyError> for io::Error {
+    /// A closed channel is a broken pipe.
+    fn from(e: ReserveManyError) -> Self {
+        match e {
+            ReserveManyError::TooMany(_) => io::Error::new(io::ErrorKind::InvalidInput, e),
+            ReserveManyError::Closed => closed(e),
+            ReserveManyError::Cancelled(c) => c.into(),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! How the errors of channels become the runtime's one [`Error`].
 
 use super::mpsc::{
-    RecvError, ReserveError, SendError, TryRecvError, TryReserveError, TrySendError,
+    RecvError, ReserveError, ReserveManyError, SendError, TooMany, TryRecvError, TryReserveError,
+    TryReserveManyError, TrySendError,
 };
 use super::rpc::CallError;
 use super::{broadcast, oneshot};
@@ -42,6 +43,33 @@ impl From<TryReserveError> for Error {
         let kind = match e {
             TryReserveError::Full => ErrorKind::ChannelFull,
             TryReserveError::Closed => ErrorKind::ChannelClosed,
+        };
+        Error::new(kind, e.to_string())
+    }
+}
+
+impl From<TooMany> for Error {
+    fn from(e: TooMany) -> Self {
+        Error::new(ErrorKind::Config, e.to_string())
+    }
+}
+
+impl From<ReserveManyError> for Error {
+    fn from(e: ReserveManyError) -> Self {
+        match e {
+            ReserveManyError::TooMany(e) => e.into(),
+            ReserveManyError::Closed => ReserveError::Closed.into(),
+            ReserveManyError::Cancelled(c) => c.into(),
+        }
+    }
+}
+
+impl From<TryReserveManyError> for Error {
+    fn from(e: TryReserveManyError) -> Self {
+        let kind = match e {
+            TryReserveManyError::TooMany(e) => return e.into(),
+            TryReserveManyError::Full => ErrorKind::ChannelFull,
+            TryReserveManyError::Closed => ErrorKind::ChannelClosed,
         };
         Error::new(kind, e.to_string())
     }

@@ -2,8 +2,8 @@
 //!
 //! [`bounded`] writes the sending end of one, whose rules are the same in all.
 
-use super::error::{ReserveError, SendError, TryReserveError};
-use super::places::{Line, Places, Refusal, Room};
+use super::error::{ReserveError, ReserveManyError, SendError, TryReserveError};
+use super::places::{Line, Refusal, Room};
 use super::waiting::{Wait, Waiting};
 use crate::cx::{Cx, Interrupt};
 use crate::exec::obligation::Obligation;
@@ -40,7 +40,7 @@ pub(super) fn fill<T>(
 /// promise itself tells a drop from a cancellation.
 pub(super) fn release(room: &impl Room, promise: Obligation, cause: Option<AbortCause>) {
     // First the next in line: settling may panic in strict mode.
-    room.release();
+    room.release(1);
     match cause {
         Some(cause) => promise.abort(cause),
         None => drop(promise),
@@ -66,7 +66,7 @@ impl<'a, R: Room> Reserved<'a, R> {
 
     /// Reserves a place if there is one.
     pub(super) fn free(room: &'a R, cx: &Cx) -> Result<Self, TryReserveError> {
-        room.places(Places::reserve)?;
+        room.places(|p| p.reserve(1))?;
         Ok(Reserved::new(room, cx))
     }
 
@@ -106,24 +106,117 @@ impl<R: Room> Drop for Reserved<'_, R> {
     }
 }
 
-/// Waiting for a place: the future of `reserve` in all bounded channels.
+/// Several reserved places, which are taken out one by one.
+///
+/// One promise stands for all that are left, and every place that is taken out has
+/// one of its own: the last takes this one along. So who reserves many needs no
+/// memory for many promises, and as long as there is a place to use or to give
+/// back, there is a promise of it.
+#[must_use]
+pub(super) struct ReservedMany<'a, R: Room> {
+    pub(super) room: &'a R,
+    left: usize,
+    /// There while a place is left.
+    promise: Option<Obligation>,
+}
+
+impl<'a, R: Room> ReservedMany<'a, R> {
+    /// For places that were reserved just now.
+    pub(super) fn new(room: &'a R, places: usize, cx: &Cx) -> Self {
+        ReservedMany {
+            room,
+            left: places,
+            promise: (places > 0).then(|| cx.promise(ObligationKind::SendPermit)),
+        }
+    }
+
+    /// How many are left.
+    pub(super) fn left(&self) -> usize {
+        self.left
+    }
+
+    /// Takes one out.
+    pub(super) fn take(&mut self) -> Option<Reserved<'a, R>> {
+        let promise = if self.left > 1 {
+            let promise = self.promise.as_ref();
+            promise.map(|promise| promise.another(ObligationKind::SendPermit))
+        } else {
+            self.promise.take()
+        };
+        let room = self.room;
+        self.left -= usize::from(promise.is_some());
+        promise.map(|promise| Reserved {
+            room,
+            promise: Some(promise),
+        })
+    }
+
+    pub(super) fn transfer(mut self, cx: &Cx) -> Self {
+        self.promise = self.promise.take().map(|promise| cx.adopt(promise));
+        self
+    }
+}
+
+impl<R: Room> Drop for ReservedMany<'_, R> {
+    /// What is left over was never taken out to send something: leaving it is no
+    /// more than saying so.
+    fn drop(&mut self) {
+        if let Some(promise) = self.promise.take() {
+            self.room.release(self.left);
+            promise.let_go();
+        }
+    }
+}
+
+/// Waiting for places: the future of `reserve` in all bounded channels.
 pub(super) struct Reserving<'a, R: Room>(Waiting<'a, Line<'a, R>>);
 
 impl<'a, R: Room> Reserving<'a, R> {
+    /// Waits for one place.
     pub(super) fn new(room: &'a R, cx: &'a Cx) -> Self {
-        Reserving(Waiting::new(cx, Line::new(room)))
+        Reserving::many(room, 1, cx)
+    }
+
+    /// Waits for several.
+    pub(super) fn many(room: &'a R, wanted: usize, cx: &'a Cx) -> Self {
+        Reserving(Waiting::new(cx, Line::new(room, wanted)))
     }
 
     pub(super) fn poll(
         &mut self,
         task: &mut Context<'_>,
     ) -> Poll<Result<Reserved<'a, R>, ReserveError>> {
+        let reserved = self.poll_places(task);
+        reserved.map_ok(|()| Reserved::new(self.0.wait.room, self.0.cx))
+    }
+
+    /// As [`Reserving::poll`], for all that it waits for.
+    ///
+    /// Who wants more than there are would wait for ever, and is told at once.
+    pub(super) fn poll_many(
+        &mut self,
+        task: &mut Context<'_>,
+    ) -> Poll<Result<ReservedMany<'a, R>, ReserveManyError>> {
+        let Line { room, wanted, .. } = self.0.wait;
+        if !self.0.wait.is_waiting() {
+            room.places(|p| p.can_ever_give(wanted))?;
+        }
+        let reserved = self.poll_places(task);
+        reserved.map(|reserved| {
+            reserved?;
+            Ok(ReservedMany::new(room, wanted, self.0.cx))
+        })
+    }
+
+    /// The places are counted as reserved when it is ready.
+    #[inline]
+    fn poll_places(&mut self, task: &mut Context<'_>) -> Poll<Result<(), ReserveError>> {
         let reserved = self.0.poll(task);
         if reserved.is_pending() {
             self.0.wait.hasten(self.0.cx);
         }
         reserved.map(|reserved| match reserved {
-            Ok(Ok(())) => Ok(Reserved::new(self.0.wait.room, self.0.cx)),
+            Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(ReserveError::Closed),
             Err(cancelled) => Err(ReserveError::Cancelled(cancelled)),
         })
@@ -144,7 +237,7 @@ pub(super) struct Sending<'a, T, Q: Queue<T>> {
 impl<'a, T, Q: Queue<T>> Sending<'a, T, Q> {
     pub(super) fn new(queue: &'a Q, cx: &'a Cx, value: T) -> Self {
         Sending {
-            line: Line::new(queue),
+            line: Line::new(queue, 1),
             cx,
             interrupt: Interrupt::default(),
             value: Some(value),
@@ -175,7 +268,7 @@ impl<'a, T, Q: Queue<T>> Sending<'a, T, Q> {
                 Err((Refusal::Full, value)) => value,
             }
         };
-        match self.line.poll(task) {
+        match self.line.poll_full(task) {
             Poll::Ready(Ok(())) => Poll::Ready(fill(queue, None, value)),
             Poll::Ready(Err(_)) => Poll::Ready(Err(SendError::Closed(value))),
             Poll::Pending => {
@@ -255,7 +348,7 @@ macro_rules! bounded {
         ///
         /// Dropping it gives the place to the next in line.
         #[must_use = "a permit that is dropped sends nothing"]
-        pub struct Permit<'a, T>(Reserved<'a, Shared<T>>);
+        pub struct Permit<'a, T>(pub(super) Reserved<'a, Shared<T>>);
 
         impl<T> Permit<'_, T> {
             /// Sends the value.

@@ -198,7 +198,7 @@ impl Record {
     #[inline(always)]
     fn reserve(holder: &TaskRef, kind: ObligationKind, region: Option<&RegionCell>) -> Self {
         let spot = first_slot(holder, Tenant::Promise(kind))
-            .unwrap_or_else(|| reserve_seen(holder, kind, region));
+            .unwrap_or_else(|| reserve_seen(holder, kind, Body::of(region)));
         Record::at(holder, spot)
     }
 
@@ -249,7 +249,7 @@ impl Record {
             to: (to.id(), taken),
             kind,
         });
-        tell_body(to, taken, region);
+        tell_body(to, taken, Body::of(region));
         self.end();
         *self = new;
         true
@@ -338,6 +338,15 @@ impl Obligation {
         &self.record.holder
     }
 
+    /// Another promise of this kind by whoever made this one.
+    pub(crate) fn another(&self, kind: ObligationKind) -> Self {
+        let (holder, body) = (self.holder(), self.body);
+        Obligation {
+            record: Record::at(holder, reserve_seen(holder, kind, body)),
+            body,
+        }
+    }
+
     /// The promised effect happened.
     #[inline]
     pub(crate) fn commit(mut self) {
@@ -347,6 +356,16 @@ impl Obligation {
     /// It did not.
     pub(crate) fn abort(mut self, cause: AbortCause) {
         self.record.resolve(Resolution::Aborted(cause));
+    }
+
+    /// It did not, and nobody counted on it: as when it is dropped, but never as
+    /// one that was forgotten.
+    pub(crate) fn let_go(self) {
+        let cause = match self.cause() {
+            AbortCause::Dropped => AbortCause::Explicit,
+            cause => cause,
+        };
+        self.abort(cause);
     }
 
     /// Another task holds it from now on, as the body of `region` if it is one.
@@ -476,7 +495,7 @@ impl Drop for Pledge {
 /// The caller makes its value afterwards: one that would have to be dropped if
 /// this panicked would be kept in memory for that, and not travel in registers.
 #[cold]
-fn reserve_seen(holder: &TaskRef, kind: ObligationKind, region: Option<&RegionCell>) -> Spot {
+fn reserve_seen(holder: &TaskRef, kind: ObligationKind, body: Body) -> Spot {
     let spot = take(holder, kind);
     if promises(holder).is_recorded() {
         let made = Record::at(holder, spot);
@@ -486,7 +505,7 @@ fn reserve_seen(holder: &TaskRef, kind: ObligationKind, region: Option<&RegionCe
                 obligation,
                 kind,
             });
-            tell_body(holder, obligation, region);
+            tell_body(holder, obligation, body);
         }
         // The caller's from here on.
         mem::forget(made);
@@ -502,12 +521,12 @@ fn take(holder: &TaskRef, kind: ObligationKind) -> Spot {
     })
 }
 
-fn tell_body(holder: &TaskRef, obligation: ObligationId, body: Option<&RegionCell>) {
-    if let Some(region) = body {
+fn tell_body(holder: &TaskRef, obligation: ObligationId, body: Body) {
+    if let Some(region) = body.region() {
         holder.emit(|| Event::ObligationOfRegion {
             task: holder.id(),
             obligation,
-            region: region.id,
+            region,
         });
     }
 }

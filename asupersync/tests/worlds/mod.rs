@@ -1,6 +1,7 @@
 //! Runs one test body in every world: both flavours of the runtime, and the lab under many seeds.
 #![allow(dead_code, reason = "each test crate uses some of these")]
 
+use asupersync::lab::pick::Pick;
 use asupersync::lab::{Inject, Injector, Points};
 use asupersync::{Cx, LabConfig, LabRuntime, Runtime, Scope};
 
@@ -22,6 +23,32 @@ pub(crate) fn everywhere(body: impl AsyncFn(Scope)) {
 pub(crate) fn in_lab(body: impl AsyncFn(Scope)) {
     for seed in 0..SEEDS {
         LabRuntime::new(LabConfig::default().seed(seed)).run(async |scope| body(scope).await);
+    }
+}
+
+/// Runs `body` in the lab under every schedule that there is, and passes on what each
+/// comes to; returns how many there are.
+///
+/// They are counted through like the digits of a number: an answer that is too
+/// large comes out reduced, which says that the digit before it is next.
+pub(crate) fn every_schedule<T>(body: impl AsyncFn(Scope) -> T, mut each: impl FnMut(T)) -> u64 {
+    let mut schedules = 0;
+    let mut schedule: Vec<u32> = Vec::new();
+    loop {
+        let lab = LabRuntime::new(LabConfig::default().pick(Pick::replay(schedule.clone())));
+        let end = lab.run(async |scope| body(scope).await);
+        let taken = lab.trace().choices;
+        if taken.starts_with(&schedule) {
+            each(end);
+            schedules += 1;
+            schedule = taken;
+        } else {
+            schedule.pop();
+        }
+        match schedule.last_mut() {
+            Some(last) => *last += 1,
+            None => return schedules,
+        }
     }
 }
 

@@ -201,8 +201,8 @@ impl<T> Room for Shared<T> {
         edit(&mut lock(&self.state).places)
     }
 
-    fn release(&self) {
-        self.apply(State::release);
+    fn release(&self, places: usize) {
+        self.apply(|state| state.release(places));
     }
 }
 

@@ -233,7 +233,7 @@ impl Pair {
             }
             Step::Reserve if !self.senders_gone => {
                 let refusal = self.refusal();
-                assert_eq!(self.state.places.reserve().err(), refusal);
+                assert_eq!(self.state.places.reserve(1).err(), refusal);
                 self.permits += usize::from(refusal.is_none());
             }
             Step::Fill if self.permits > 0 => {
@@ -256,7 +256,7 @@ impl Pair {
             Step::Release if self.permits > 0 => {
                 self.permits -= 1;
                 self.expect_finish();
-                Self::run(self.state.release());
+                Self::run(self.state.release(1));
             }
             Step::TryTake if !self.receivers_gone => {
                 let entitled = self.deliverable() > self.granted();

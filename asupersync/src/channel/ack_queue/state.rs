@@ -136,18 +136,20 @@ impl<T> State<T> {
     /// Fills a reserved place. The value comes back if nobody will ever receive it.
     pub(super) fn fill(&mut self, value: T) -> Result<After, (T, After)> {
         if self.receivers == 0 {
-            return Err((value, After::wake(self.places.release())));
+            return Err((value, After::wake(self.places.release(&mut 1))));
         }
         self.places.fill_reserved();
         self.new.push_back(value);
         Ok(After::wake(self.serve()))
     }
 
-    /// Gives a reserved place up.
-    pub(super) fn release(&mut self) -> Effects<T> {
-        let granted = self.places.release();
-        let mut effects = self.finish();
-        effects.wake.extend(granted);
+    /// Gives reserved places up.
+    pub(super) fn release(&mut self, mut places: usize) -> Effects<T> {
+        let mut effects = Effects::none();
+        while places > 0 {
+            effects.wake.extend(self.places.release(&mut places));
+        }
+        effects.wake.append(&mut self.finish().wake);
         effects
     }
 

@@ -15,6 +15,7 @@
 //! }
 //! ```
 
+mod many;
 #[cfg(test)]
 mod model;
 mod permit;
@@ -25,8 +26,10 @@ mod state;
 mod unbounded;
 
 pub use super::error::{
-    RecvError, ReserveError, SendError, TryRecvError, TryReserveError, TrySendError,
+    RecvError, ReserveError, ReserveManyError, SendError, TooMany, TryRecvError, TryReserveError,
+    TryReserveManyError, TrySendError,
 };
+pub use many::{PermitIterator, ReserveMany};
 pub use permit::OwnedPermit;
 pub use receiver::{Receiver, Recv, RecvMany};
 pub use sender::{Closed, Permit, Reserve, SendValue, Sender, WeakSender};
@@ -39,6 +42,7 @@ use std::fmt;
 /// What happens to each operation that is cancelled or dropped half-way.
 pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
     ("Sender::reserve", CancelClass::Safe),
+    ("Sender::reserve_many", CancelClass::Safe),
     ("Sender::reserve_owned", CancelClass::Lossy),
     ("Sender::send", CancelClass::Lossy),
     ("Sender::closed", CancelClass::Safe),
@@ -79,7 +83,8 @@ pub struct Statistics {
     pub capacity: Option<usize>,
     /// Values in the queue.
     pub queued: usize,
-    /// Places that belong to a permit, or to a sender about to notice its turn.
+    /// Places that belong to a permit, or to a sender in line: about to notice its
+    /// turn, or first and waiting for more.
     pub reserved: usize,
     /// Senders in line for a place.
     pub waiting: usize,

@@ -4,6 +4,7 @@
 //! waker must have been woken exactly as often as the model says: one wake too
 //! few is a lost wake, one too many wakes somebody who cannot go on.
 
+use super::super::crowd::wake_all;
 use super::super::places::{Gone, Places, Refusal, Waited};
 use super::state::{Popped, State};
 use crate::wait::counted::Counted;
@@ -16,12 +17,12 @@ use std::task::Waker;
 #[derive(Clone, Debug)]
 enum Step {
     TrySend,
-    TryReserve,
-    Wait,
+    TryReserve(usize),
+    Wait(usize),
     Poll { who: usize, other_waker: bool },
     Withdraw(usize),
     Fill,
-    Release,
+    Release(usize),
     TryRecv,
     Recv { other_waker: bool },
     ForgetRecv,
@@ -35,14 +36,15 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let n = any::<usize>;
+    let places = || prop_oneof![2 => Just(1), 1 => 0..=MOST];
     prop_oneof![
         6 => Just(Step::TrySend),
-        3 => Just(Step::TryReserve),
-        6 => Just(Step::Wait),
+        3 => places().prop_map(Step::TryReserve),
+        6 => places().prop_map(Step::Wait),
         6 => (n(), any::<bool>()).prop_map(|(who, other_waker)| Step::Poll { who, other_waker }),
         3 => n().prop_map(Step::Withdraw),
         4 => Just(Step::Fill),
-        3 => Just(Step::Release),
+        3 => (1..=MOST).prop_map(Step::Release),
         5 => Just(Step::TryRecv),
         6 => any::<bool>().prop_map(|other_waker| Step::Recv { other_waker }),
         2 => Just(Step::ForgetRecv),
@@ -55,11 +57,22 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// The largest capacity, and the most that anybody wants at once.
+const MOST: usize = 5;
+
 struct Sender {
     name: u64,
+    wanted: usize,
+    /// How many places it was given. In line it waits for the rest.
+    given: usize,
     ticket: Option<Ticket>,
     waker: Counted,
-    granted: bool,
+}
+
+impl Sender {
+    fn is_granted(&self) -> bool {
+        self.given == self.wanted
+    }
 }
 
 /// The model beside the real thing.
@@ -68,7 +81,7 @@ struct Pair {
     capacity: usize,
     queue: VecDeque<u64>,
     permits: usize,
-    /// Everyone who waits or was granted and has not noticed.
+    /// Everyone who waits, or has all that it wants and has not noticed.
     senders: Vec<Sender>,
     /// The names of those in line.
     line: VecDeque<u64>,
@@ -109,7 +122,7 @@ impl Pair {
     }
 
     fn reserved(&self) -> usize {
-        self.permits + self.senders.iter().filter(|s| s.granted).count()
+        self.permits + self.senders.iter().map(|s| s.given).sum::<usize>()
     }
 
     fn free(&self) -> usize {
@@ -132,25 +145,37 @@ impl Pair {
         }
     }
 
-    /// A place became free: the first in line should be woken.
+    /// A place became free: the first in line should get it, and be woken if
+    /// it was the last that it wants.
     fn expect_grant(&mut self) {
         if self.closed {
             return;
         }
-        if let Some(name) = self.line.pop_front() {
-            let sender = self.senders.iter_mut().find(|s| s.name == name).unwrap();
-            sender.granted = true;
-            sender.waker.expected += 1;
+        if let Some(name) = self.line.front() {
+            let sender = self.senders.iter_mut().find(|s| s.name == *name).unwrap();
+            sender.given += 1;
+            if sender.is_granted() {
+                sender.waker.expected += 1;
+                self.line.pop_front();
+            }
         }
     }
 
-    /// A reserved place was given up.
-    fn expect_release(&mut self) {
-        if self.finished() {
+    /// So many reserved places were given up.
+    fn expect_release(&mut self, places: usize) {
+        if places > 0 && self.finished() {
             self.expect_receiver_woken();
         } else {
-            self.expect_grant();
+            (0..places).for_each(|_| self.expect_grant());
         }
+    }
+
+    /// Gives so many reserved places up, as the channel does.
+    fn release(&mut self, places: usize) {
+        let mut left = places;
+        let released = self.state.release(&mut left);
+        wake_all(released, |batch| self.state.release_more(&mut left, batch));
+        assert_eq!(left, 0);
     }
 
     fn expect_close(&mut self) {
@@ -163,10 +188,10 @@ impl Pair {
         }
     }
 
-    fn refusal(&self) -> Option<Refusal> {
+    fn refusal(&self, wanted: usize) -> Option<Refusal> {
         if self.closed {
             Some(Refusal::Closed)
-        } else if self.free() == 0 {
+        } else if self.free() < wanted {
             Some(Refusal::Full)
         } else {
             None
@@ -177,7 +202,7 @@ impl Pair {
     fn wait(
         places: &mut Places,
         s: &mut Sender,
-        step: fn(&mut Places, &mut Option<Ticket>, &Waker, &mut Option<Waker>) -> Waited,
+        step: impl Fn(&mut Places, &mut Option<Ticket>, &Waker, &mut Option<Waker>) -> Waited,
     ) -> Waited {
         let mut fresh = None;
         for _ in 0..2 {
@@ -190,30 +215,37 @@ impl Pair {
     }
 
     fn poll_sender(&mut self, mut s: Sender) {
-        match Self::wait(&mut self.state.places, &mut s, Places::wait) {
+        let (wanted, new) = (s.wanted, s.ticket.is_none());
+        let waited = Self::wait(&mut self.state.places, &mut s, |p, ticket, waker, fresh| {
+            p.wait(wanted, ticket, waker, fresh)
+        });
+        match waited {
             Waited::Granted => {
                 assert!(!self.closed);
-                if !s.granted {
+                if new {
+                    assert!(self.free() >= wanted, "a newcomer is granted what is free");
                     assert!(
-                        !self.line.contains(&s.name),
-                        "a waiter is granted in its turn"
+                        wanted == 0 || self.line.is_empty(),
+                        "a newcomer passes nobody"
                     );
-                    assert!(self.free() > 0, "a newcomer is granted a free place");
+                } else {
+                    assert!(s.is_granted(), "a waiter is granted in its turn");
                 }
-                self.permits += 1;
+                self.permits += wanted;
             }
             Waited::Closed(gone) => {
                 assert!(self.closed);
-                if s.granted {
-                    self.expect_release();
-                }
-                self.gone(gone, s.granted);
+                self.expect_release(s.given);
+                self.gone(gone, s.given);
             }
             Waited::Queued => {
-                assert!(!self.closed && !s.granted && self.free() == 0);
-                if !self.line.contains(&s.name) {
+                assert!(!self.closed);
+                if new {
+                    s.given = self.free();
+                    assert!(s.given == 0 || self.line.is_empty());
                     self.line.push_back(s.name);
                 }
+                assert!(!s.is_granted());
                 s.waker.check();
                 self.senders.push(s);
                 return;
@@ -223,16 +255,21 @@ impl Pair {
         s.waker.check();
     }
 
-    fn gone(&mut self, gone: Gone, granted: bool) {
-        match gone {
-            Gone::Left(after) => {
-                assert!(!granted);
-                after.run();
-            }
-            Gone::Granted => {
-                assert!(granted);
-                self.state.release().run();
-            }
+    fn gone(&mut self, gone: Gone, given: usize) {
+        assert_eq!(gone.places, given, "what it was given it gives back");
+        gone.waker.run();
+        if given > 0 {
+            self.release(given);
+        }
+    }
+
+    fn newcomer(&mut self, wanted: usize) -> Sender {
+        Sender {
+            name: self.name(),
+            wanted,
+            given: 0,
+            ticket: None,
+            waker: Counted::new(),
         }
     }
 
@@ -240,7 +277,7 @@ impl Pair {
         match step {
             Step::TrySend if !self.senders_gone => {
                 let value = self.name();
-                match (self.state.push(value), self.refusal()) {
+                match (self.state.push(value), self.refusal(1)) {
                     (Ok(after), None) => {
                         self.queue.push_back(value);
                         self.sent += 1;
@@ -253,19 +290,16 @@ impl Pair {
                     (real, model) => panic!("push: {real:?}, model: {model:?}"),
                 }
             }
-            Step::TryReserve if !self.senders_gone => {
-                let refusal = self.refusal();
-                assert_eq!(self.state.places.reserve().err(), refusal);
-                self.permits += usize::from(refusal.is_none());
+            Step::TryReserve(wanted) if !self.senders_gone => {
+                let refusal = self.refusal(wanted);
+                assert_eq!(self.state.places.reserve(wanted).err(), refusal);
+                let too_many = self.state.places.can_ever_give(wanted).is_err();
+                assert_eq!(too_many, wanted > self.capacity);
+                assert!(!too_many || refusal.is_some());
+                self.permits += if refusal.is_none() { wanted } else { 0 };
             }
-            Step::Wait if !self.senders_gone => {
-                let name = self.name();
-                let s = Sender {
-                    name,
-                    ticket: None,
-                    waker: Counted::new(),
-                    granted: false,
-                };
+            Step::Wait(wanted) if !self.senders_gone && wanted <= self.capacity => {
+                let s = self.newcomer(wanted);
                 self.poll_sender(s);
             }
             Step::Poll { who, other_waker } if !self.senders.is_empty() => {
@@ -278,12 +312,10 @@ impl Pair {
             }
             Step::Withdraw(who) if !self.senders.is_empty() => {
                 let s = self.senders.swap_remove(who % self.senders.len());
-                let gone = self.state.places.withdraw(s.ticket.unwrap());
+                let gone = self.state.places.withdraw(s.wanted, s.ticket.unwrap());
                 self.line.retain(|name| *name != s.name);
-                if s.granted {
-                    self.expect_release();
-                }
-                self.gone(gone, s.granted);
+                self.expect_release(s.given);
+                self.gone(gone, s.given);
                 s.waker.check();
             }
             Step::Fill if self.permits > 0 => {
@@ -303,10 +335,11 @@ impl Pair {
                     }
                 }
             }
-            Step::Release if self.permits > 0 => {
-                self.permits -= 1;
-                self.expect_release();
-                self.state.release().run();
+            Step::Release(places) if self.permits > 0 => {
+                let places = places.min(self.permits);
+                self.permits -= places;
+                self.expect_release(places);
+                self.release(places);
             }
             Step::TryRecv if !self.receiver_gone => {
                 let popped = self.state.pop();
@@ -340,17 +373,11 @@ impl Pair {
                 wake.into_iter().for_each(Waker::wake);
             }
             Step::Watch if !self.senders_gone => {
-                let name = self.name();
-                let mut w = Sender {
-                    name,
-                    ticket: None,
-                    waker: Counted::new(),
-                    granted: false,
-                };
+                let mut w = self.newcomer(0);
                 match Self::wait(&mut self.state.places, &mut w, Places::watch) {
                     Waited::Closed(gone) => {
                         assert!(self.closed);
-                        self.gone(gone, false);
+                        self.gone(gone, 0);
                     }
                     Waited::Queued => {
                         assert!(!self.closed);
@@ -441,7 +468,7 @@ impl Pair {
             self.apply(Step::Withdraw(0));
         }
         while self.permits > 0 {
-            self.apply(Step::Release);
+            self.apply(Step::Release(MOST));
         }
         while !self.watchers.is_empty() {
             self.apply(Step::Unwatch(0));
@@ -461,7 +488,7 @@ proptest! {
 
     #[test]
     fn behaves_like_the_model(
-        capacity in 1..4usize,
+        capacity in 1..=MOST,
         steps in proptest::collection::vec(step(), 0..120),
     ) {
         let mut pair = Pair::new(capacity);

@@ -89,7 +89,7 @@ impl<T> Sender<T> {
             Err((Refusal::Closed, value)) => return Err(SendError::Closed(value)),
             Err((Refusal::Full, value)) => value,
         };
-        let mut line = Line::new(&*self.shared);
+        let mut line = Line::new(&*self.shared, 1);
         match outside::block(|task| line.poll(task)) {
             Ok(()) => fill(&*self.shared, None, value),
             Err(_) => Err(SendError::Closed(value)),

@@ -2,7 +2,7 @@
 //!
 //! Invariant: wakers and values are dropped, woken and cloned outside the lock.
 
-use super::super::crowd::Batch;
+use super::super::crowd::{Batch, wake_all};
 use super::super::lent::Consumer;
 use super::super::places::{Places, Refusal, Room};
 use super::super::senders::{Senders, Sent};
@@ -136,9 +136,10 @@ impl<T> Room for Shared<T> {
         edit(&mut self.lock().places)
     }
 
-    fn release(&self) {
-        let after = self.lock().release();
-        after.run();
+    fn release(&self, places: usize) {
+        let mut left = places;
+        let released = self.lock().release(&mut left);
+        wake_all(released, |batch| self.lock().release_more(&mut left, batch));
     }
 
     fn consumer(&self) -> Option<TaskRef> {

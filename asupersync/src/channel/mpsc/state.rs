@@ -9,7 +9,7 @@
 //! Every method that lets go of a waker or a value hands it out, so that the
 //! caller can drop or wake it after unlocking.
 
-use super::super::crowd::Batch;
+use super::super::crowd::{Batch, Released};
 use super::super::places::{Places, Refusal};
 use crate::wait::After;
 use std::collections::VecDeque;
@@ -71,7 +71,7 @@ impl<T> State<T> {
     pub(super) fn fill(&mut self, value: T) -> Result<After, T> {
         if self.receiver_gone {
             // Closed: there is nobody in line to pass the place on to.
-            let granted = self.places.release();
+            let granted = self.places.release(&mut 1);
             debug_assert!(granted.is_none(), "a closed channel grants nothing");
             return Err(value);
         }
@@ -80,14 +80,30 @@ impl<T> State<T> {
         Ok(After::wake(self.receiver.take()))
     }
 
-    /// Gives a reserved place up: it goes to the first in line.
-    pub(super) fn release(&mut self) -> After {
-        let granted = self.places.release();
-        After::wake(if self.is_finished() {
+    /// Gives reserved places up, so many as are `left`: they go to those in line.
+    pub(super) fn release(&mut self, left: &mut usize) -> Released {
+        let first = self.release_some(left);
+        Released::of(first, *left > 0)
+    }
+
+    /// Goes on with it; says whether there are further ones.
+    pub(super) fn release_more(&mut self, left: &mut usize, batch: &mut Batch) -> bool {
+        while *left > 0 {
+            if !batch.has_room() {
+                return true;
+            }
+            batch.add(self.release_some(left));
+        }
+        false
+    }
+
+    fn release_some(&mut self, left: &mut usize) -> Option<Waker> {
+        let granted = self.places.release(left);
+        if self.is_finished() {
             self.receiver.take()
         } else {
             granted
-        })
+        }
     }
 
     /// Takes the oldest value.
