@@ -22,14 +22,13 @@ impl<T> Sender<T> {
     /// of this channel, and waits for more than they leave, waits for itself.
     ///
     /// ```
-    /// use asupersync::channel::mpsc;
-    /// use asupersync::{Cx, channel::mpsc::ReserveManyError};
+    /// use asupersync::{Cx, Error, channel::mpsc};
     ///
     /// /// All three lines are logged, or none is.
-    /// async fn report(cx: &Cx, log: &mpsc::Sender<String>) -> Result<(), ReserveManyError> {
+    /// async fn report(cx: &Cx, log: &mpsc::Sender<String>) -> Result<(), Error> {
     ///     let places = log.reserve_many(cx, 3).await?;
     ///     for (place, line) in places.zip(["begin", "work", "end"]) {
-    ///         drop(place.send(line.to_owned()));
+    ///         place.send(line.to_owned())?; // fails only if nobody reads any more
     ///     }
     ///     Ok(())
     /// }
