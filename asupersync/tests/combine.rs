@@ -2,9 +2,9 @@
 
 use asupersync::channel::mpsc;
 use asupersync::combine::{
-    Arm, ArmsError, Backoff, Bulkhead, BulkheadError, CircuitBreaker, CircuitConfig, CircuitError,
-    CircuitState, MapError, RateLimit, RetryError, first_ok, hedge, join_all, map_reduce, quorum,
-    retry, retry_if,
+    Arm, ArmsError, Backoff, Bulkhead, BulkheadError, BulkheadStatistics, CircuitBreaker,
+    CircuitConfig, CircuitError, CircuitState, MapError, RateLimit, RateLimitStatistics,
+    RetryError, first_ok, hedge, join_all, map_reduce, quorum, retry, retry_if,
 };
 use asupersync::lab::{Inject, Injector};
 use asupersync::{
@@ -607,6 +607,11 @@ fn a_cancelled_call_says_nothing_about_the_circuit() {
     });
 }
 
+const IDLE: BulkheadStatistics = BulkheadStatistics {
+    running: 0,
+    waiting: 0,
+};
+
 #[test]
 fn a_bulkhead_lets_so_many_run_and_so_many_wait() {
     in_lab(async |cx: Scope| {
@@ -618,7 +623,7 @@ fn a_bulkhead_lets_so_many_run_and_so_many_wait() {
             let (bulkhead, most) = (bulkhead.clone(), most.clone());
             calls.push(cx.spawn(async move |cx: Cx| {
                 let body = async |s: Scope| {
-                    most.fetch_max(bulkhead.running() as u32, Ordering::Relaxed);
+                    most.fetch_max(bulkhead.statistics().running as u32, Ordering::Relaxed);
                     s.sleep(secs(1)).await
                 };
                 bulkhead.run(&cx, body).await.map(|slept| slept.unwrap())
@@ -637,7 +642,7 @@ fn a_bulkhead_lets_so_many_run_and_so_many_wait() {
         }
         assert_eq!((refused, most.load(Ordering::Relaxed)), (1, 2));
         assert_eq!(cx.now().since(start), secs(2));
-        assert_eq!((bulkhead.running(), bulkhead.in_line()), (0, 0));
+        assert_eq!(bulkhead.statistics(), IDLE);
     });
 }
 
@@ -658,13 +663,29 @@ fn a_cancelled_wait_gives_its_place_to_the_next() {
         let b = bulkhead.clone();
         let queued = cx.spawn(async move |cx: Cx| b.run(&cx, async |_s: Scope| ()).await);
         cx.sleep(secs(1)).await.unwrap();
-        assert_eq!(bulkhead.in_line(), 1);
+        let busy = BulkheadStatistics {
+            running: 1,
+            waiting: 1,
+        };
+        assert_eq!(bulkhead.statistics(), busy);
+        let limited = limit.statistics();
+        assert_eq!(
+            (limited.waiting, limited.next.as_nanos()),
+            (1, 10_000_000_000)
+        );
         queued.cancel(CancelKind::User);
         waiter.cancel(CancelKind::User);
         let cancelled = queued.await.into_result().unwrap();
         assert!(matches!(cancelled, Err(BulkheadError::Cancelled(_))));
         assert!(waiter.await.into_result().unwrap().is_err());
-        assert_eq!(bulkhead.in_line(), 0);
+        assert_eq!(bulkhead.statistics().waiting, 0);
+        assert_eq!(
+            limit.statistics(),
+            RateLimitStatistics {
+                waiting: 0,
+                ..limited
+            }
+        );
         // The turn that the waiter did not take is there when it was due.
         assert!(limit.try_acquire(&cx).is_err());
         limit.acquire(&cx).await.unwrap();
@@ -861,7 +882,7 @@ fn guards_of_a_dependency_survive_a_cancel_and_a_drop_at_every_await() {
                     drop(call.await);
                 }
                 // Everything is as before for who comes now.
-                assert_eq!((bulkhead.running(), bulkhead.in_line()), (0, 0));
+                assert_eq!(bulkhead.statistics(), IDLE);
                 let cx = cx.cleanup();
                 cx.sleep(secs(2)).await.unwrap();
                 limit.try_acquire(cx).unwrap();

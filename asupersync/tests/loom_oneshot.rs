@@ -10,7 +10,11 @@ mod atomic {
 }
 
 #[path = "../src/channel/oneshot/cell.rs"]
-#[allow(dead_code, reason = "the library uses all of it")]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the library uses and exports all of it"
+)]
 mod cell;
 
 use cell::{Found, Rx, Tx, pair};

@@ -28,6 +28,15 @@ pub enum BulkheadError {
     Region(RegionError),
 }
 
+/// How busy a bulkhead is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BulkheadStatistics {
+    /// Calls that run.
+    pub running: usize,
+    /// Calls in line.
+    pub waiting: usize,
+}
+
 /// Lets so many calls run at one time, so many more wait in line, and refuses
 /// the rest at once. Share it by reference or in an `Arc`.
 ///
@@ -82,14 +91,13 @@ impl Bulkhead {
         reported.into_result().map_err(BulkheadError::Region)
     }
 
-    /// How many run now.
-    pub fn running(&self) -> usize {
-        self.running - self.places.available_permits().min(self.running)
-    }
-
-    /// How many wait now.
-    pub fn in_line(&self) -> usize {
-        self.in_line.load(Ordering::Relaxed)
+    /// How busy it is.
+    pub fn statistics(&self) -> BulkheadStatistics {
+        BulkheadStatistics {
+            running: self.running - self.places.available_permits().min(self.running),
+            // One that finds the line too long stands in it for a moment.
+            waiting: self.in_line.load(Ordering::Relaxed).min(self.waiting),
+        }
     }
 
     async fn enter<'a>(&'a self, cx: &'a Cx) -> Result<SemaphorePermit<'a>, BulkheadError> {

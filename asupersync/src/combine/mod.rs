@@ -37,7 +37,7 @@ pub mod select;
 pub mod try_join;
 
 pub use crate::cx::DropSafe;
-pub use bulkhead::{Bulkhead, BulkheadError};
+pub use bulkhead::{Bulkhead, BulkheadError, BulkheadStatistics};
 pub use circuit_breaker::{
     CircuitBreaker, CircuitConfig, CircuitError, CircuitState, CircuitStatistics,
 };
@@ -47,6 +47,6 @@ pub use join_all::{JoinAll, join_all};
 pub use map_reduce::{MapError, map_reduce};
 pub use quorum::{Success, first_ok, quorum};
 pub use race::{Arm, Winner};
-pub use rate_limit::RateLimit;
+pub use rate_limit::{RateLimit, RateLimitStatistics};
 pub use retry::{Backoff, RetryError, retry, retry_if};
 pub use select::{DropOk, drop_ok};

@@ -13,6 +13,15 @@ use std::num::NonZeroU32;
 use std::sync::Mutex;
 use std::time::Duration;
 
+/// How busy a rate limit is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RateLimitStatistics {
+    /// Tasks that wait for their turn.
+    pub waiting: usize,
+    /// When the next turn is there; in the past, if it is there already.
+    pub next: Time,
+}
+
 /// Lets `permits` calls through per `period`, the first `permits` of them at
 /// once, and has the others wait for their turn, first come first served. Share
 /// it by reference or in an `Arc`.
@@ -50,17 +59,18 @@ struct Bucket {
 impl Bucket {
     /// Takes a token, or says when there will be one.
     fn take(&mut self, now: Time) -> Result<(), Time> {
-        let full_at = self.full_at.max(now) + self.every;
-        let due = Time::from_nanos(
-            full_at
-                .as_nanos()
-                .saturating_sub(self.fills_in.as_nanos() as u64),
-        );
+        let due = self.due();
         if now < due {
             return Err(due);
         }
-        self.full_at = full_at;
+        self.full_at = self.full_at.max(now) + self.every;
         Ok(())
+    }
+
+    /// When there is a token: when all but one of those that fill it are missing.
+    fn due(&self) -> Time {
+        let brought = (self.full_at + self.every).as_nanos();
+        Time::from_nanos(brought.saturating_sub(self.fills_in.as_nanos() as u64))
     }
 }
 
@@ -102,6 +112,16 @@ impl RateLimit {
                 Ok(()) => return Ok(()),
                 Err(due) => cx.sleep_until(due).await?,
             }
+        }
+    }
+
+    /// How busy it is.
+    pub fn statistics(&self) -> RateLimitStatistics {
+        let turn = self.turn.statistics();
+        RateLimitStatistics {
+            // Whoever has the next turn waits for it outside of the line.
+            waiting: turn.waiting + usize::from(turn.locked),
+            next: lock(&self.bucket).due(),
         }
     }
 

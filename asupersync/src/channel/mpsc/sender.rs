@@ -5,6 +5,7 @@ use super::super::places::{Line, Refusal, Watch};
 use super::super::senders::Share;
 use super::super::sending::{Queue, Reserved, Reserving, Sending, bounded, fill};
 use super::super::waiting::{Wait, Waiting};
+use super::Statistics;
 use super::permit::OwnedPermit;
 use super::shared::Shared;
 use crate::cx::{Cx, DropSafe};
@@ -126,6 +127,11 @@ impl<T> WeakSender<T> {
     /// A sender, unless the last one has gone.
     pub fn upgrade(&self) -> Option<Sender<T>> {
         Share::revive(&self.shared).map(|shared| Sender { shared })
+    }
+
+    /// How full the channel is.
+    pub fn statistics(&self) -> Statistics {
+        self.shared.statistics()
     }
 }
 

@@ -2,7 +2,7 @@
 //! bounded by something else: it takes a sentence that says by what.
 
 use super::super::error::SendError;
-use super::{Closed, Receiver, Sender, WeakSender};
+use super::{Closed, Receiver, Sender, Statistics, WeakSender};
 use crate::cx::Cx;
 use std::fmt;
 
@@ -67,6 +67,11 @@ impl<T> WeakUnboundedSender<T> {
     /// A sender, unless the last one has gone.
     pub fn upgrade(&self) -> Option<UnboundedSender<T>> {
         self.0.upgrade().map(UnboundedSender)
+    }
+
+    /// How full the channel is.
+    pub fn statistics(&self) -> Statistics {
+        self.0.statistics()
     }
 }
 

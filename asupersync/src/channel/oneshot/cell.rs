@@ -10,6 +10,7 @@
 //! | `RX_LEFT`  | receiver | will not touch the cell again; after `ENDED` or `CLOSED` | never        |
 //! | `RX_WAKER` | receiver | has left a waker for `ENDED`                      | the receiver |
 //! | `TX_WAKER` | sender   | has left a waker for `CLOSED`                     | the sender   |
+//! | `PROMISED` | sender   | has promised to send; nothing depends on it       | never        |
 //!
 //! Who may touch what:
 //!
@@ -40,6 +41,34 @@ const TX_LEFT: usize = 1 << 3;
 const RX_LEFT: usize = 1 << 4;
 const RX_WAKER: usize = 1 << 5;
 const TX_WAKER: usize = 1 << 6;
+const PROMISED: usize = 1 << 7;
+
+/// How far a channel has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Statistics {
+    /// Whether a value is there to be received.
+    pub queued: bool,
+    /// Whether there is a permit: somebody has promised to send.
+    pub reserved: bool,
+    /// Whether the receiver waits.
+    pub waiting: bool,
+    /// Whether nothing can be sent any more: it was, the sender went without, or
+    /// the receiver is gone or has closed.
+    pub closed: bool,
+}
+
+impl Statistics {
+    fn of(bits: usize) -> Self {
+        let closed = bits & (ENDED | CLOSED) != 0;
+        Statistics {
+            queued: bits & SENT != 0,
+            // One that is not wanted any more leaves without having ended.
+            reserved: bits & (ENDED | TX_LEFT | PROMISED) == PROMISED,
+            waiting: !closed && bits & RX_WAKER != 0,
+            closed,
+        }
+    }
+}
 
 struct Cell<T> {
     word: AtomicUsize,
@@ -180,6 +209,15 @@ impl<T> Tx<T> {
     /// Whether a value sent now would come back.
     pub(super) fn is_closed(&self) -> bool {
         self.cell().word.load(Ordering::Acquire) & CLOSED != 0
+    }
+
+    /// Lets the other end see that a value is promised.
+    pub(super) fn promise(&mut self) {
+        self.cell().word.fetch_or(PROMISED, Ordering::Relaxed);
+    }
+
+    pub(super) fn statistics(&self) -> Statistics {
+        Statistics::of(self.cell().word.load(Ordering::Relaxed))
     }
 
     /// Waits until the receiver takes no value any more.
@@ -356,10 +394,10 @@ impl<T> Rx<T> {
         waits.then(|| unsafe { cell.tx_bell.take() })
     }
 
-    /// Whether a value sent now would come back.
-    pub(super) fn is_closed(&self) -> bool {
-        self.cell()
-            .is_none_or(|cell| cell.word.load(Ordering::Acquire) & (ENDED | CLOSED) != 0)
+    /// That of a channel that is over once this end has left.
+    pub(super) fn statistics(&self) -> Statistics {
+        let cell = self.cell();
+        Statistics::of(cell.map_or(ENDED, |cell| cell.word.load(Ordering::Relaxed)))
     }
 
     fn cell(&self) -> Option<&Cell<T>> {

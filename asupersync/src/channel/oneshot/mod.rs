@@ -11,7 +11,7 @@
 //!
 //! A channel is one allocation, freed with the value received or with the last
 //! end; sending and receiving are one atomic step each, and one more where
-//! somebody waits.
+//! somebody waits or has promised to send.
 
 mod cell;
 mod error;
@@ -40,6 +40,7 @@ mod atomic {
     }
 }
 
+pub use cell::Statistics;
 pub use error::{RecvError, TryRecvError};
 
 use super::waiting::{Wait, Waiting};
@@ -88,7 +89,8 @@ impl<T> Sender<T> {
 
     /// Promises to send: from now on the task of `cx` owes the receiver a value
     /// or an abort, and is reported when it completes with neither.
-    pub fn reserve(self, cx: &Cx) -> Permit<T> {
+    pub fn reserve(mut self, cx: &Cx) -> Permit<T> {
+        self.0.promise();
         Permit {
             tx: self.0,
             promise: cx.promise(ObligationKind::SendPermit),
@@ -114,14 +116,6 @@ impl<T> Sender<T> {
     /// Whether a value sent now would come back.
     pub fn is_closed(&self) -> bool {
         self.0.is_closed()
-    }
-}
-
-impl<T> fmt::Debug for Sender<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender")
-            .field("closed", &self.is_closed())
-            .finish()
     }
 }
 
@@ -168,13 +162,28 @@ impl<T> Permit<T> {
     }
 }
 
-impl<T> fmt::Debug for Permit<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Permit")
-            .field("closed", &self.is_closed())
-            .finish_non_exhaustive()
-    }
+/// How far the channel of an end has come, and how the end is shown.
+macro_rules! statistics {
+    ($End:ident, $field:tt) => {
+        impl<T> $End<T> {
+            /// How far the channel has come.
+            pub fn statistics(&self) -> Statistics {
+                self.$field.statistics()
+            }
+        }
+
+        impl<T> fmt::Debug for $End<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($End))
+                    .field("channel", &self.statistics())
+                    .finish_non_exhaustive()
+            }
+        }
+    };
 }
+statistics!(Sender, 0);
+statistics!(Permit, tx);
+statistics!(Receiver, 0);
 
 /// The receiving end. Dropping it drops a value that was not received.
 pub struct Receiver<T>(Rx<T>);
@@ -227,14 +236,6 @@ impl<T> Receiver<T> {
     /// Lets the sender send no more; a value sent before can still be received.
     pub fn close(&mut self) {
         self.0.close();
-    }
-}
-
-impl<T> fmt::Debug for Receiver<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Receiver")
-            .field("closed", &self.0.is_closed())
-            .finish()
     }
 }
 

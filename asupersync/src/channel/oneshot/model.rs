@@ -1,7 +1,7 @@
 //! Both ends against a naive model: what was sent, who is gone, who waits. Every
 //! waker must have been woken exactly as often as the model says.
 
-use super::{Receiver, Sender, TryRecvError, channel};
+use super::{Receiver, Sender, Statistics, TryRecvError, channel};
 use crate::wait::counted::Counted;
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -10,6 +10,8 @@ use std::task::{Context, Poll};
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Send,
+    /// Lets it be seen that a value is promised.
+    Promise,
     DropSender,
     IsClosed,
     /// Waits for the receiver to go, with the waker it had or with another.
@@ -27,6 +29,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         2 => Just(Step::Send),
+        1 => Just(Step::Promise),
         1 => Just(Step::DropSender),
         2 => Just(Step::IsClosed),
         4 => any::<bool>().prop_map(Step::Watch),
@@ -73,6 +76,7 @@ struct Pair {
     value: Arc<()>,
     /// Whether a value is on its way.
     sent: bool,
+    promised: bool,
     closed: bool,
     sender: Waits,
     receiver: Waits,
@@ -86,6 +90,7 @@ impl Pair {
             rx: Some(rx),
             value: Arc::new(()),
             sent: false,
+            promised: false,
             closed: false,
             sender: Waits::new(),
             receiver: Waits::new(),
@@ -103,6 +108,28 @@ impl Pair {
         }
     }
 
+    fn check_statistics(&self) {
+        let open = self.tx.is_some();
+        let expected = Statistics {
+            queued: self.sent,
+            reserved: open && self.promised,
+            waiting: open && self.receiver.asleep,
+            closed: !open || self.closed,
+        };
+        if let Some(tx) = &self.tx {
+            assert_eq!(tx.statistics(), expected);
+        }
+        if let Some(rx) = &self.rx {
+            // One that knows that nothing will come has left.
+            let over = Statistics {
+                reserved: false,
+                ..expected
+            };
+            let real = rx.statistics();
+            assert!(real == expected || (expected.closed && real == over));
+        }
+    }
+
     fn step(&mut self, step: Step) {
         match step {
             Step::Send => {
@@ -112,6 +139,12 @@ impl Pair {
                 assert_eq!(sent.is_err(), self.closed, "it comes back");
                 self.sent = sent.is_ok();
                 self.receiver.expect_woken();
+            }
+            Step::Promise => {
+                if let Some(tx) = &mut self.tx {
+                    tx.0.promise();
+                    self.promised = true;
+                }
             }
             Step::DropSender => {
                 if self.tx.take().is_some() {
@@ -185,6 +218,7 @@ impl Pair {
         }
         self.sender.waker.check();
         self.receiver.waker.check();
+        self.check_statistics();
         let kept = 1 + usize::from(self.sent);
         assert_eq!(Arc::strong_count(&self.value), kept, "lost or doubled");
     }
