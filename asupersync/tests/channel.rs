@@ -2,7 +2,7 @@
 
 use asupersync::channel::{mpsc, oneshot};
 use asupersync::types::cancel::reason_in;
-use asupersync::{CancelKind, Cx, LabConfig, LabRuntime, Scope};
+use asupersync::{CancelKind, Cx, LabConfig, LabRuntime, Scope, select};
 use std::error::Error;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -151,6 +151,51 @@ fn a_sender_that_finds_no_place_comes_back() {
         drop(rx);
         let closed = tx.try_reserve_owned(&cx);
         assert!(matches!(closed, Err(mpsc::TrySendError::Closed(_))));
+    });
+}
+
+#[test]
+fn many_values_can_be_polled_for() {
+    in_lab(async |cx: Scope| {
+        let (tx, mut rx) = mpsc::channel(4);
+        let (woken, waker) = Count::new();
+        let task = &mut Context::from_waker(&waker);
+        let mut buffer = Vec::new();
+        assert_eq!(rx.poll_recv_many(task, &mut buffer, 0), Poll::Ready(0));
+        assert_eq!(rx.poll_recv_many(task, &mut buffer, 3), Poll::Pending);
+        for n in 0..4 {
+            tx.send(&cx, n).await.unwrap();
+        }
+        assert_eq!(woken.get(), 1);
+        assert_eq!(rx.poll_recv_many(task, &mut buffer, 3), Poll::Ready(3));
+        drop(tx);
+        assert_eq!(rx.poll_recv_many(task, &mut buffer, 3), Poll::Ready(1));
+        assert_eq!(rx.poll_recv_many(task, &mut buffer, 3), Poll::Ready(0));
+        assert_eq!(buffer, [0, 1, 2, 3]);
+    });
+}
+
+#[test]
+fn a_oneshot_receiver_knows_whether_it_is_done() {
+    everywhere(async |cx: Scope| {
+        let (tx, mut rx) = oneshot::channel();
+        assert!(rx.is_empty() && !rx.is_terminated());
+        tx.send(1).unwrap();
+        assert!(!rx.is_empty() && !rx.is_terminated());
+        let (mut got, mut ticks) = (Vec::new(), 0);
+        while ticks < 3 {
+            select! {
+                v = rx.recv(&cx), if !rx.is_terminated() => got.push(v.unwrap()),
+                _ = cx.yield_now() => ticks += 1,
+            }
+        }
+        assert_eq!(got, [1], "once");
+        assert!(rx.is_empty() && rx.is_terminated());
+
+        let (tx, mut rx) = oneshot::channel::<u8>();
+        drop(tx);
+        assert!(rx.is_empty() && !rx.is_terminated(), "it has not said so");
+        assert!(rx.recv(&cx).await.is_err() && rx.is_terminated());
     });
 }
 

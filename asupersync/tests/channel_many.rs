@@ -337,6 +337,51 @@ fn a_sender_learns_that_its_receivers_are_gone() {
 }
 
 #[test]
+fn a_broadcasting_sender_learns_that_its_receivers_are_gone() {
+    everywhere(async |cx: Scope| {
+        let tx = broadcast::Sender::new(2);
+        assert_eq!(tx.closed(&cx).await, Ok(()), "it has none yet");
+        let (a, b) = (tx.subscribe(), tx.subscribe());
+        let sender = tx.clone();
+        assert_eq!((b.statistics().senders, b.is_closed()), (2, false));
+        let task = cx.spawn(async move |cx| sender.closed(&cx).await);
+        drop(b);
+        cx.yield_now().await.unwrap();
+        assert!(!task.is_complete());
+        drop(a);
+        assert_eq!(task.await.into_result().unwrap(), Ok(()));
+        assert_eq!(tx.statistics().senders, 1);
+        assert!(tx.send(1).is_err());
+        let late = tx.subscribe();
+        assert_eq!(tx.send(2).unwrap(), 1);
+        drop(tx);
+        assert!(late.is_closed() && !late.is_empty());
+    });
+}
+
+/// Whoever is lost: a sender that waits for its receivers to go learns of it, and
+/// leaves no waker behind.
+#[test]
+fn senders_learn_that_receivers_are_gone_whoever_is_lost() {
+    whoever_is_lost(async |cx: Scope| {
+        let tx = broadcast::Sender::new(2);
+        let (mut rx, watched) = (tx.subscribe(), watch::Sender::new(0));
+        let mut changes = watched.subscribe();
+        cx.spawn(async move |cx| drop(rx.recv(&cx).await));
+        cx.spawn(async move |cx| drop(changes.changed(&cx).await));
+        let sender = tx.clone();
+        cx.spawn(async move |cx| drop(sender.closed(&cx).await));
+        cx.yield_now().await.ok();
+        tx.send(1).ok();
+        watched.send(1).ok();
+        tx.closed(cx.cleanup()).await.unwrap();
+        watched.closed(cx.cleanup()).await.unwrap();
+        assert!(watched.is_closed() && tx.receiver_count() == 0);
+        assert_eq!(watched.statistics().senders, 1);
+    });
+}
+
+#[test]
 fn no_change_is_missed_when_a_receiver_is_cancelled_and_comes_back() {
     everywhere(async |cx: Scope| {
         let (tx, mut rx) = watch::channel(0);

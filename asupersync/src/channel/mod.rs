@@ -23,6 +23,7 @@
 //!    value is dropped.
 
 pub mod ack_queue;
+mod audience;
 pub mod broadcast;
 mod crowd;
 mod ends;

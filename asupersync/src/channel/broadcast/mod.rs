@@ -29,22 +29,27 @@ mod state;
 
 pub use error::{RecvError, SendError, TryRecvError};
 
+use super::audience::{self, Watch};
 use super::crowd::wake_all;
 use super::ends::end;
-use super::senders::{Senders, Sent, Share};
+use super::senders::Share;
 use super::waiting::{Wait, Waiting};
 use crate::cx::{Cx, DropSafe};
 use crate::exec::lock;
 use crate::exec::outside;
+use crate::types::cancel::Cancelled;
 use crate::types::cancel_class::CancelClass;
 use crate::wait::Ticket;
 use state::{Read, State};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// What happens to each operation that is cancelled or dropped half-way.
-pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[("Receiver::recv", CancelClass::Safe)];
+pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
+    ("Sender::closed", CancelClass::Safe),
+    ("Receiver::recv", CancelClass::Safe),
+];
 
 /// A channel that keeps the last `capacity` values for receivers that are behind.
 ///
@@ -54,10 +59,7 @@ pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[("Receiver::recv", CancelClas
 /// If `capacity` is 0: no receiver could get anything.
 pub fn channel<T: Clone>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     assert!(capacity > 0, "a channel needs a capacity of at least 1");
-    let shared = Arc::new(Shared {
-        state: Mutex::new(State::new(capacity)),
-        senders: Senders::one(),
-    });
+    let shared = Shared::new(State::new(capacity));
     let receiver = Receiver {
         shared: shared.clone(),
         cursor: 0,
@@ -78,13 +80,12 @@ pub struct Statistics {
     pub receivers: usize,
     /// Receivers that wait for a value.
     pub waiting: usize,
+    /// Senders.
+    pub senders: usize,
 }
 
 /// What both ends hold.
-struct Shared<T> {
-    state: Mutex<State<T>>,
-    senders: Senders,
-}
+type Shared<T> = audience::Shared<State<T>>;
 
 impl<T> Shared<T> {
     fn statistics(&self) -> Statistics {
@@ -94,6 +95,7 @@ impl<T> Shared<T> {
             queued: state.queued(),
             receivers: state.receivers(),
             waiting: state.waiting(),
+            senders: self.sender_count(),
         }
     }
 
@@ -107,23 +109,22 @@ impl<T> Shared<T> {
     }
 }
 
-impl<T> Sent for Shared<T> {
-    fn senders(&self) -> &Senders {
-        &self.senders
-    }
-
-    fn abandon(&self) {
-        let woken = lock(&self.state).drop_senders();
-        wake_all(woken, |batch| lock(&self.state).close_more(batch));
-    }
-}
-
 /// The sending end; clone it for further senders.
 ///
 /// When the last one is dropped, each receiver gets what it has not read and
 /// then [`RecvError::Closed`].
 pub struct Sender<T> {
     shared: Share<Shared<T>>,
+}
+
+impl<T: Clone> Sender<T> {
+    /// A channel without a receiver, as [`channel`] makes one with.
+    ///
+    /// # Panics
+    /// If `capacity` is 0: no receiver could get anything.
+    pub fn new(capacity: usize) -> Self {
+        channel(capacity).0
+    }
 }
 
 impl<T> Sender<T> {
@@ -154,6 +155,17 @@ impl<T> Sender<T> {
     /// How many receivers there are.
     pub fn receiver_count(&self) -> usize {
         lock(&self.shared.state).receivers()
+    }
+
+    /// Waits until there is no receiver.
+    ///
+    /// # Cancellation
+    /// Safe: it only looks.
+    ///
+    /// # Errors
+    /// When the task was asked to cancel.
+    pub fn closed<'a>(&'a self, cx: &'a Cx) -> Closed<'a, T> {
+        Closed(Waiting::new(cx, Watch::new(&self.shared)))
     }
 
     /// How many values some receiver has not read yet.
@@ -290,6 +302,11 @@ impl<T> Receiver<T> {
         self.len() == 0
     }
 
+    /// Whether nothing more will be sent: the last sender is gone.
+    pub fn is_closed(&self) -> bool {
+        lock(&self.shared.state).is_closed()
+    }
+
     fn forget(&mut self) {
         if self.ticket.is_some() {
             let waker = lock(&self.shared.state).forget(&mut self.ticket);
@@ -301,7 +318,8 @@ impl<T> Receiver<T> {
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         self.forget();
-        let unread = lock(&self.shared.state).unsubscribe(self.cursor);
+        let (unread, woken) = lock(&self.shared.state).unsubscribe(self.cursor);
+        self.shared.deserted(woken);
         drop(unread);
     }
 }
@@ -334,3 +352,17 @@ impl<T: Clone> Future for Recv<'_, T> {
 }
 
 impl<T: Clone> DropSafe for Recv<'_, T> {}
+
+/// Future of [`Sender::closed`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct Closed<'a, T>(Waiting<'a, Watch<'a, State<T>>>);
+
+impl<T> Future for Closed<'_, T> {
+    type Output = Result<(), Cancelled>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        self.get_mut().0.poll(task)
+    }
+}
+
+impl<T> DropSafe for Closed<'_, T> {}

@@ -2,6 +2,7 @@
 //! one cursor per receiver. Every waker must have been woken exactly as often as
 //! the model says.
 
+use super::super::audience::Heard;
 use super::super::crowd::wake_all;
 use super::state::{Read, State};
 use crate::wait::Ticket;
@@ -184,14 +185,16 @@ impl Pair {
                 let oldest = sent.len().saturating_sub(*capacity);
                 let others = readers.iter().map(|o| o.at).min().unwrap_or(usize::MAX);
                 let only_his = r.at.max(oldest)..sent.len().min(others.max(oldest));
-                assert_eq!(state.unsubscribe(r.cursor).len(), only_his.len());
+                let (unread, woken) = state.unsubscribe(r.cursor);
+                assert_eq!(unread.len(), only_his.len());
+                wake_all(woken, |batch| state.audience().desert_more(batch));
                 r.waker.check();
             }
             Step::DropSenders if !*senders_gone => {
                 *senders_gone = true;
                 readers.iter_mut().for_each(Reader::expect_woken);
-                let woken = state.drop_senders();
-                wake_all(woken, |batch| state.close_more(batch));
+                let woken = state.audience().end();
+                wake_all(woken, |batch| state.audience().end_more(batch));
             }
             _ => {}
         }

@@ -10,11 +10,13 @@
 //! 2. a slot's `unread` is the number of receivers whose cursor is at or before
 //!    its position; at 0 the slot is empty;
 //! 3. `queued` counts the slots that are not;
-//! 4. nobody waits behind a position that was sent.
+//! 4. nobody waits behind a position that was sent;
+//! 5. those of its [`Audience`].
 //!
 //! What leaves a slot is handed out, to be dropped after unlocking; so is every waker.
 
-use super::super::crowd::{Batch, Crowd, Released, Waits};
+use super::super::audience::{Audience, Heard};
+use super::super::crowd::{Batch, Released, Waits};
 use super::super::jar::{Emptied, Jar, View};
 use crate::wait::Ticket;
 use std::task::Waker;
@@ -26,9 +28,8 @@ pub(super) struct State<T> {
     /// The position of the value sent next.
     next: u64,
     queued: usize,
-    receivers: usize,
-    senders_gone: bool,
-    waiting: Crowd,
+    /// Its receivers wait for a position after their cursor's.
+    audience: Audience,
 }
 
 struct Slot<T> {
@@ -53,6 +54,12 @@ pub(super) enum Read<T> {
     Closed,
 }
 
+impl<T> Heard for State<T> {
+    fn audience(&mut self) -> &mut Audience {
+        &mut self.audience
+    }
+}
+
 impl<T> State<T> {
     /// A channel with one receiver, at position 0.
     pub(super) fn new(capacity: usize) -> Self {
@@ -61,9 +68,7 @@ impl<T> State<T> {
             capacity,
             next: 0,
             queued: 0,
-            receivers: 1,
-            senders_gone: false,
-            waiting: Crowd::new(),
+            audience: Audience::new(),
         }
     }
 
@@ -76,11 +81,16 @@ impl<T> State<T> {
     }
 
     pub(super) fn receivers(&self) -> usize {
-        self.receivers
+        self.audience.receivers()
     }
 
     pub(super) fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.audience.waiting.len()
+    }
+
+    /// Nothing more is sent: the last sender is gone.
+    pub(super) fn is_closed(&self) -> bool {
+        self.audience.is_over()
     }
 
     /// How many values a receiver has before it, those it has missed included.
@@ -100,18 +110,19 @@ impl<T> State<T> {
     /// Sends: to how many, what it overwrites, and whom to wake. The value comes
     /// back if nobody listens.
     pub(super) fn send(&mut self, value: T) -> Result<(usize, Option<Emptied<T>>, Released), T> {
-        if self.receivers == 0 {
+        let receivers = self.audience.receivers();
+        if receivers == 0 {
             return Err(value);
         }
         let at = self.index(self.next);
         let overwritten = match self.slots.get_mut(at) {
             Some(slot) => {
                 self.queued -= usize::from(slot.unread > 0);
-                slot.unread = self.receivers;
+                slot.unread = receivers;
                 Some(slot.value.put(Some(value)))
             }
             None => {
-                let (value, unread) = (Jar::new(Some(value)), self.receivers);
+                let (value, unread) = (Jar::new(Some(value)), receivers);
                 self.slots.push(Slot { value, unread });
                 None
             }
@@ -119,13 +130,13 @@ impl<T> State<T> {
         self.queued += 1;
         self.next += 1;
         // Who waits has read everything before `next - 1`.
-        let released = self.waiting.release(self.next);
-        Ok((self.receivers, overwritten, released))
+        let released = self.audience.waiting.release(self.next);
+        Ok((receivers, overwritten, released))
     }
 
     /// Further receivers to wake after a send.
     pub(super) fn wake_more(&mut self, batch: &mut Batch) -> bool {
-        self.waiting.release_more(self.next, batch)
+        self.audience.waiting.release_more(self.next, batch)
     }
 
     /// Reads at the cursor, and moves it on.
@@ -136,7 +147,7 @@ impl<T> State<T> {
             return Read::Lagged(missed);
         }
         if *cursor == self.next {
-            return if self.senders_gone {
+            return if self.audience.is_over() {
                 Read::Closed
             } else {
                 Read::Empty
@@ -163,10 +174,10 @@ impl<T> State<T> {
     ) -> Read<T> {
         let read = self.read(cursor);
         if !matches!(read, Read::Empty) {
-            self.waiting.done(ticket, fresh);
+            self.audience.waiting.done(ticket, fresh);
             return read;
         }
-        match self.waiting.wait(*cursor, ticket, waker, fresh) {
+        match self.audience.waiting.wait(*cursor, ticket, waker, fresh) {
             Waits::Queued => Read::Empty,
             Waits::NeedsWaker => Read::NeedsWaker,
         }
@@ -174,18 +185,18 @@ impl<T> State<T> {
 
     /// A receiver stops waiting.
     pub(super) fn forget(&mut self, ticket: &mut Option<Ticket>) -> Option<Waker> {
-        self.waiting.leave(ticket)
+        self.audience.waiting.leave(ticket)
     }
 
     /// Another receiver, which reads what is sent from now on.
     pub(super) fn subscribe(&mut self) -> u64 {
-        self.receivers += 1;
+        self.audience.join();
         self.next
     }
 
     /// A receiver goes, and with it the values that only it had not read.
-    pub(super) fn unsubscribe(&mut self, cursor: u64) -> Vec<Emptied<T>> {
-        self.receivers -= 1;
+    pub(super) fn unsubscribe(&mut self, cursor: u64) -> (Vec<Emptied<T>>, Released) {
+        let woken = self.audience.leave();
         let mut dropped = Vec::new();
         for position in cursor.max(self.oldest())..self.next {
             let at = self.index(position);
@@ -196,24 +207,13 @@ impl<T> State<T> {
                 dropped.push(slot.value.put(None));
             }
         }
-        dropped
-    }
-
-    /// The last sender goes.
-    pub(super) fn drop_senders(&mut self) -> Released {
-        self.senders_gone = true;
-        self.waiting.release(u64::MAX)
-    }
-
-    /// Further receivers to wake after the last sender has gone.
-    pub(super) fn close_more(&mut self, batch: &mut Batch) -> bool {
-        self.waiting.release_more(u64::MAX, batch)
+        (dropped, woken)
     }
 
     /// Panics if an invariant of the module does not hold for these cursors.
     #[cfg(test)]
     pub(super) fn check(&self, cursors: &[u64]) {
-        assert_eq!(cursors.len(), self.receivers, "receivers");
+        self.audience.check(cursors.len());
         assert!(self.slots.len() <= self.capacity, "more than the capacity");
         let mut queued = 0;
         for position in self.oldest()..self.next {
@@ -224,6 +224,9 @@ impl<T> State<T> {
         }
         assert_eq!(self.queued, queued, "slots that are not empty");
         let asleep = cursors.iter().filter(|c| **c == self.next).count();
-        assert!(self.waiting.len() <= asleep, "asleep behind a value");
+        assert!(
+            self.audience.waiting.len() <= asleep,
+            "asleep behind a value"
+        );
     }
 }

@@ -48,12 +48,7 @@ impl<T> Receiver<T> {
         limit: usize,
     ) -> RecvMany<'a, T> {
         self.shared.consumer.is(cx.task_ref());
-        let wait = ReceivingMany {
-            one: Receiving::new(&self.shared),
-            buffer,
-            limit,
-        };
-        RecvMany(Waiting::new(cx, wait))
+        RecvMany(Waiting::new(cx, self.many(buffer, limit)))
     }
 
     /// Takes the next value if there is one.
@@ -72,6 +67,18 @@ impl<T> Receiver<T> {
     /// one's own: it observes no cancellation, and `None` is the end.
     pub fn poll_recv(&mut self, task: &mut Context<'_>) -> Poll<Option<T>> {
         self.shared.poll_pop(task)
+    }
+
+    /// The poll form of [`Receiver::recv_many`]: it observes no cancellation, and
+    /// 0 is the end, unless that is the limit.
+    pub fn poll_recv_many(
+        &mut self,
+        task: &mut Context<'_>,
+        buffer: &mut Vec<T>,
+        limit: usize,
+    ) -> Poll<usize> {
+        let received = self.many(buffer, limit).poll(task);
+        received.map(|received| received.unwrap_or(0))
     }
 
     /// Receives on a thread that runs no task, which blocks meanwhile. In the
@@ -101,12 +108,16 @@ impl<T> Receiver<T> {
         buffer: &mut Vec<T>,
         limit: usize,
     ) -> Result<usize, RecvError> {
-        let mut many = ReceivingMany {
+        let mut many = self.many(buffer, limit);
+        outside::block(|task| many.poll(task))
+    }
+
+    fn many<'a>(&'a self, buffer: &'a mut Vec<T>, limit: usize) -> ReceivingMany<'a, T> {
+        ReceivingMany {
             one: Receiving::new(&self.shared),
             buffer,
             limit,
-        };
-        outside::block(|task| many.poll(task))
+        }
     }
 
     /// Lets nobody send any more, except into places already reserved; what is

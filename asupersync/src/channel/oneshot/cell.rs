@@ -394,6 +394,11 @@ impl<T> Rx<T> {
         waits.then(|| unsafe { cell.tx_bell.take() })
     }
 
+    /// Whether it has found all that there is to find.
+    pub(super) fn has_left(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// That of a channel that is over once this end has left.
     pub(super) fn statistics(&self) -> Statistics {
         let cell = self.cell();

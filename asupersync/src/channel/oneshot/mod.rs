@@ -237,6 +237,17 @@ impl<T> Receiver<T> {
     pub fn close(&mut self) {
         self.0.close();
     }
+
+    /// Whether no value is there to be received.
+    pub fn is_empty(&self) -> bool {
+        !self.statistics().queued
+    }
+
+    /// Whether this end is done with: the value was received, or it has said that
+    /// none will come. In a `select!` in a loop it is the condition of the branch.
+    pub fn is_terminated(&self) -> bool {
+        self.0.has_left()
+    }
 }
 
 /// Future of [`Receiver::recv`].

@@ -26,10 +26,11 @@ mod state;
 
 pub use super::error::{RecvError, SendError};
 
+use super::audience::{self, Heard, Watch};
 use super::crowd::wake_all;
 use super::ends::end;
 use super::jar::Emptied;
-use super::senders::{Senders, Sent, Share};
+use super::senders::Share;
 use super::waiting::{Wait, Waiting};
 use crate::cx::{Cx, DropSafe};
 use crate::exec::lock;
@@ -41,7 +42,7 @@ use state::{Look, State};
 use std::fmt;
 use std::ops::Deref;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// What happens to each operation that is cancelled or dropped half-way.
@@ -53,10 +54,7 @@ pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
 
 /// A channel that starts with `value`, which its receiver counts as seen.
 pub fn channel<T>(value: T) -> (Sender<T>, Receiver<T>) {
-    let shared = Arc::new(Shared {
-        state: Mutex::new(State::new(value)),
-        senders: Senders::one(),
-    });
+    let shared = Shared::new(State::new(value));
     let receiver = Receiver {
         shared: shared.clone(),
         seen: 0,
@@ -75,13 +73,12 @@ pub struct Statistics {
     pub receivers: usize,
     /// Receivers that wait for a change.
     pub waiting: usize,
+    /// Senders.
+    pub senders: usize,
 }
 
 /// What both ends hold.
-struct Shared<T> {
-    state: Mutex<State<T>>,
-    senders: Senders,
-}
+type Shared<T> = audience::Shared<State<T>>;
 
 impl<T> Shared<T> {
     fn statistics(&self) -> Statistics {
@@ -90,6 +87,7 @@ impl<T> Shared<T> {
             version: state.version(),
             receivers: state.receivers(),
             waiting: state.waiting(),
+            senders: self.sender_count(),
         }
     }
 
@@ -109,17 +107,6 @@ impl<T> Shared<T> {
 
     fn wake(&self, released: super::crowd::Released) {
         wake_all(released, |batch| lock(&self.state).wake_more(batch));
-    }
-}
-
-impl<T> Sent for Shared<T> {
-    fn senders(&self) -> &Senders {
-        &self.senders
-    }
-
-    fn abandon(&self) {
-        let woken = lock(&self.state).drop_senders();
-        wake_all(woken, |batch| lock(&self.state).close_more(batch));
     }
 }
 
@@ -158,6 +145,11 @@ pub struct Sender<T> {
 }
 
 impl<T> Sender<T> {
+    /// A channel without a receiver, as [`channel`] makes one with.
+    pub fn new(value: T) -> Self {
+        channel(value).0
+    }
+
     /// Replaces the value, and wakes who waits for a change.
     ///
     /// # Errors
@@ -240,11 +232,7 @@ impl<T> Sender<T> {
     /// # Errors
     /// When the task was asked to cancel.
     pub fn closed<'a>(&'a self, cx: &'a Cx) -> Closed<'a, T> {
-        let watch = Watch {
-            shared: &self.shared,
-            ticket: None,
-        };
-        Closed(Waiting::new(cx, watch))
+        Closed(Waiting::new(cx, Watch::new(&self.shared)))
     }
 }
 
@@ -391,8 +379,8 @@ impl<T> Clone for Receiver<T> {
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         self.forget();
-        let woken = lock(&self.shared.state).unsubscribe();
-        wake_all(woken, |batch| lock(&self.shared.state).desert_more(batch));
+        let woken = lock(&self.shared.state).audience().leave();
+        self.shared.deserted(woken);
     }
 }
 
@@ -478,39 +466,7 @@ impl<T, F: FnMut(&T) -> bool> DropSafe for WaitFor<'_, T, F> {}
 
 /// Future of [`Sender::closed`].
 #[must_use = "futures do nothing unless awaited"]
-pub struct Closed<'a, T>(Waiting<'a, Watch<'a, T>>);
-
-struct Watch<'a, T> {
-    shared: &'a Shared<T>,
-    ticket: Option<Ticket>,
-}
-
-impl<T> Wait for Watch<'_, T> {
-    type Output = ();
-
-    fn poll(&mut self, task: &mut Context<'_>) -> Poll<()> {
-        let mut fresh = None;
-        loop {
-            let deserted = lock(&self.shared.state).deserted_or_wait(
-                &mut self.ticket,
-                task.waker(),
-                &mut fresh,
-            );
-            match deserted {
-                Some(true) => return Poll::Ready(()),
-                Some(false) => return Poll::Pending,
-                None => fresh = Some(task.waker().clone()),
-            }
-        }
-    }
-
-    fn withdraw(&mut self) {
-        if self.ticket.is_some() {
-            let waker = lock(&self.shared.state).unwatch(&mut self.ticket);
-            drop(waker);
-        }
-    }
-}
+pub struct Closed<'a, T>(Waiting<'a, Watch<'a, State<T>>>);
 
 impl<T> Future for Closed<'_, T> {
     type Output = Result<(), Cancelled>;

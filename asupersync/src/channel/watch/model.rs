@@ -2,6 +2,7 @@
 //! what each receiver has seen of it. Every waker must have been woken exactly
 //! as often as the model says.
 
+use super::super::audience::Heard;
 use super::super::crowd::wake_all;
 use super::state::{Look, State};
 use crate::wait::Ticket;
@@ -155,8 +156,8 @@ impl Pair {
                 if self.receivers.is_empty() {
                     self.watchers.iter_mut().for_each(Waiter::expect_woken);
                 }
-                let woken = state.unsubscribe();
-                wake_all(woken, |batch| state.desert_more(batch));
+                let woken = state.audience().leave();
+                wake_all(woken, |batch| state.audience().desert_more(batch));
                 r.waker.check();
             }
             Step::Watch { who, other_waker } if !self.senders_gone => {
@@ -164,10 +165,15 @@ impl Pair {
                 w.rebind(other_waker);
                 let mut fresh = None;
                 let waker = &w.waker.waker;
-                let mut deserted = state.deserted_or_wait(&mut w.ticket, waker, &mut fresh);
+                let mut deserted =
+                    state
+                        .audience()
+                        .deserted_or_wait(&mut w.ticket, waker, &mut fresh);
                 if deserted.is_none() {
                     fresh = Some(waker.clone());
-                    deserted = state.deserted_or_wait(&mut w.ticket, waker, &mut fresh);
+                    deserted = state
+                        .audience()
+                        .deserted_or_wait(&mut w.ticket, waker, &mut fresh);
                 }
                 assert_eq!(deserted, Some(self.receivers.is_empty()));
                 w.waits = deserted == Some(false);
@@ -175,15 +181,15 @@ impl Pair {
             }
             Step::Unwatch(who) => {
                 let w = &mut self.watchers[who % watching];
-                let waker = state.unwatch(&mut w.ticket);
+                let waker = state.audience().unwatch(&mut w.ticket);
                 assert_eq!(waker.is_some(), std::mem::take(&mut w.waits));
             }
             // Whoever watches is a sender.
             Step::DropSenders if !self.senders_gone && self.watchers.iter().all(|w| !w.waits) => {
                 self.senders_gone = true;
                 self.receivers.iter_mut().for_each(Waiter::expect_woken);
-                let woken = state.drop_senders();
-                wake_all(woken, |batch| state.close_more(batch));
+                let woken = state.audience().end();
+                wake_all(woken, |batch| state.audience().end_more(batch));
             }
             _ => {}
         }

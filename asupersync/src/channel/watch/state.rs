@@ -3,13 +3,13 @@
 //! Invariants, checked by [`State::check`]:
 //!
 //! 1. the version counts the values sent; a receiver has seen one version;
-//! 2. nobody waits for a change behind the current version, nor once the last
-//!    sender is gone;
-//! 3. nobody waits for the receivers to go when they are gone.
+//! 2. nobody waits for a change behind the current version;
+//! 3. those of its [`Audience`].
 //!
 //! What is replaced is handed out, to be dropped after unlocking; so is every waker.
 
-use super::super::crowd::{Batch, Crowd, Released, Waits};
+use super::super::audience::{Audience, Heard};
+use super::super::crowd::{Batch, Released, Waits};
 use super::super::jar::{Emptied, Jar, View};
 use crate::wait::Ticket;
 use std::task::Waker;
@@ -17,14 +17,8 @@ use std::task::Waker;
 pub(super) struct State<T> {
     value: Jar<T>,
     version: u64,
-    receivers: usize,
-    senders_gone: bool,
-    /// Receivers that wait for a version above the one they have seen.
-    waiting: Crowd,
-    /// Senders that wait for the receivers to go, by the number of times that
-    /// had happened when they came.
-    watchers: Crowd,
-    desertions: u64,
+    /// Its receivers wait for a version above the one they have seen.
+    audience: Audience,
 }
 
 /// What a receiver finds.
@@ -41,17 +35,19 @@ pub(super) enum Look {
     Closed,
 }
 
+impl<T> Heard for State<T> {
+    fn audience(&mut self) -> &mut Audience {
+        &mut self.audience
+    }
+}
+
 impl<T> State<T> {
     /// A channel with one receiver, which has seen the value.
     pub(super) fn new(value: T) -> Self {
         State {
             value: Jar::new(Some(value)),
             version: 0,
-            receivers: 1,
-            senders_gone: false,
-            waiting: Crowd::new(),
-            watchers: Crowd::new(),
-            desertions: 0,
+            audience: Audience::new(),
         }
     }
 
@@ -60,16 +56,16 @@ impl<T> State<T> {
     }
 
     pub(super) fn receivers(&self) -> usize {
-        self.receivers
+        self.audience.receivers()
     }
 
     pub(super) fn waiting(&self) -> usize {
-        self.waiting.len()
+        self.audience.waiting.len()
     }
 
     /// No change will come: the last sender is gone.
     pub(super) fn is_closed(&self) -> bool {
-        self.senders_gone
+        self.audience.is_over()
     }
 
     /// The value and its version.
@@ -79,7 +75,7 @@ impl<T> State<T> {
 
     /// Replaces the value if somebody listens; it comes back if nobody does.
     pub(super) fn send(&mut self, value: T) -> Result<(Emptied<T>, Released), T> {
-        if self.receivers == 0 {
+        if self.audience.receivers() == 0 {
             return Err(value);
         }
         let old = self.value.put(Some(value));
@@ -105,12 +101,12 @@ impl<T> State<T> {
 
     fn change(&mut self) -> Released {
         self.version += 1;
-        self.waiting.release(self.version)
+        self.audience.waiting.release(self.version)
     }
 
     /// Further receivers to wake after a change.
     pub(super) fn wake_more(&mut self, batch: &mut Batch) -> bool {
-        self.waiting.release_more(self.version, batch)
+        self.audience.waiting.release_more(self.version, batch)
     }
 
     /// Looks for a version that was not seen.
@@ -118,7 +114,7 @@ impl<T> State<T> {
         if *seen != self.version {
             *seen = self.version;
             Look::Changed
-        } else if self.senders_gone {
+        } else if self.audience.is_over() {
             Look::Closed
         } else {
             Look::Same
@@ -135,10 +131,10 @@ impl<T> State<T> {
     ) -> Look {
         let look = self.look(seen);
         if look != Look::Same {
-            self.waiting.done(ticket, fresh);
+            self.audience.waiting.done(ticket, fresh);
             return look;
         }
-        match self.waiting.wait(*seen, ticket, waker, fresh) {
+        match self.audience.waiting.wait(*seen, ticket, waker, fresh) {
             Waits::Queued => Look::Same,
             Waits::NeedsWaker => Look::NeedsWaker,
         }
@@ -146,70 +142,24 @@ impl<T> State<T> {
 
     /// A receiver stops waiting.
     pub(super) fn forget(&mut self, ticket: &mut Option<Ticket>) -> Option<Waker> {
-        self.waiting.leave(ticket)
+        self.audience.waiting.leave(ticket)
     }
 
     /// Another receiver, which has seen the current version.
     pub(super) fn subscribe(&mut self) -> u64 {
-        self.receivers += 1;
+        self.audience.join();
         self.version
-    }
-
-    /// A receiver goes; senders may wait for the last to do so.
-    pub(super) fn unsubscribe(&mut self) -> Released {
-        self.receivers -= 1;
-        if self.receivers == 0 {
-            self.desertions += 1;
-        }
-        self.watchers.release(self.desertions)
-    }
-
-    /// Further senders to wake after the last receiver has gone.
-    pub(super) fn desert_more(&mut self, batch: &mut Batch) -> bool {
-        self.watchers.release_more(self.desertions, batch)
-    }
-
-    /// Waits until there is no receiver. `None`: it must bring a waker of its own.
-    pub(super) fn deserted_or_wait(
-        &mut self,
-        ticket: &mut Option<Ticket>,
-        waker: &Waker,
-        fresh: &mut Option<Waker>,
-    ) -> Option<bool> {
-        if self.receivers == 0 {
-            self.watchers.done(ticket, fresh);
-            return Some(true);
-        }
-        match self.watchers.wait(self.desertions, ticket, waker, fresh) {
-            Waits::Queued => Some(false),
-            Waits::NeedsWaker => None,
-        }
-    }
-
-    /// A sender stops waiting.
-    pub(super) fn unwatch(&mut self, ticket: &mut Option<Ticket>) -> Option<Waker> {
-        self.watchers.leave(ticket)
-    }
-
-    /// The last sender goes.
-    pub(super) fn drop_senders(&mut self) -> Released {
-        self.senders_gone = true;
-        self.waiting.release(u64::MAX)
-    }
-
-    /// Further receivers to wake after the last sender has gone.
-    pub(super) fn close_more(&mut self, batch: &mut Batch) -> bool {
-        self.waiting.release_more(u64::MAX, batch)
     }
 
     /// Panics if an invariant of the module does not hold for receivers that
     /// have seen these versions.
     #[cfg(test)]
     pub(super) fn check(&self, seen: &[u64]) {
-        assert_eq!(seen.len(), self.receivers, "receivers");
+        self.audience.check(seen.len());
         let asleep = seen.iter().filter(|s| **s == self.version).count();
-        assert!(self.waiting.len() <= asleep, "asleep behind a version");
-        assert!(!self.senders_gone || self.waiting.len() == 0, "2");
-        assert!(self.receivers > 0 || self.watchers.len() == 0, "3");
+        assert!(
+            self.audience.waiting.len() <= asleep,
+            "asleep behind a version"
+        );
     }
 }
