@@ -15,6 +15,7 @@
 
 mod buffered;
 mod copy;
+mod error;
 pub mod framing;
 mod kind;
 mod lines;
@@ -25,11 +26,15 @@ mod read_buffered;
 mod resumable;
 mod split;
 pub(crate) mod stdio;
+#[cfg(unix)]
+pub mod unix;
+pub(crate) mod waiters;
 mod write;
 
 pub use crate::types::cancel_class::CancelClass;
 pub use buffered::{BufReader, BufWriter};
 pub use copy::copy;
+pub use error::os_error;
 pub use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
 pub use lines::{Lines, NextLine};
 pub use read::{Read, ReadBuf, ReadExact, ReadExt, ReadNumber, ReadToEnd, ReadToString};
@@ -39,6 +44,7 @@ pub use split::{ReadHalf, ReuniteError, WriteHalf, split};
 pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
 pub use write::{Flush, Shutdown, Write, WriteAll, WriteExt, WriteNumber};
 
+pub(crate) use error::explain;
 pub(crate) use operation::Operation;
 
 /// The cancel class of every operation of this module.
@@ -91,4 +97,9 @@ pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
     ("write_i32_le", CancelClass::Lossy),
     ("write_i64_le", CancelClass::Lossy),
     ("copy", CancelClass::Lossy),
+    ("AsyncFd::readable", CancelClass::Safe),
+    ("AsyncFd::writable", CancelClass::Safe),
+    ("AsyncFd::ready", CancelClass::Safe),
+    ("AsyncFd::async_io", CancelClass::Safe),
+    ("AsyncFd::async_io_mut", CancelClass::Safe),
 ];

@@ -2,9 +2,9 @@
 
 use super::back_off::{BackOff, ROOM};
 use super::family::{Family, Ip};
-use super::waiters::{Place, Waiters};
 use crate::cx::{Cx, DropSafe};
 use crate::io::Operation;
+use crate::io::waiters::{Place, Waiters};
 use crate::types::caps::Capability;
 use crate::world::{Addr, Datagrams};
 use std::fmt;

@@ -3,9 +3,9 @@
 use super::back_off::BackOff;
 use super::family::{Family, Ip};
 use super::stream::SocketStream;
-use super::waiters::{Place, Waiters};
 use crate::cx::{Cx, DropSafe};
 use crate::io::Operation;
+use crate::io::waiters::{Place, Waiters};
 use crate::world::Listener;
 use std::fmt;
 use std::future::Future;

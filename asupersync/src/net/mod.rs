@@ -25,7 +25,6 @@ mod stream;
 mod tcp;
 mod udp;
 mod unix;
-mod waiters;
 
 pub use crate::world::net::{Credentials, Keepalive, UnixAddr};
 pub use addrs::{ToAddrs, resolve};

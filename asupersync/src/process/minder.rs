@@ -2,11 +2,12 @@
 
 use crate::cx::Cx;
 use crate::io::Operation;
-use crate::world::{Descriptor, Direction, World};
-use std::fs::File;
+use crate::io::unix::{AsyncFd, Interest};
+use crate::world::World;
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use std::process::ExitStatus;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -105,7 +106,7 @@ struct Watch {
 
 enum By {
     /// A descriptor that is readable when the process has ended.
-    Descriptor(Box<dyn Descriptor>),
+    Descriptor(AsyncFd<OwnedFd>),
     /// A thread of the blocking pool, which tells the [`Life`].
     Thread(Arc<Life>),
 }
@@ -113,13 +114,13 @@ enum By {
 impl Watch {
     #[cfg(target_os = "linux")]
     fn by_descriptor(world: &dyn World, pid: u32) -> Option<Self> {
-        use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+        use std::os::fd::{FromRawFd, RawFd};
         // SAFETY: a plain system call; the child is not reaped, so the number is its.
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
         let fd = RawFd::try_from(fd).ok().filter(|fd| *fd >= 0)?;
         // SAFETY: the system has just made the descriptor for us, and nobody else knows it.
-        let file = File::from(unsafe { OwnedFd::from_raw_fd(fd) });
-        let by = By::Descriptor(world.system().ok()?.watch(file).ok()?);
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        let by = By::Descriptor(AsyncFd::presumed_ready(world, fd, Interest::READABLE).ok()?);
         Some(Watch { pid, by })
     }
 
@@ -148,16 +149,15 @@ impl Watch {
     fn poll_ended(&self, task: &mut Context<'_>) -> Poll<()> {
         match &self.by {
             By::Thread(life) => life.poll(task, |l| l.ended),
-            By::Descriptor(descriptor) => {
-                let mut look = |_: &File| match self.has_ended() {
-                    true => Ok(0),
-                    false => Err(io::ErrorKind::WouldBlock.into()),
+            By::Descriptor(descriptor) => loop {
+                let Ok(mut guard) = ready!(descriptor.poll_read_ready(task)) else {
+                    unreachable!("it was registered for reading");
                 };
-                // The operation has no other error.
-                descriptor
-                    .poll_io(Direction::Read, task, &mut look)
-                    .map(drop)
-            }
+                if self.has_ended() {
+                    return Poll::Ready(());
+                }
+                guard.clear_ready();
+            },
         }
     }
 }

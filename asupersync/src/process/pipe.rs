@@ -1,71 +1,52 @@
 //! The ends of a child's standard streams that this process holds.
 
 use crate::cx::Cx;
-use crate::world::{Descriptor, Direction};
+use crate::io::unix::{AsyncFd, Interest, set_nonblocking};
 use futures_io::{AsyncRead, AsyncWrite};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::pin::Pin;
 use std::process::Stdio;
 use std::task::{Context, Poll};
 
 /// One end of a pipe; `None` once it was closed.
-pub(super) struct End(Option<Box<dyn Descriptor>>);
+pub(super) struct End(Option<AsyncFd<File>>);
 
 impl End {
     pub(super) fn new(cx: &Cx, fd: impl Into<OwnedFd>) -> io::Result<Self> {
         let fd = fd.into();
+        // The child's end is another, and keeps its mode.
         set_nonblocking(&fd, true)?;
-        let descriptor = cx.world().system()?.watch(File::from(fd))?;
-        Ok(End(Some(descriptor)))
+        let both = Interest::READABLE | Interest::WRITABLE;
+        let pipe = AsyncFd::presumed_ready(&**cx.world(), File::from(fd), both)?;
+        Ok(End(Some(pipe)))
     }
 
     fn poll(
-        &self,
-        direction: Direction,
+        &mut self,
+        interest: Interest,
         task: &mut Context<'_>,
-        operation: &mut dyn FnMut(&File) -> io::Result<usize>,
+        operation: impl FnMut(&mut File) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let Some(descriptor) = &self.0 else {
-            let message = "the stream was closed by this process";
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::BrokenPipe, message)));
-        };
-        descriptor.poll_io(direction, task, operation)
+        match &mut self.0 {
+            Some(pipe) => pipe.poll_io(interest, task, operation),
+            None => Poll::Ready(Err(closed())),
+        }
     }
 
-    /// A descriptor of the same pipe, which blocks, in place of this one.
+    /// The descriptor, which blocks again.
     fn into_fd(self) -> io::Result<OwnedFd> {
-        let Some(descriptor) = self.0 else {
-            let message = "the stream was closed by this process";
-            return Err(io::Error::new(io::ErrorKind::BrokenPipe, message));
-        };
-        let fd = OwnedFd::from(descriptor.file().try_clone()?);
-        drop(descriptor);
+        let fd = OwnedFd::from(self.0.ok_or_else(closed)?.into_inner());
         set_nonblocking(&fd, false)?;
         Ok(fd)
     }
 }
 
-/// Of our end of a pipe: the child's is another, and keeps its mode.
-fn set_nonblocking(fd: &impl AsFd, on: bool) -> io::Result<()> {
-    let fd = fd.as_fd().as_raw_fd();
-    // SAFETY: plain system calls on a descriptor that is borrowed meanwhile.
-    let flags = unsafe { libc::fcntl(fd, libc::F_GETFL) };
-    if flags < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    let flags = if on {
-        flags | libc::O_NONBLOCK
-    } else {
-        flags & !libc::O_NONBLOCK
-    };
-    // SAFETY: as above.
-    if unsafe { libc::fcntl(fd, libc::F_SETFL, flags) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
+fn closed() -> io::Error {
+    let message = "the stream was closed by this process";
+    io::Error::new(io::ErrorKind::BrokenPipe, message)
 }
 
 macro_rules! stream {
@@ -95,7 +76,7 @@ macro_rules! stream {
 
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let fd = self.0.0.as_ref().map(|d| d.file().as_raw_fd());
+                let fd = self.0.0.as_ref().map(AsRawFd::as_raw_fd);
                 f.debug_tuple(stringify!($name)).field(&fd).finish()
             }
         }
@@ -129,8 +110,8 @@ impl AsyncWrite for ChildStdin {
         task: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let mut write = |mut file: &File| file.write(bytes);
-        self.0.poll(Direction::Write, task, &mut write)
+        let end = &mut self.get_mut().0;
+        end.poll(Interest::WRITABLE, task, |pipe| pipe.write(bytes))
     }
 
     /// Nothing is buffered above the system.
@@ -152,8 +133,8 @@ macro_rules! reads {
                 task: &mut Context<'_>,
                 buf: &mut [u8],
             ) -> Poll<io::Result<usize>> {
-                let mut read = |mut file: &File| file.read(buf);
-                self.0.poll(Direction::Read, task, &mut read)
+                let end = &mut self.get_mut().0;
+                end.poll(Interest::READABLE, task, |pipe| pipe.read(buf))
             }
         }
     };

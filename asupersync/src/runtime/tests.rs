@@ -713,3 +713,53 @@ fn children_and_their_pipes_leave_no_registration() {
         assert_eq!(registered(), 0);
     }
 }
+
+#[cfg(unix)]
+#[test]
+fn a_thousand_descriptors_of_a_program_leave_nothing_behind() {
+    use crate::io::unix::{AsyncFd, Interest};
+    use std::task::Poll;
+    let runtime = Runtime::builder().worker_threads(2).build().unwrap();
+    let registered = || runtime.shared.reactor.registered();
+    runtime
+        .block_on(async |cx: Scope| {
+            for round in 0..20 {
+                let done = Arc::new(AtomicUsize::new(0));
+                cx.region(async |scope| {
+                    for i in 0..50 {
+                        let done = Arc::clone(&done);
+                        scope.spawn(async move |cx: Cx| {
+                            let (read, _write) = std::io::pipe().unwrap();
+                            let fd = AsyncFd::with_interest(&cx, read, Interest::READABLE);
+                            let fd = fd.unwrap();
+                            match i % 3 {
+                                // Waits until the region is cancelled.
+                                0 => drop(fd.readable(&cx).await),
+                                1 => drop(fd.into_inner()),
+                                _ => {
+                                    let mut wait = Box::pin(fd.readable(&cx));
+                                    std::future::poll_fn(|task| {
+                                        assert!(wait.as_mut().poll(task).is_pending());
+                                        Poll::Ready(())
+                                    })
+                                    .await;
+                                }
+                            }
+                            done.fetch_add(1, Ordering::SeqCst);
+                        });
+                    }
+                    // A third of them waits.
+                    while done.load(Ordering::SeqCst) < 33 || registered() != 17 {
+                        scope.yield_now().await.unwrap();
+                    }
+                    scope.cancel("enough");
+                })
+                .await
+                .unwrap();
+                assert_eq!(done.load(Ordering::SeqCst), 50);
+                assert_eq!(registered(), 0, "round {round}: before the region closed");
+            }
+        })
+        .unwrap();
+    assert_eq!(registered(), 0);
+}

@@ -23,7 +23,8 @@ pub enum Capability {
     Time,
     /// Generators of random words. Single words need no capability.
     Random,
-    /// Listening and connecting. A stream one was given may be used without.
+    /// Listening and connecting, and waiting for descriptors of the system that
+    /// the program brings along. A stream one was given may be used without.
     Net,
     /// Files.
     Fs,

@@ -22,7 +22,7 @@ pub use runnable::{Chain, Lane, Runnable};
 pub use shutdown::Shutdown;
 pub use signals::{Hearing, Signals};
 #[cfg(unix)]
-pub use system::{Descriptor, Direction, System};
+pub use system::{Direction, Interest, Ready, Seen, System, Watch};
 
 use crate::types::event::Event;
 use crate::types::id::TaskId;

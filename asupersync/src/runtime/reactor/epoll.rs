@@ -4,7 +4,7 @@
 //! is drained: without it, data and end of stream reported by one edge could
 //! not be told from data alone, and the end would never be seen.
 
-use super::{Pollable, Report};
+use super::{Asked, Pollable, Report};
 use rustix::buffer::spare_capacity;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use rustix::fd::OwnedFd;
@@ -43,9 +43,12 @@ impl Poller {
         })
     }
 
-    pub(super) fn add(&self, socket: &impl Pollable, key: usize) -> io::Result<()> {
+    pub(super) fn add(&self, socket: &impl Pollable, key: usize, asked: Asked) -> io::Result<()> {
         use epoll::EventFlags as F;
-        let flags = F::IN | F::OUT | F::RDHUP | F::ET;
+        let mut flags = F::ET;
+        flags.set(F::IN | F::RDHUP, asked.readable);
+        flags.set(F::OUT, asked.writable);
+        flags.set(F::PRI, asked.priority);
         Ok(epoll::add(
             &self.epoll,
             socket.as_fd(),
@@ -124,6 +127,7 @@ impl Reports {
                     key: event.data.u64() as usize,
                     readable: flags.intersects(F::IN | F::ERR | F::HUP | F::RDHUP),
                     writable: flags.intersects(F::OUT | F::ERR | F::HUP),
+                    priority: flags.intersects(F::PRI | F::ERR | F::HUP),
                     read_closed: flags.intersects(F::RDHUP | F::HUP),
                     write_closed: flags.intersects(F::HUP),
                 }

@@ -25,7 +25,7 @@ use crate::types::slots::{Key, Slots};
 use std::io;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 /// Something the system can report on: a socket of the standard library.
@@ -39,12 +39,31 @@ pub(crate) trait Pollable: std::os::windows::io::AsSocket {}
 #[cfg(windows)]
 impl<T: std::os::windows::io::AsSocket> Pollable for T {}
 
+/// What the system is asked to report.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked {
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    /// Something urgent.
+    pub(crate) priority: bool,
+}
+
+impl Asked {
+    /// Of a socket.
+    const BOTH: Asked = Asked {
+        readable: true,
+        writable: true,
+        priority: false,
+    };
+}
+
 /// What the system said about a registration.
 #[derive(Clone, Copy, Debug)]
 struct Report {
     key: usize,
     readable: bool,
     writable: bool,
+    priority: bool,
     /// The peer ended its direction, or the connection is gone: reads never block again.
     read_closed: bool,
     /// The connection is gone: writes never block again.
@@ -82,20 +101,45 @@ impl Reactor {
         }))
     }
 
-    /// Registers a socket, which must be non-blocking.
+    /// Registers a socket, which must be non-blocking. It is assumed to be ready:
+    /// the first operation finds out.
     pub(crate) fn register<S: Pollable>(self: &Arc<Self>, socket: S) -> io::Result<Registered<S>> {
+        let registration = self.enrol(&socket, Asked::BOTH, READY)?;
+        Ok(Registered {
+            socket: Some(socket),
+            registration,
+        })
+    }
+
+    /// Registers what somebody else owns. Unless it is presumed to be ready, it is
+    /// not until the system says so.
+    #[cfg(unix)]
+    pub(crate) fn observe(
+        self: &Arc<Self>,
+        source: &impl Pollable,
+        asked: Asked,
+        presumed: bool,
+    ) -> io::Result<Registration> {
+        self.enrol(source, asked, if presumed { READY } else { 0 })
+    }
+
+    fn enrol(
+        self: &Arc<Self>,
+        socket: &impl Pollable,
+        asked: Asked,
+        known: usize,
+    ) -> io::Result<Registration> {
         let source = Arc::new(Source {
-            read: Direction::new(),
-            write: Direction::new(),
+            read: Direction::new(known),
+            write: Direction::new(known),
         });
         let key = lock(&self.sources).insert(Arc::clone(&source));
         self.registered.fetch_add(1, Ordering::Relaxed);
-        if let Err(e) = self.poller.add(&socket, pack(key)) {
+        if let Err(e) = self.poller.add(socket, pack(key), asked) {
             self.forget(key);
             return Err(e);
         }
-        Ok(Registered {
-            socket: Some(socket),
+        Ok(Registration {
             source,
             key,
             reactor: Arc::clone(self),
@@ -154,11 +198,14 @@ impl Reactor {
             self.unknown.fetch_add(unknown, Ordering::Relaxed);
         }
         for (source, report) in driver.hits.drain(..) {
-            if report.readable || report.read_closed {
-                wakers.extend(source.read.mark(report.read_closed));
+            let priority = if report.priority { PRIORITY } else { 0 };
+            let read = flags(report.readable, report.read_closed) | priority;
+            if read != 0 {
+                wakers.extend(source.read.mark(read));
             }
-            if report.writable || report.write_closed {
-                wakers.extend(source.write.mark(report.write_closed));
+            let write = flags(report.writable, report.write_closed);
+            if write != 0 {
+                wakers.extend(source.write.mark(write));
             }
         }
         Ok(())
@@ -191,9 +238,7 @@ fn unpack(key: usize) -> Option<Key> {
 pub(crate) struct Registered<S: Pollable> {
     /// Until it is taken.
     socket: Option<S>,
-    source: Arc<Source>,
-    key: Key,
-    reactor: Arc<Reactor>,
+    registration: Registration,
 }
 
 impl<S: Pollable> Registered<S> {
@@ -204,10 +249,37 @@ impl<S: Pollable> Registered<S> {
     /// Ends the registration and gives the socket out; the last thing to ask for.
     pub(crate) fn take(&mut self) -> Option<S> {
         let socket = self.socket.take()?;
-        self.reactor.forget(self.key);
-        // A descriptor that is already gone has left the poller with it.
-        let _ = self.reactor.poller.delete(&socket);
+        self.registration.end(&socket);
         Some(socket)
+    }
+
+    pub(crate) fn read(&self) -> &Direction {
+        self.registration.read()
+    }
+
+    pub(crate) fn write(&self) -> &Direction {
+        self.registration.write()
+    }
+}
+
+/// A registration of something; whoever owns that ends it.
+pub(crate) struct Registration {
+    source: Arc<Source>,
+    key: Key,
+    reactor: Arc<Reactor>,
+}
+
+impl Registration {
+    /// Ends it; nothing happens a second time, except that the system is asked.
+    pub(crate) fn end(&self, socket: &impl Pollable) {
+        self.forget();
+        // A descriptor that is already gone has left the poller with it.
+        let _ = self.reactor.poller.delete(socket);
+    }
+
+    /// Ends it without a word to the system, whose reports are of nobody from now on.
+    pub(crate) fn forget(&self) {
+        self.reactor.forget(self.key);
     }
 
     pub(crate) fn read(&self) -> &Direction {
@@ -233,33 +305,63 @@ struct Source {
 
 /// One direction of a socket: its readiness and the task that waits for it.
 pub(crate) struct Direction {
-    /// Bit 0 ready, bit 1 closed, and above them the number of events seen,
-    /// which makes clearing conditional on having seen them all.
+    /// Bit 0 ready, bit 1 closed, bit 2 urgent, and above them the number of
+    /// events seen, which makes clearing conditional on having seen them all.
     word: AtomicUsize,
     waker: Mutex<Option<Waker>>,
 }
 
-const READY: usize = 1;
-const CLOSED: usize = 2;
-const TICK: usize = 4;
+pub(crate) const READY: usize = 1;
+pub(crate) const CLOSED: usize = 2;
+pub(crate) const PRIORITY: usize = 4;
+const TICK: usize = 8;
+
+/// What an event says of a direction: whoever finds it closed finds it ready.
+fn flags(ready: bool, closed: bool) -> usize {
+    match (ready, closed) {
+        (_, true) => READY | CLOSED,
+        (true, false) => READY,
+        (false, false) => 0,
+    }
+}
 
 impl Direction {
-    /// Assumed ready: the first operation finds out.
-    fn new() -> Self {
+    fn new(known: usize) -> Self {
         Direction {
-            word: AtomicUsize::new(READY),
+            word: AtomicUsize::new(known),
             waker: Mutex::new(None),
         }
     }
 
     /// Notes an event and hands out who waits for it.
-    fn mark(&self, closed: bool) -> Option<Waker> {
-        let flags = if closed { READY | CLOSED } else { READY };
+    fn mark(&self, flags: usize) -> Option<Waker> {
         let marked = |word: usize| Some((word | flags).wrapping_add(TICK));
         let _ = self
             .word
             .fetch_update(Ordering::AcqRel, Ordering::Relaxed, marked);
         lock(&self.waker).take()
+    }
+
+    /// What is known.
+    #[cfg(unix)]
+    pub(crate) fn seen(&self) -> usize {
+        self.word.load(Ordering::Acquire)
+    }
+
+    /// Ready once an event said one of the `wanted` bits; what is known then.
+    pub(crate) fn poll_ready(&self, cx: &mut Context<'_>, wanted: usize) -> Poll<usize> {
+        let seen = self.word.load(Ordering::Acquire);
+        if seen & wanted != 0 {
+            return Poll::Ready(seen);
+        }
+        self.remember(cx.waker());
+        // An event between the load and the registration has found no waker to
+        // take, so it is looked for again.
+        let seen = self.word.load(Ordering::Acquire);
+        if seen & wanted == 0 {
+            return Poll::Pending;
+        }
+        Poll::Ready(seen)
     }
 
     /// Runs a non-blocking operation until it does something other than block.
@@ -273,24 +375,15 @@ impl Direction {
         drained: impl FnOnce(&T) -> bool,
     ) -> Poll<io::Result<T>> {
         loop {
-            let seen = self.word.load(Ordering::Acquire);
-            if seen & READY == 0 {
-                self.remember(cx.waker());
-                // An event between the load and the registration has found no
-                // waker to take, so it is looked for again.
-                if self.word.load(Ordering::Acquire) & READY == 0 {
-                    return Poll::Pending;
-                }
-                continue;
-            }
+            let seen = ready!(self.poll_ready(cx, READY));
             match operation() {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.clear(seen),
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => self.clear(seen, READY),
                 // Each retry needs another signal, so this does not spin.
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Ok(done) => {
                     // After the end of a direction no further edge will come.
                     if system::SHORT_MEANS_DRAINED && seen & CLOSED == 0 && drained(&done) {
-                        self.clear(seen);
+                        self.clear(seen, READY);
                     }
                     return Poll::Ready(Ok(done));
                 }
@@ -299,12 +392,12 @@ impl Direction {
         }
     }
 
-    /// Clears readiness unless an event came after `seen`.
-    fn clear(&self, seen: usize) {
+    /// Clears these bits unless an event came after `seen`.
+    pub(crate) fn clear(&self, seen: usize, bits: usize) {
         let (success, failure) = (Ordering::AcqRel, Ordering::Relaxed);
         let _ = self
             .word
-            .compare_exchange(seen, seen & !READY, success, failure);
+            .compare_exchange(seen, seen & !bits, success, failure);
     }
 
     fn remember(&self, waker: &Waker) {

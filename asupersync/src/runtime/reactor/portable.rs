@@ -4,7 +4,7 @@
 //! read is not taken for a drained socket here; that costs one system call per
 //! message, never an edge.
 
-use super::{Pollable, Report};
+use super::{Asked, Pollable, Report};
 use std::io;
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -28,8 +28,9 @@ impl Poller {
         Ok(Poller(poller))
     }
 
-    pub(super) fn add(&self, socket: &impl Pollable, key: usize) -> io::Result<()> {
-        let interest = polling::Event::all(key);
+    pub(super) fn add(&self, socket: &impl Pollable, key: usize, asked: Asked) -> io::Result<()> {
+        let mut interest = polling::Event::new(key, asked.readable, asked.writable);
+        interest.set_priority(asked.priority);
         #[cfg(unix)]
         let source = std::os::fd::AsRawFd::as_raw_fd(&socket.as_fd());
         #[cfg(windows)]
@@ -76,6 +77,7 @@ impl Reports {
             key: event.key,
             readable: event.readable,
             writable: event.writable,
+            priority: event.is_priority() || event.is_interrupt(),
             read_closed: event.is_interrupt(),
             write_closed: event.is_interrupt(),
         })

@@ -120,7 +120,7 @@ fn data_and_end_in_one_edge_are_both_seen() {
 
 #[test]
 fn clearing_does_not_undo_a_later_event() {
-    let direction = Direction::new();
+    let direction = Direction::new(READY);
     let probe = Probe::new();
     let mut calls = 0;
     let polled = direction.poll_io(
@@ -129,7 +129,7 @@ fn clearing_does_not_undo_a_later_event() {
             calls += 1;
             if calls == 1 {
                 // The event comes between the system call and the clearing.
-                assert!(direction.mark(false).is_none());
+                assert!(direction.mark(READY).is_none());
                 return Err(io::ErrorKind::WouldBlock.into());
             }
             Ok(calls)
@@ -146,15 +146,15 @@ fn a_stale_key_is_counted_and_wakes_nobody() {
     let (mut client, server) = pair();
     let clone = server.try_clone().unwrap();
     let first = reactor.register(server).unwrap();
-    let old = first.key;
+    let old = first.registration.key;
     drop(first);
     // The slot's next tenant, and an event that still carries the former key.
     let (_client2, server2) = pair();
     let second = reactor.register(server2).unwrap();
-    assert_eq!(second.key.slot, old.slot);
+    assert_eq!(second.registration.key.slot, old.slot);
     drive(&reactor);
     assert_eq!(read(&probe, &second, 8), Poll::Pending);
-    reactor.poller.add(&clone, pack(old)).unwrap();
+    reactor.poller.add(&clone, pack(old), Asked::BOTH).unwrap();
     client.write_all(b"x").unwrap();
     while reactor.unknown() == 0 {
         drive(&reactor);
@@ -230,7 +230,7 @@ fn the_portable_backend_reports_edges() {
     let poller = portable::Poller::new().unwrap();
     let mut reports = portable::Reports::new();
     let (mut client, server) = pair();
-    poller.add(&server, 7).unwrap();
+    poller.add(&server, 7, Asked::BOTH).unwrap();
     let wait = |reports: &mut portable::Reports, wanted: fn(&Report) -> bool| {
         poller.wait(reports, Some(Duration::from_secs(5))).unwrap();
         reports.iter().any(|r| r.key == 7 && wanted(&r))

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 /// The list of one direction.
-pub(super) struct Waiters {
+pub(crate) struct Waiters {
     list: Arc<List>,
     /// Wakes the list; kept so that an operation that need not wait clones nothing.
     waker: Waker,
@@ -38,19 +38,30 @@ impl Wake for List {
 }
 
 impl Waiters {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let list = Arc::new(List(Mutex::new(Slots::new())));
         let waker = Waker::from(Arc::clone(&list));
         Waiters { list, waker }
     }
 
     /// A place in the list, for one operation.
-    pub(super) fn place(&self) -> Place<'_> {
+    pub(crate) fn place(&self) -> Place<'_> {
+        self.place_of(None)
+    }
+
+    /// The place of an operation that was polled before and [kept](Place::keep) it.
+    pub(crate) fn place_of(&self, key: Option<Key>) -> Place<'_> {
         Place {
             list: &self.list,
             waker: &self.waker,
-            key: None,
+            key,
         }
+    }
+
+    /// Gives up a place that was kept.
+    #[cfg(unix)]
+    pub(crate) fn leave(&self, key: Option<Key>) {
+        drop(self.place_of(key));
     }
 }
 
@@ -63,7 +74,7 @@ impl fmt::Debug for Waiters {
 }
 
 /// Where an operation waits; dropping it leaves the list.
-pub(super) struct Place<'a> {
+pub(crate) struct Place<'a> {
     list: &'a Arc<List>,
     waker: &'a Waker,
     key: Option<Key>,
@@ -71,7 +82,7 @@ pub(super) struct Place<'a> {
 
 impl Place<'_> {
     /// Tries `step`, which waits at the port for the whole list.
-    pub(super) fn poll<T>(
+    pub(crate) fn poll<T>(
         &mut self,
         task: &Context<'_>,
         mut step: impl FnMut(&mut Context<'_>) -> Poll<T>,
@@ -83,6 +94,12 @@ impl Place<'_> {
             polled = step(&mut all);
         }
         polled
+    }
+
+    /// Stays in the list without the value.
+    #[cfg(unix)]
+    pub(crate) fn keep(mut self) -> Option<Key> {
+        self.key.take()
     }
 
     /// Whether the waker was not in the list before.
