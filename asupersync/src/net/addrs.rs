@@ -1,6 +1,7 @@
 //! What can be listened on or connected to.
 
 use crate::cx::Cx;
+use crate::io::explain;
 use crate::io::offload::offload;
 use crate::types::cancel::reason_in;
 use crate::types::caps::Capability;
@@ -150,10 +151,7 @@ pub(super) fn first_of<T>(
     for addr in addrs {
         match open(addr) {
             Ok(opened) => return Ok(opened),
-            Err(e) => {
-                let message = format!("cannot {what} {addr}: {e}");
-                last = Some(io::Error::new(e.kind(), message));
-            }
+            Err(e) => last = Some(explain(format!("cannot {what} {addr}"), e, "")),
         }
     }
     Err(last.expect("a target has at least one address"))
@@ -174,7 +172,7 @@ pub(super) async fn addresses_of(cx: &Cx, target: impl ToAddrs) -> io::Result<Ve
                 // A cancellation stays one.
                 match reason_in(&e) {
                     Some(_) => e,
-                    None => io::Error::new(e.kind(), format!("cannot look up {what}: {e}")),
+                    None => explain(format!("cannot look up {what}"), e, ""),
                 }
             })?;
             (what, addrs)

@@ -2,7 +2,7 @@
 
 use super::back_off::{BackOff, ROOM};
 use crate::cx::Cx;
-use crate::io::Operation;
+use crate::io::{Operation, explain};
 use crate::time::Sleep;
 use crate::world::net::Options;
 use crate::world::{Addr, Stream};
@@ -78,7 +78,7 @@ impl Future for Connect<'_> {
                             true
                         }
                         Poll::Ready(Err(e)) => {
-                            *last_error = Some(refused(addr, &e));
+                            *last_error = Some(refused(addr, e));
                             false
                         }
                     }
@@ -105,7 +105,7 @@ impl Future for Connect<'_> {
                             untried.push_front(addr);
                             continue;
                         }
-                        Err(e) => *last_error = Some(refused(&addr, &e)),
+                        Err(e) => *last_error = Some(refused(&addr, e)),
                     }
                     *stagger = (!untried.is_empty()).then(|| cx.pause(STAGGER));
                     continue;
@@ -120,6 +120,6 @@ impl Future for Connect<'_> {
     }
 }
 
-fn refused(addr: &Addr, e: &io::Error) -> io::Error {
-    io::Error::new(e.kind(), format!("cannot connect to {addr}: {e}"))
+fn refused(addr: &Addr, e: io::Error) -> io::Error {
+    explain(format!("cannot connect to {addr}"), e, "")
 }

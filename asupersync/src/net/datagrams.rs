@@ -3,8 +3,8 @@
 use super::back_off::{BackOff, ROOM};
 use super::family::{Family, Ip};
 use crate::cx::{Cx, DropSafe};
-use crate::io::Operation;
 use crate::io::waiters::{Place, Waiters};
+use crate::io::{Operation, explain};
 use crate::types::caps::Capability;
 use crate::world::{Addr, Datagrams};
 use std::fmt;
@@ -184,6 +184,10 @@ impl Future for Send<'_> {
                 let sent = place.poll(task, |task| socket.poll_send(task, buf, to.as_ref()));
                 match ready!(sent) {
                     Err(e) if e.kind() == io::ErrorKind::WouldBlock => full.begin(cx),
+                    Err(e) => {
+                        let to = to.clone().or_else(|| socket.peer_addr().ok());
+                        return Poll::Ready(Err(with("send to", to, e)));
+                    }
                     sent => return Poll::Ready(sent),
                 }
             }
@@ -192,6 +196,15 @@ impl Future for Send<'_> {
 }
 
 impl DropSafe for Send<'_> {}
+
+/// The error, with what was done and with whom.
+#[cold]
+fn with(what: &str, whom: Option<Addr>, e: io::Error) -> io::Error {
+    match whom {
+        Some(addr) => explain(format!("{what} {addr}"), e, ""),
+        None => e,
+    }
+}
 
 #[derive(Clone, Copy)]
 enum Takes {
@@ -225,11 +238,15 @@ impl<F: Family> Future for RecvFrom<'_, F> {
             family: _,
         } = self.get_mut();
         operation.poll(cx, task, |task| {
-            let (n, from) = ready!(place.poll(task, |task| match takes {
+            let received = ready!(place.poll(task, |task| match takes {
                 Takes::All => socket.poll_recv(task, buf),
                 Takes::Nothing => socket.poll_peek(task, buf),
-            }))?;
-            Poll::Ready(Ok((n, F::narrow(from)?)))
+            }));
+            let received = received.and_then(|(n, from)| Ok((n, F::narrow(from)?)));
+            Poll::Ready(received.map_err(|e| match socket.peer_addr() {
+                Ok(peer) => with("receive from", Some(peer), e),
+                Err(_) => with("receive at", socket.local_addr().ok(), e),
+            }))
         })
     }
 }

@@ -4,8 +4,8 @@ use super::back_off::BackOff;
 use super::family::{Family, Ip};
 use super::stream::SocketStream;
 use crate::cx::{Cx, DropSafe};
-use crate::io::Operation;
 use crate::io::waiters::{Place, Waiters};
+use crate::io::{Operation, explain};
 use crate::world::Listener;
 use std::fmt;
 use std::future::Future;
@@ -58,6 +58,15 @@ impl<F: Family> SocketListener<F> {
             operation: Operation::default(),
             place: self.acceptors.place(),
             back_off: BackOff::new(BACK_OFF),
+        }
+    }
+
+    /// The error, with where it was.
+    #[cold]
+    fn explain(&self, e: io::Error) -> io::Error {
+        match self.inner.local_addr() {
+            Ok(addr) => explain(format!("accept at {addr}"), e, ""),
+            Err(_) => e,
         }
     }
 
@@ -128,7 +137,7 @@ impl<F: Family> Future for Accept<'_, F> {
                             return Poll::Pending;
                         }
                     }
-                    Err(e) => return Poll::Ready(Err(e)),
+                    Err(e) => return Poll::Ready(Err(listener.explain(e))),
                 }
             }
         })

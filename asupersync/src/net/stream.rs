@@ -2,7 +2,7 @@
 
 use super::family::{Family, Ip};
 use crate::cx::{Cx, DropSafe};
-use crate::io::Operation;
+use crate::io::{Operation, explain};
 use crate::world::Stream;
 use futures_io::{AsyncRead, AsyncWrite};
 use std::fmt;
@@ -101,7 +101,7 @@ impl<F: Family> SocketStream<F> {
     /// # Errors
     /// The system's.
     pub fn shutdown_now(&self, how: Shutdown) -> io::Result<()> {
-        self.inner.shutdown(how)
+        end(&*self.inner, how)
     }
 }
 
@@ -282,7 +282,8 @@ impl Future for Peek<'_> {
             if buf.is_empty() {
                 return Poll::Ready(Ok(0));
             }
-            stream.poll_peek(task, buf)
+            let peeked = stream.poll_peek(task, buf);
+            peeked.map_err(|e| with(*stream, "peek at what comes from", e))
         })
     }
 }
@@ -292,6 +293,20 @@ impl DropSafe for Peek<'_> {}
 impl fmt::Debug for Peek<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Peek").finish_non_exhaustive()
+    }
+}
+
+fn end(stream: &dyn Stream, how: Shutdown) -> io::Result<()> {
+    let ended = stream.shutdown(how);
+    ended.map_err(|e| with(stream, "end the stream to", e))
+}
+
+/// The error, with what was done and with whom.
+#[cold]
+fn with(stream: &dyn Stream, what: &str, e: io::Error) -> io::Error {
+    match stream.peer() {
+        Some(peer) => explain(format!("{what} {peer}"), e, ""),
+        None => e,
     }
 }
 
@@ -311,7 +326,9 @@ macro_rules! reads {
                 if buf.is_empty() {
                     return Poll::Ready(Ok(0));
                 }
-                self.port().poll_read(cx, buf)
+                let port = self.port();
+                let read = port.poll_read(cx, buf);
+                read.map_err(|e| with(port, "read from", e))
             }
         }
     };
@@ -325,7 +342,9 @@ macro_rules! writes {
                 cx: &mut Context<'_>,
                 buf: &[u8],
             ) -> Poll<io::Result<usize>> {
-                self.port().poll_write(cx, buf)
+                let port = self.port();
+                let written = port.poll_write(cx, buf);
+                written.map_err(|e| with(port, "write to", e))
             }
 
             /// Nothing is buffered above the system.
@@ -334,7 +353,7 @@ macro_rules! writes {
             }
 
             fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Poll::Ready(self.port().shutdown(Shutdown::Write))
+                Poll::Ready(end(self.port(), Shutdown::Write))
             }
         }
     };

@@ -6,6 +6,7 @@ use super::family::Unix;
 use super::listener::SocketListener;
 use super::stream::SocketStream;
 use crate::cx::Cx;
+use crate::io::explain;
 use crate::io::offload::offload;
 use crate::types::caps::Capability;
 use crate::world::net::{Credentials, Options};
@@ -71,7 +72,7 @@ impl SocketListener<Unix> {
     pub async fn bind(cx: &Cx, addr: impl Into<UnixAddr>) -> io::Result<Self> {
         let addr = named(cx, addr.into())?;
         let inner = cx.world().net().listen(&addr, &Options::default());
-        let inner = inner.map_err(|e| at("listen on", &addr, &e))?;
+        let inner = inner.map_err(|e| at("listen on", &addr, e))?;
         Ok(SocketListener::new(inner))
     }
 
@@ -167,7 +168,7 @@ impl DatagramSocket<Unix> {
     pub async fn bind(cx: &Cx, addr: impl Into<UnixAddr>) -> io::Result<Self> {
         let addr = named(cx, addr.into())?;
         let inner = cx.world().net().bind(&addr, &Options::default());
-        let inner = inner.map_err(|e| at("bind to", &addr, &e))?;
+        let inner = inner.map_err(|e| at("bind to", &addr, e))?;
         Ok(DatagramSocket::new(inner))
     }
 
@@ -201,7 +202,7 @@ impl DatagramSocket<Unix> {
     pub async fn connect(&self, cx: &Cx, addr: impl Into<UnixAddr>) -> io::Result<()> {
         let addr = named(cx, addr.into())?;
         let connected = self.inner.connect(&addr);
-        connected.map_err(|e| at("connect to", &addr, &e))
+        connected.map_err(|e| at("connect to", &addr, e))
     }
 
     /// Sends a datagram; returns its length. While the receiver has no room, it
@@ -263,12 +264,12 @@ fn named(cx: &Cx, addr: UnixAddr) -> io::Result<Addr> {
     Ok(Addr::Unix(addr))
 }
 
-fn at(what: &str, addr: &Addr, e: &io::Error) -> io::Error {
+fn at(what: &str, addr: &Addr, e: io::Error) -> io::Error {
     let advice = match (e.kind(), addr) {
         (io::ErrorKind::AddrInUse, Addr::Unix(UnixAddr::Path(_))) => {
             "; if nobody uses it any more, remove it with `net::remove_socket_file`"
         }
         _ => "",
     };
-    io::Error::new(e.kind(), format!("cannot {what} {addr}: {e}{advice}"))
+    explain(format!("cannot {what} {addr}"), e, advice)
 }

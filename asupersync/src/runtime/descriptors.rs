@@ -82,7 +82,10 @@ fn bits(direction: Direction, ready: Ready) -> usize {
         Direction::Read => (ready.is_readable(), ready.is_priority()),
         Direction::Write => (ready.is_writable(), false),
     };
-    usize::from(plain) * READY | usize::from(urgent) * PRIORITY
+    [(plain, READY), (urgent, PRIORITY)]
+        .into_iter()
+        .filter(|(is, _)| *is)
+        .fold(0, |bits, (_, bit)| bits | bit)
 }
 
 fn seen_of(direction: Direction, mark: usize) -> Seen {

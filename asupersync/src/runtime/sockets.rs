@@ -35,9 +35,9 @@ impl Sockets {
         Sockets { reactor }
     }
 
-    fn stream(&self, socket: Socket) -> io::Result<Arc<dyn Stream>> {
+    fn stream(&self, socket: Socket, peer: Option<Addr>) -> io::Result<Arc<dyn Stream>> {
         let socket = self.reactor.register(socket)?;
-        Ok(Arc::new(SystemStream::new(socket)))
+        Ok(Arc::new(SystemStream::new(socket, peer)))
     }
 
     fn datagrams(&self, socket: Socket) -> io::Result<Arc<dyn Datagrams>> {
@@ -95,7 +95,7 @@ impl Net for Sockets {
             _ => {}
         }
         // Registered only now: a socket that is not connecting yet reports a hang-up.
-        self.stream(socket)
+        self.stream(socket, Some(addr.clone()))
     }
 
     fn bind(&self, addr: &Addr, options: &Options) -> io::Result<Arc<dyn Datagrams>> {
@@ -108,7 +108,8 @@ impl Net for Sockets {
 
     fn stream_pair(&self) -> io::Result<[Arc<dyn Stream>; 2]> {
         let [a, b] = pair(Type::STREAM)?;
-        Ok([self.stream(a)?, self.stream(b)?])
+        let unnamed = || Some(Addr::Unix(UnixAddr::Unnamed));
+        Ok([self.stream(a, unnamed())?, self.stream(b, unnamed())?])
     }
 
     fn datagram_pair(&self) -> io::Result<[Arc<dyn Datagrams>; 2]> {
@@ -123,7 +124,8 @@ impl Net for Sockets {
 
     fn adopt_stream(&self, socket: Socket) -> io::Result<Arc<dyn Stream>> {
         socket.set_nonblocking(true)?;
-        self.stream(socket)
+        let peer = socket.peer_addr().and_then(|peer| to_addr(&peer));
+        self.stream(socket, peer.ok())
     }
 
     fn adopt_datagrams(&self, socket: Socket) -> io::Result<Arc<dyn Datagrams>> {
@@ -267,7 +269,8 @@ impl Listener for SystemListener {
         let (socket, peer) = ready!(self.socket.read().poll_io(cx, accept, |_| false))?;
         let peer = to_addr(&peer)?;
         let socket = self.reactor.register(socket)?;
-        Poll::Ready(Ok((Arc::new(SystemStream::new(socket)), peer)))
+        let stream = SystemStream::new(socket, Some(peer.clone()));
+        Poll::Ready(Ok((Arc::new(stream), peer)))
     }
 }
 
@@ -294,6 +297,8 @@ struct SystemStream {
     ended: AtomicBool,
     /// A [`Reads`], written by the one reader.
     reads: AtomicU8,
+    /// Who is, or is to be, at the other end: the system forgets it with the connection.
+    peer: Option<Addr>,
 }
 
 /// How a stream is read. A read that fills its buffer does not say whether
@@ -316,8 +321,9 @@ impl Reads {
 }
 
 impl SystemStream {
-    fn new(socket: Registered<Socket>) -> Self {
+    fn new(socket: Registered<Socket>, peer: Option<Addr>) -> Self {
         SystemStream {
+            peer,
             socket,
             ended: AtomicBool::new(false),
             reads: AtomicU8::new(Reads::Plain as u8),
@@ -417,6 +423,10 @@ impl Stream for SystemStream {
 
     fn peer_addr(&self) -> io::Result<Addr> {
         to_addr(&self.socket.socket().peer_addr()?)
+    }
+
+    fn peer(&self) -> Option<Addr> {
+        self.peer.clone()
     }
 
     fn peer_credentials(&self) -> io::Result<Credentials> {

@@ -96,6 +96,10 @@ pub trait Stream: Endpoint {
     /// The other end's address.
     fn peer_addr(&self) -> io::Result<Addr>;
 
+    /// The other end's address as it was known when the stream was made, which
+    /// costs nothing and is there when the connection is not any more.
+    fn peer(&self) -> Option<Addr>;
+
     /// Who holds the other end of a Unix stream.
     fn peer_credentials(&self) -> io::Result<Credentials>;
 }

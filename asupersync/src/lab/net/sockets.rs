@@ -210,6 +210,10 @@ impl world::Stream for Stream {
         Ok(self.addrs().1)
     }
 
+    fn peer(&self) -> Option<Addr> {
+        Some(self.addrs().1)
+    }
+
     fn peer_credentials(&self) -> io::Result<Credentials> {
         match self.addrs().0 {
             Addr::Unix(_) => Ok(VirtualNet::CREDENTIALS),

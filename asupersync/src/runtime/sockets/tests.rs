@@ -19,7 +19,7 @@ fn pair(reactor: &Arc<Reactor>) -> (TcpStream, SystemStream) {
     let (ours, _) = listener.accept().unwrap();
     ours.set_nonblocking(true).unwrap();
     let ours = reactor.register(Socket::from(ours)).unwrap();
-    (theirs, SystemStream::new(ours))
+    (theirs, SystemStream::new(ours, None))
 }
 
 /// Drives the reactor until the stream was read, into a buffer of this length.
