@@ -34,6 +34,7 @@ fn options_are_kept_and_told() {
             .keepalive(probes)
             .linger(Some(Duration::ZERO))
             .ttl(9)
+            .traffic_class(0x10)
             .reuse_address(true)
             .send_buffer_size(32 * 1024)
             .recv_buffer_size(32 * 1024);
@@ -42,6 +43,11 @@ fn options_are_kept_and_told() {
         assert_eq!(client.keepalive().unwrap(), Some(probes));
         assert_eq!(client.linger().unwrap(), Some(Duration::ZERO));
         assert_eq!(client.ttl().unwrap(), 9);
+        assert_eq!(client.traffic_class().unwrap(), 0x10);
+        assert_eq!(server.traffic_class().unwrap(), 0);
+        server.set_traffic_class(0x08).unwrap();
+        assert_eq!(server.traffic_class().unwrap(), 0x08);
+        assert_eq!(client.device().unwrap(), None);
         // The system may keep more than it was asked to.
         assert!(client.send_buffer_size().unwrap() >= 32 * 1024);
         assert!(client.recv_buffer_size().unwrap() >= 32 * 1024);
@@ -154,6 +160,8 @@ fn options_of_datagram_sockets() {
         assert!(!socket.broadcast().unwrap());
         socket.set_broadcast(true).unwrap();
         socket.set_ttl(5).unwrap();
+        socket.set_traffic_class(0x20).unwrap();
+        assert_eq!(socket.traffic_class().unwrap(), 0x20);
         socket.set_multicast_loop(false).unwrap();
         socket.set_multicast_ttl(6).unwrap();
         socket.set_send_buffer_size(32 * 1024).unwrap();
@@ -189,6 +197,75 @@ fn broadcast_is_for_those_who_ask_and_groups_are_joined_once() {
         );
         all.leave_multicast_v4(group, here).unwrap();
         assert!(all.leave_multicast_v4(group, here).is_err(), "it is none");
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn acknowledgements_are_sent_at_once_if_asked_for() {
+    everywhere(async |cx: Scope| {
+        let (client, _server) = connected(&cx, &TcpSocket::new()).await;
+        for on in [false, true] {
+            client.set_quickack(on).unwrap();
+            assert_eq!(client.quickack().unwrap(), on);
+        }
+    });
+}
+
+#[test]
+fn a_traffic_class_is_that_of_the_family() {
+    everywhere(async |cx: Scope| {
+        let socket = TcpSocket::new().traffic_class(0x60);
+        let listener = match socket.listen(&cx, "[::1]:0").await {
+            Ok(listener) => listener,
+            Err(e) => return println!("skipped, there is no IPv6 here: {e}"),
+        };
+        let client = socket
+            .connect(&cx, listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        assert_eq!(client.traffic_class().unwrap(), 0x60);
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_socket_keeps_to_the_interface_it_is_bound_to() {
+    current_thread(async |cx: Scope| {
+        let socket = TcpSocket::new().bind_device("lo");
+        let listener = match socket.listen(&cx, LOCAL).await {
+            Ok(listener) => listener,
+            // It was for the superuser alone before Linux 5.7.
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => return,
+            Err(e) => panic!("{e}"),
+        };
+        assert_eq!(listener.device().unwrap().as_deref(), Some("lo"));
+        let client = socket
+            .connect(&cx, listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        assert_eq!(client.device().unwrap().as_deref(), Some("lo"));
+        let udp = UdpSocket::bind(&cx, LOCAL).await.unwrap();
+        assert_eq!(udp.device().unwrap(), None);
+        udp.bind_device(Some("lo")).unwrap();
+        assert_eq!(udp.device().unwrap().as_deref(), Some("lo"));
+        let e = udp.bind_device(Some("no-such-thing")).unwrap_err();
+        assert!(e.raw_os_error().is_some(), "{e}");
+    });
+}
+
+#[test]
+fn no_interface_has_such_a_name_and_the_lab_has_none() {
+    everywhere(async |cx: Scope| {
+        for name in ["", "a-name-of-16-byte", "a-name-of-many-more-bytes"] {
+            let socket = TcpSocket::new().bind_device(name);
+            let e = socket.listen(&cx, LOCAL).await.unwrap_err();
+            assert_eq!(e.kind(), io::ErrorKind::InvalidInput, "{name}");
+        }
+    });
+    LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
+        let e = TcpSocket::new().bind_device("lo").listen(&cx, LOCAL).await;
+        assert_eq!(e.unwrap_err().kind(), io::ErrorKind::Unsupported);
     });
 }
 

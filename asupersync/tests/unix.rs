@@ -4,7 +4,7 @@
 mod worlds;
 
 use asupersync::io::{ReadExt, WriteExt};
-use asupersync::net::{self, UnixAddr, UnixDatagram, UnixListener, UnixStream};
+use asupersync::net::{self, UnixAddr, UnixDatagram, UnixListener, UnixSocket, UnixStream};
 use asupersync::types::cancel::reason_in;
 use asupersync::{CancelKind, CapSet, Cx, LabConfig, LabRuntime, Scope};
 use std::future::{Future, poll_fn};
@@ -448,5 +448,144 @@ fn sockets_of_the_standard_library_come_and_go() {
         let (ours, _) = UnixStream::pair(&cx).unwrap();
         let refused = ours.into_std().unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::Unsupported);
+    });
+}
+
+#[test]
+fn a_client_has_the_address_it_binds_to() {
+    everywhere(async |cx: Scope| {
+        let dir = Dir::new();
+        let (at, mine) = (dir.path("server.sock"), dir.path("client.sock"));
+        let socket = UnixSocket::new().bind(&mine);
+        // Who fails leaves nothing behind.
+        let nowhere = socket.connect(&cx, &at).await.unwrap_err();
+        assert_eq!(nowhere.kind(), io::ErrorKind::NotFound, "{nowhere}");
+        let gone = net::remove_socket_file(&cx, &mine).await.unwrap_err();
+        assert_eq!(gone.kind(), io::ErrorKind::NotFound);
+
+        let listener = UnixSocket::new().backlog(1).listen(&cx, &at).await.unwrap();
+        let mut client = socket.connect(&cx, &at).await.unwrap();
+        let (mut server, peer) = listener.accept(&cx).await.unwrap();
+        assert_eq!(peer.as_path(), Some(&*mine));
+        assert_eq!(client.local_addr().unwrap().as_path(), Some(&*mine));
+        assert_eq!(server.peer_addr().unwrap().as_path(), Some(&*mine));
+        client.write_all(&cx, b"me").await.unwrap();
+        let mut buf = [0; 2];
+        server.read_exact(&cx, &mut buf).await.unwrap();
+        assert_eq!(&buf, b"me");
+
+        // The name is taken, also when the client is gone, until it is removed.
+        for _ in 0..2 {
+            let taken = socket.connect(&cx, &at).await.unwrap_err();
+            assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+            let says = taken.to_string();
+            assert!(says.contains("client.sock"), "{says}");
+            client = UnixStream::pair(&cx).unwrap().0;
+        }
+        drop(client);
+        net::remove_socket_file(&cx, &mine).await.unwrap();
+        socket.connect(&cx, &at).await.unwrap();
+    });
+}
+
+#[test]
+fn a_client_that_binds_waits_for_room_as_others_do() {
+    everywhere(async |cx: Scope| {
+        let dir = Dir::new();
+        let at = dir.path("full.sock");
+        let options = UnixSocket::new().backlog(1);
+        let listener = options.listen(&cx, &at).await.unwrap();
+        let clients: Vec<_> = (0..6)
+            .map(|i| {
+                let (at, mine) = (at.clone(), dir.path(&format!("client-{i}")));
+                cx.try_spawn(async move |cx: Cx| {
+                    let socket = UnixSocket::new().bind(&mine);
+                    socket.connect(&cx, &at).await
+                })
+            })
+            .collect();
+        let mut names = Vec::new();
+        for _ in 0..6 {
+            let (_, peer) = listener.accept(&cx).await.unwrap();
+            let name = peer.as_path().unwrap().file_name().unwrap();
+            names.push(name.to_str().unwrap().to_owned());
+        }
+        names.sort_unstable();
+        assert_eq!(
+            names,
+            (0..6).map(|i| format!("client-{i}")).collect::<Vec<_>>()
+        );
+        for client in clients {
+            drop(client.await.into_result().unwrap());
+        }
+    });
+}
+
+#[test]
+fn datagrams_of_a_builder_can_be_answered() {
+    everywhere(async |cx: Scope| {
+        let dir = Dir::new();
+        let [server, client] = ["server.sock", "client.sock"].map(|name| dir.path(name));
+        let options = UnixSocket::new().send_buffer_size(64 * 1024);
+        let server = options.clone().bind(&server).datagram(&cx).await.unwrap();
+        let client = options.bind(&client).datagram(&cx).await.unwrap();
+        let to = server.local_addr().unwrap();
+        client.connect(&cx, to).await.unwrap();
+        client.send(&cx, b"ask").await.unwrap();
+        let mut buf = [0; 8];
+        let (_, from) = server.recv_from(&cx, &mut buf).await.unwrap();
+        server.send_to(&cx, b"answer", from).await.unwrap();
+        assert_eq!(client.recv(&cx, &mut buf).await.unwrap(), 6);
+        let unbound = UnixSocket::new().datagram(&cx).await.unwrap();
+        assert!(unbound.local_addr().unwrap().is_unnamed());
+        let nameless = UnixDatagram::bind(&cx, UnixAddr::Unnamed)
+            .await
+            .unwrap_err();
+        assert_eq!(nameless.kind(), io::ErrorKind::InvalidInput);
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_abstract_name_of_a_client_goes_with_its_connection() {
+    everywhere(async |cx: Scope| {
+        let dir = Dir::new();
+        let name = |what: &str| format!("\0{}", dir.path(what).display());
+        let listener = UnixListener::bind(&cx, name("server")).await.unwrap();
+        let socket = UnixSocket::new().bind(name("client"));
+        let client = socket.connect(&cx, name("server")).await.unwrap();
+        let (server, peer) = listener.accept(&cx).await.unwrap();
+        assert_eq!(peer, UnixAddr::from(name("client")));
+        let taken = socket.connect(&cx, name("server")).await.unwrap_err();
+        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+        drop((client, server));
+        socket.connect(&cx, name("server")).await.unwrap();
+    });
+}
+
+#[test]
+fn a_client_that_binds_is_lost_at_every_await() {
+    worlds::whoever_is_lost(async |cx: Scope| {
+        let listener = UnixListener::bind(&cx, "/at").await.unwrap();
+        for i in 0..3 {
+            cx.spawn(async move |cx: Cx| {
+                let socket = UnixSocket::new().bind(format!("/client-{i}"));
+                let stream = socket.connect(&cx, "/at").await;
+                let Ok(mut stream) = stream else { return };
+                // Whoever is lost here is lost to the server.
+                let _ = stream.write_all(&cx, &[i]).await;
+            });
+        }
+        let served = cx.timeout(std::time::Duration::from_secs(5), async |cx: Scope| {
+            for _ in 0..3 {
+                let (mut stream, peer) = listener.accept(&cx).await?;
+                let mut byte = [0];
+                if stream.read(&cx, &mut byte).await? == 1 {
+                    assert_eq!(peer, UnixAddr::from(format!("/client-{}", byte[0])));
+                }
+            }
+            Ok::<_, io::Error>(())
+        });
+        let _ = served.await;
     });
 }

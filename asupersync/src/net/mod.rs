@@ -36,7 +36,7 @@ pub use stream::{
 };
 pub use tcp::{TcpListener, TcpSocket, TcpStream};
 pub use udp::UdpSocket;
-pub use unix::{UnixDatagram, UnixListener, UnixStream, remove_socket_file};
+pub use unix::{UnixDatagram, UnixListener, UnixSocket, UnixStream, remove_socket_file};
 
 use crate::io::CancelClass;
 
@@ -59,6 +59,9 @@ pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
     ("UdpSocket::peek_from", CancelClass::Safe),
     ("UnixListener::bind", CancelClass::Safe),
     ("UnixListener::accept", CancelClass::Safe),
+    ("UnixSocket::listen", CancelClass::Safe),
+    ("UnixSocket::connect", CancelClass::Lossy),
+    ("UnixSocket::datagram", CancelClass::Safe),
     ("UnixStream::connect", CancelClass::Lossy),
     ("UnixStream::peek", CancelClass::Safe),
     ("UnixDatagram::bind", CancelClass::Safe),

@@ -5,7 +5,7 @@ use super::family::Ip;
 use super::listener::SocketListener;
 use super::stream::SocketStream;
 use crate::world::Endpoint;
-use crate::world::net::{Choice, Group, Keepalive, Setting};
+use crate::world::net::{Choice, Device, Group, Keepalive, Setting};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -37,6 +37,8 @@ macro_rules! settings {
 }
 
 settings! { SocketStream<Ip>:
+    "what is asked of the network for what is sent: the TOS byte of IPv4 (`set_tos` and `set_tos_v4` in tokio), the traffic class of IPv6.", set_traffic_class, traffic_class, TrafficClass(u32);
+    "whether what arrives is acknowledged at once. The system changes it as the connection goes on, so it is set again and again. Linux only.", set_quickack, quickack, QuickAck(bool);
     "whether small writes go out at once instead of waiting for more.", set_nodelay, nodelay, NoDelay(bool);
     "how an idle connection is probed, if at all.", set_keepalive, keepalive, Keepalive(Option<Keepalive>);
     "what closing does: zero resets the connection, `None` sends what is left. Longer times are refused, because they block the thread that closes.", set_linger, linger, Linger(Option<Duration>);
@@ -50,12 +52,47 @@ settings! { SocketListener<Ip>:
 }
 
 settings! { DatagramSocket<Ip>:
+    "what is asked of the network for what is sent: the TOS byte of IPv4 (`set_tos` and `set_tos_v4` in tokio), the traffic class of IPv6.", set_traffic_class, traffic_class, TrafficClass(u32);
     "whether datagrams may go to broadcast addresses.", set_broadcast, broadcast, Broadcast(bool);
     "how many hops datagrams may take.", set_ttl, ttl, Ttl(u32);
     "whether datagrams to groups come back to this host.", set_multicast_loop, multicast_loop, MulticastLoop(bool);
     "how many hops datagrams to groups may take.", set_multicast_ttl, multicast_ttl, MulticastTtl(u32);
     "how many bytes the system keeps until they are sent.", set_send_buffer_size, send_buffer_size, SendBuffer(usize);
     "how many bytes the system keeps until they are received.", set_recv_buffer_size, recv_buffer_size, RecvBuffer(usize);
+}
+
+macro_rules! device {
+    ($t:ty) => {
+        impl $t {
+            /// The interface that its traffic goes through, if it was bound to one.
+            ///
+            /// # Errors
+            /// The system's.
+            pub fn device(&self) -> io::Result<Option<String>> {
+                match self.inner.ask(Choice::Device)? {
+                    Setting::Device(device) => {
+                        Ok(device.map(|d| String::from_utf8_lossy(d.name()).into_owned()))
+                    }
+                    other => unreachable!("asked for the device, told {other:?}"),
+                }
+            }
+        }
+    };
+}
+device!(SocketStream<Ip>);
+device!(SocketListener<Ip>);
+device!(DatagramSocket<Ip>);
+
+impl DatagramSocket<Ip> {
+    /// Lets its traffic go through this interface alone, or through any again.
+    /// Linux only.
+    ///
+    /// # Errors
+    /// The system's: `PermissionDenied` if the process may not, or may not any
+    /// more; `Unsupported` in the lab.
+    pub fn bind_device(&self, interface: Option<&str>) -> io::Result<()> {
+        set(&*self.inner, Setting::Device(interface.map(Device::new)))
+    }
 }
 
 /// Membership of groups; the lab has none.
@@ -102,12 +139,16 @@ fn set<E: Endpoint + ?Sized>(socket: &E, setting: Setting) -> io::Result<()> {
 }
 
 /// Whether an option may be set: closing must not block, not even a socket whose
-/// other operations do not.
+/// other operations do not, and names must be some.
 pub(super) fn check(setting: Setting) -> io::Result<()> {
     match setting {
         Setting::Linger(Some(linger)) if !linger.is_zero() => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "closing would block a worker; linger for zero to reset, or await the peer's end of the stream after `shutdown`",
+        )),
+        Setting::Device(Some(device)) if !device.is_valid() => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the name of an interface has 1 to 15 bytes; `lo` is one",
         )),
         _ => Ok(()),
     }

@@ -8,7 +8,7 @@ use super::settings::check;
 use super::stream::SocketStream;
 use crate::cx::Cx;
 use crate::types::caps::Capability;
-use crate::world::net::{Keepalive, Options, Setting};
+use crate::world::net::{Device, Keepalive, Options, Setting};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -120,7 +120,7 @@ impl SocketStream<Ip> {
 /// follows from them: its buffers are those of its
 /// [`NetModel`](crate::lab::NetModel), every write leaves at once, nobody probes
 /// idle connections, and an address is free as soon as its listener is gone. It
-/// answers `Unsupported` to sharing a port and to IPv6 sockets with IPv4 traffic.
+/// answers `Unsupported` to sharing a port, to interfaces, and to IPv6 sockets with IPv4 traffic.
 ///
 /// ```
 /// use asupersync::net::{Keepalive, TcpSocket};
@@ -156,7 +156,7 @@ impl TcpSocket {
     /// The address that connections leave from; port 0 picks a free one.
     /// Only addresses of the same family can then be connected to.
     pub fn bind(mut self, addr: SocketAddr) -> Self {
-        self.options.bind = Some(addr);
+        self.options.bind = Some(addr.into());
         self
     }
 
@@ -203,6 +203,17 @@ impl TcpSocket {
     /// How many hops packets may take.
     pub fn ttl(self, hops: u32) -> Self {
         self.with(Setting::Ttl(hops))
+    }
+
+    /// What is asked of the network for what is sent: the TOS byte of IPv4, the
+    /// traffic class of IPv6.
+    pub fn traffic_class(self, class: u32) -> Self {
+        self.with(Setting::TrafficClass(class))
+    }
+
+    /// Lets the traffic go through this interface alone. Linux only, not in the lab.
+    pub fn bind_device(self, interface: &str) -> Self {
+        self.with(Setting::Device(Some(Device::new(interface))))
     }
 
     /// Bytes that the system keeps until they are sent; it may round them up.

@@ -9,7 +9,7 @@ use crate::cx::Cx;
 use crate::io::explain;
 use crate::io::offload::offload;
 use crate::types::caps::Capability;
-use crate::world::net::{Credentials, Options};
+use crate::world::net::{Credentials, Options, Setting};
 use crate::world::{Addr, UnixAddr};
 use std::io;
 use std::path::Path;
@@ -57,6 +57,108 @@ pub type UnixStream = SocketStream<Unix>;
 /// ```
 pub type UnixDatagram = DatagramSocket<Unix>;
 
+/// Options for Unix sockets that are to be made; chainable.
+///
+/// As [`TcpSocket`](super::TcpSocket) it is a value, and makes any number of
+/// sockets. A client that binds has an address of its own, by which a server
+/// can tell it from others, and to which datagrams can be answered.
+///
+/// ```
+/// use asupersync::net::{UnixAddr, UnixSocket};
+/// use asupersync::{LabConfig, LabRuntime, Scope};
+///
+/// LabRuntime::new(LabConfig::default()).run(async |scope: Scope| {
+///     let listener = UnixSocket::new().backlog(4).listen(&scope, "/run/a.sock").await.unwrap();
+///     let socket = UnixSocket::new().bind("/run/client-7.sock");
+///     let _client = socket.connect(&scope, "/run/a.sock").await.unwrap();
+///     let (_server, peer) = listener.accept(&scope).await.unwrap();
+///     assert_eq!(peer, UnixAddr::from("/run/client-7.sock"));
+/// });
+/// ```
+#[derive(Clone, Default, Debug)]
+#[must_use = "it makes sockets with `listen`, `connect` and `datagram`"]
+pub struct UnixSocket {
+    options: Options,
+}
+
+impl UnixSocket {
+    /// The options of [`UnixListener::bind`], [`UnixStream::connect`] and
+    /// [`UnixDatagram::unbound`].
+    pub fn new() -> Self {
+        UnixSocket::default()
+    }
+
+    /// The address that a connection leaves from, or that a socket of datagrams
+    /// has: a path that must not exist, or an abstract name.
+    ///
+    /// Dropping the socket leaves the file behind: see [`remove_socket_file`]. A
+    /// connection that fails does not.
+    pub fn bind(mut self, addr: impl Into<UnixAddr>) -> Self {
+        self.options.bind = Some(Addr::Unix(addr.into()));
+        self
+    }
+
+    /// How many connections may wait to be accepted; 1024 by default. The
+    /// system cuts it to its own limit, and the lab to its model's.
+    pub fn backlog(mut self, connections: u32) -> Self {
+        self.options.backlog = Some(connections);
+        self
+    }
+
+    /// Bytes that the system keeps until they are read at the other end; it may
+    /// round them up, and the lab has those of its model.
+    pub fn send_buffer_size(mut self, bytes: usize) -> Self {
+        self.options.settings.push(Setting::SendBuffer(bytes));
+        self
+    }
+
+    /// As [`UnixListener::bind`], with these options: the address is `addr`, and
+    /// what [`UnixSocket::bind`] says is for connections.
+    ///
+    /// *Cancellation.* Does not wait.
+    ///
+    /// # Errors
+    /// Those of [`UnixListener::bind`].
+    pub async fn listen(&self, cx: &Cx, addr: impl Into<UnixAddr>) -> io::Result<UnixListener> {
+        let addr = named(cx, addr.into())?;
+        let inner = cx.world().net().listen(&addr, &self.options);
+        let inner = inner.map_err(|e| at("listen on", &addr, e))?;
+        Ok(SocketListener::new(inner))
+    }
+
+    /// As [`UnixStream::connect`], with these options.
+    ///
+    /// *Cancellation.* Lossy: the listener may have got a connection, which is
+    /// closed, and the file of the address that it was to leave from may be there.
+    ///
+    /// # Errors
+    /// Those of [`UnixStream::connect`]; `AddrInUse` if there is a file at the
+    /// path that it is to leave from.
+    pub async fn connect(&self, cx: &Cx, addr: impl Into<UnixAddr>) -> io::Result<UnixStream> {
+        let addr = named(cx, addr.into())?;
+        let inner = Connect::new(cx, vec![addr], self.options.clone()).await?;
+        Ok(SocketStream::new(inner))
+    }
+
+    /// A socket of datagrams at the address of [`UnixSocket::bind`], or without one.
+    ///
+    /// *Cancellation.* Does not wait.
+    ///
+    /// # Errors
+    /// Those of [`UnixDatagram::bind`].
+    pub async fn datagram(&self, cx: &Cx) -> io::Result<UnixDatagram> {
+        let addr = match &self.options.bind {
+            Some(addr) => addr.clone(),
+            None => Addr::Unix(UnixAddr::Unnamed),
+        };
+        cx.checkpoint()?;
+        cx.require(Capability::Net)?;
+        let inner = cx.world().net().bind(&addr, &self.options);
+        let inner = inner.map_err(|e| at("bind to", &addr, e))?;
+        Ok(DatagramSocket::new(inner))
+    }
+}
+
 impl SocketListener<Unix> {
     /// Listens on a path, which must not exist, or on an abstract name.
     ///
@@ -70,10 +172,7 @@ impl SocketListener<Unix> {
     /// [`Cancelled`](crate::Cancelled); `PermissionDenied` from a context
     /// without [`Capability::Net`].
     pub async fn bind(cx: &Cx, addr: impl Into<UnixAddr>) -> io::Result<Self> {
-        let addr = named(cx, addr.into())?;
-        let inner = cx.world().net().listen(&addr, &Options::default());
-        let inner = inner.map_err(|e| at("listen on", &addr, e))?;
-        Ok(SocketListener::new(inner))
+        UnixSocket::new().listen(cx, addr).await
     }
 
     /// Takes over a listener of the standard library, and makes it non-blocking.
@@ -110,9 +209,7 @@ impl SocketStream<Unix> {
     /// [`Cancelled`](crate::Cancelled); `PermissionDenied` from a context
     /// without [`Capability::Net`].
     pub async fn connect(cx: &Cx, addr: impl Into<UnixAddr>) -> io::Result<Self> {
-        let addr = named(cx, addr.into())?;
-        let inner = Connect::new(cx, vec![addr], Options::default()).await?;
-        Ok(SocketStream::new(inner))
+        UnixSocket::new().connect(cx, addr).await
     }
 
     /// Two streams that are connected to each other.
@@ -166,10 +263,13 @@ impl DatagramSocket<Unix> {
     /// # Errors
     /// As for [`UnixListener::bind`].
     pub async fn bind(cx: &Cx, addr: impl Into<UnixAddr>) -> io::Result<Self> {
-        let addr = named(cx, addr.into())?;
-        let inner = cx.world().net().bind(&addr, &Options::default());
-        let inner = inner.map_err(|e| at("bind to", &addr, e))?;
-        Ok(DatagramSocket::new(inner))
+        let addr = addr.into();
+        if addr.is_unnamed() {
+            // It is `unbound` that makes those.
+            let message = "the address names no socket; use a path";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        }
+        UnixSocket::new().bind(addr).datagram(cx).await
     }
 
     /// A socket without an address: it sends, and hears whom it is connected to.

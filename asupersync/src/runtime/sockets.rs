@@ -4,6 +4,7 @@ mod options;
 mod raw;
 
 use super::reactor::{Reactor, Registered};
+use crate::io::explain;
 use crate::world::net::{
     Addr, Choice, Credentials, Datagrams, Endpoint, Listener, Net, Options, Setting, Stream,
     UnixAddr,
@@ -87,11 +88,18 @@ impl Net for Sockets {
     fn connect(&self, addr: &Addr, options: &Options) -> io::Result<Arc<dyn Stream>> {
         let to = to_system(addr)?;
         let socket = socket(addr, Type::STREAM, options)?;
-        if let Some(from) = options.bind {
-            socket.bind(&from.into())?;
+        if let Some(from) = &options.bind {
+            let bound = to_system(from).and_then(|from| socket.bind(&from));
+            bound.map_err(|e| explain(format!("cannot leave from {from}"), e, ""))?;
         }
         match socket.connect(&to) {
-            Err(e) if !in_progress(&e) => return Err(e),
+            Err(e) if !in_progress(&e) => {
+                if let Some(Addr::Unix(UnixAddr::Path(path))) = &options.bind {
+                    // The next attempt binds again. It was made a moment ago.
+                    let _ = std::fs::remove_file(path);
+                }
+                return Err(e);
+            }
             _ => {}
         }
         // Registered only now: a socket that is not connecting yet reports a hang-up.

@@ -319,6 +319,34 @@ pub enum Group {
     V6(std::net::Ipv6Addr, u32),
 }
 
+/// The name of an interface of the network.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Device([u8; Device::ROOM]);
+
+impl Device {
+    /// Bytes that the system has for a name, with the zero at its end.
+    const ROOM: usize = 16;
+
+    /// Names one; see [`Device::is_valid`].
+    pub fn new(name: &str) -> Self {
+        let mut bytes = [0; Device::ROOM];
+        let most = name.len().min(Device::ROOM);
+        bytes[..most].copy_from_slice(&name.as_bytes()[..most]);
+        Device(bytes)
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &[u8] {
+        let end = self.0.iter().position(|byte| *byte == 0);
+        &self.0[..end.unwrap_or(Device::ROOM)]
+    }
+
+    /// Whether an interface can have the name: 1 to 15 bytes.
+    pub fn is_valid(&self) -> bool {
+        (1..Device::ROOM).contains(&self.name().len())
+    }
+}
+
 macro_rules! settings {
     ($($(#[$doc:meta])* $name:ident($value:ty),)*) => {
         /// An option of a socket, with its value.
@@ -353,6 +381,13 @@ settings! {
     Linger(Option<Duration>),
     /// Hops that what is sent may take.
     Ttl(u32),
+    /// What is asked of the network for what is sent: the TOS byte of IPv4, the
+    /// traffic class of IPv6.
+    TrafficClass(u32),
+    /// What arrives is acknowledged at once, until the system decides otherwise.
+    QuickAck(bool),
+    /// Traffic goes through this interface alone.
+    Device(Option<Device>),
     /// Bytes that the system keeps until they are sent.
     SendBuffer(usize),
     /// Bytes that the system keeps until they are read.
@@ -379,7 +414,7 @@ settings! {
 #[derive(Clone, Default, Debug)]
 pub struct Options {
     /// The address that a connecting socket leaves from.
-    pub bind: Option<SocketAddr>,
+    pub bind: Option<Addr>,
     /// Connections that may wait to be accepted.
     pub backlog: Option<u32>,
     /// What is set before the socket is bound.

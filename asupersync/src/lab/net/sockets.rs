@@ -24,7 +24,7 @@ impl world::Net for VirtualNet {
     fn connect(&self, addr: &Addr, options: &Options) -> io::Result<Arc<dyn world::Stream>> {
         let conn = self.core.net(|net, draw, out| match addr {
             Addr::Ip(addr) => net.connect(*addr, options, draw, out),
-            Addr::Unix(addr) => net.unix_connect(addr, out),
+            Addr::Unix(addr) => net.unix_connect(addr, options, out),
         })?;
         Ok(self.stream(conn, Side::Client))
     }
@@ -39,7 +39,7 @@ impl world::Net for VirtualNet {
                 }))
             }
             Addr::Unix(addr) => {
-                let id = self.core.net(|net, _, _| net.local_bind(addr))?;
+                let id = self.core.net(|net, _, _| net.local_bind(addr, options))?;
                 Ok(self.local(id))
             }
         }

@@ -21,6 +21,7 @@ mod local;
 mod settings;
 
 use super::{ConnId, Connection, LinkModel, NetModel, VirtualNet};
+use crate::io::explain;
 use crate::lab::pick::Strategy;
 use crate::types::event::Event;
 use crate::types::time::Time;
@@ -432,7 +433,15 @@ impl NetState {
             ));
         }
         let settings = Settings::of(&options.settings)?;
-        let from = self.departure(to, options.bind)?;
+        let bind = match &options.bind {
+            Some(Addr::Unix(_)) => return Err(ErrorKind::InvalidInput.into()),
+            Some(Addr::Ip(addr)) => Some(*addr),
+            None => None,
+        };
+        let from = self.departure(to, bind).map_err(|e| match bind {
+            Some(addr) => explain(format!("cannot leave from {addr}"), e, ""),
+            None => e,
+        })?;
         self.clients.insert(from);
         let id = self.next_conn;
         self.next_conn += 1;

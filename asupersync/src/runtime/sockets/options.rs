@@ -12,6 +12,10 @@ pub(super) fn set(socket: &Socket, setting: Setting) -> io::Result<()> {
         Setting::Linger(linger) => socket.set_linger(linger),
         Setting::Ttl(hops) if is_v6(socket)? => socket.set_unicast_hops_v6(hops),
         Setting::Ttl(hops) => socket.set_ttl_v4(hops),
+        Setting::TrafficClass(class) if is_v6(socket)? => socket.set_tclass_v6(class),
+        Setting::TrafficClass(class) => socket.set_tos_v4(class),
+        Setting::QuickAck(on) => linux::set_quickack(socket, on),
+        Setting::Device(device) => linux::bind_device(socket, device),
         Setting::SendBuffer(bytes) => socket.set_send_buffer_size(bytes),
         Setting::RecvBuffer(bytes) => socket.set_recv_buffer_size(bytes),
         Setting::ReuseAddress(on) => socket.set_reuse_address(on),
@@ -37,6 +41,10 @@ pub(super) fn ask(socket: &Socket, choice: Choice) -> io::Result<Setting> {
         Choice::Linger => Setting::Linger(socket.linger()?),
         Choice::Ttl if is_v6(socket)? => Setting::Ttl(socket.unicast_hops_v6()?),
         Choice::Ttl => Setting::Ttl(socket.ttl_v4()?),
+        Choice::TrafficClass if is_v6(socket)? => Setting::TrafficClass(socket.tclass_v6()?),
+        Choice::TrafficClass => Setting::TrafficClass(socket.tos_v4()?),
+        Choice::QuickAck => Setting::QuickAck(linux::quickack(socket)?),
+        Choice::Device => Setting::Device(linux::device(socket)?),
         Choice::SendBuffer => Setting::SendBuffer(socket.send_buffer_size()?),
         Choice::RecvBuffer => Setting::RecvBuffer(socket.recv_buffer_size()?),
         Choice::ReuseAddress => Setting::ReuseAddress(socket.reuse_address()?),
@@ -60,6 +68,60 @@ pub(super) fn ask(socket: &Socket, choice: Choice) -> io::Result<Setting> {
 
 fn is_v6(socket: &Socket) -> io::Result<bool> {
     Ok(socket.local_addr()?.is_ipv6())
+}
+
+/// What only Linux has.
+#[cfg(target_os = "linux")]
+mod linux {
+    use crate::world::net::Device;
+    use socket2::Socket;
+    use std::io;
+
+    pub(super) fn set_quickack(socket: &Socket, on: bool) -> io::Result<()> {
+        socket.set_tcp_quickack(on)
+    }
+
+    pub(super) fn quickack(socket: &Socket) -> io::Result<bool> {
+        socket.tcp_quickack()
+    }
+
+    pub(super) fn bind_device(socket: &Socket, device: Option<Device>) -> io::Result<()> {
+        socket.bind_device(device.as_ref().map(Device::name))
+    }
+
+    pub(super) fn device(socket: &Socket) -> io::Result<Option<Device>> {
+        let name = socket.device()?;
+        Ok(name.map(|name| Device::new(&String::from_utf8_lossy(&name))))
+    }
+}
+
+/// What only Linux has.
+#[cfg(not(target_os = "linux"))]
+mod linux {
+    use crate::world::net::Device;
+    use socket2::Socket;
+    use std::io;
+
+    fn unsupported<T>() -> io::Result<T> {
+        let message = "this option is implemented for Linux only";
+        Err(io::Error::new(io::ErrorKind::Unsupported, message))
+    }
+
+    pub(super) fn set_quickack(_: &Socket, _: bool) -> io::Result<()> {
+        unsupported()
+    }
+
+    pub(super) fn quickack(_: &Socket) -> io::Result<bool> {
+        unsupported()
+    }
+
+    pub(super) fn bind_device(_: &Socket, _: Option<Device>) -> io::Result<()> {
+        unsupported()
+    }
+
+    pub(super) fn device(_: &Socket) -> io::Result<Option<Device>> {
+        Ok(None)
+    }
 }
 
 fn set_keepalive(socket: &Socket, keepalive: Keepalive) -> io::Result<()> {

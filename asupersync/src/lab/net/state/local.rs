@@ -6,6 +6,8 @@
 //! socket is gone, like a file; an abstract name goes with its socket.
 
 use super::{Conn, End, NetState, Out, Phase, Settings, Side, What};
+use crate::io::explain;
+use crate::world::net::Options;
 use crate::world::{Addr, UnixAddr};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -52,8 +54,14 @@ impl NetState {
             UnixAddr::Unnamed => return Err(ErrorKind::InvalidInput.into()),
             UnixAddr::Path(path) => self.files.insert(path.clone()),
             UnixAddr::Abstract(_) => {
-                let listener = self.listeners.contains_key(&Addr::Unix(addr.clone()));
-                !listener && !self.locals.values().any(|l| l.addr == *addr)
+                let name = Addr::Unix(addr.clone());
+                let client = |c: &Conn| {
+                    let side = Side::Client as usize;
+                    c.ends[side].open && c.addrs[side] == name
+                };
+                let datagrams = self.locals.values().any(|l| l.addr == *addr);
+                let clients = self.conns.values().any(client);
+                !self.listeners.contains_key(&name) && !datagrams && !clients
             }
         };
         match free {
@@ -81,17 +89,43 @@ impl NetState {
     pub(in crate::lab::net) fn unix_connect(
         &mut self,
         to: &UnixAddr,
+        options: &Options,
         out: &mut Out,
     ) -> io::Result<u64> {
-        let to_addr = Addr::Unix(to.clone());
+        let settings = Settings::of(&options.settings)?;
+        let from = match &options.bind {
+            None => UnixAddr::Unnamed,
+            Some(Addr::Unix(from)) => {
+                let claimed = self.unix_claim(from);
+                claimed.map_err(|e| explain(format!("cannot leave from {from}"), e, ""))?;
+                from.clone()
+            }
+            Some(Addr::Ip(_)) => return Err(ErrorKind::InvalidInput.into()),
+        };
         let id = self.next_conn;
+        if let Err(e) = self.unix_request(id, to, out) {
+            if let Some(path) = from.as_path() {
+                self.files.remove(path);
+            }
+            return Err(e);
+        }
+        self.established([Addr::Unix(from), Addr::Unix(to.clone())]);
+        self.conn(id).end(Side::Client).settings = settings;
+        for what in [What::Asked, What::Queued, What::Established] {
+            out.happened(id, what, 0);
+        }
+        Ok(id)
+    }
+
+    /// A place in the queue of whoever listens there.
+    fn unix_request(&mut self, id: u64, to: &UnixAddr, out: &mut Out) -> io::Result<()> {
         let reachable = match to.as_path() {
             // A name that was removed leads nowhere, whoever still listens.
             Some(path) => self.files.contains(path),
             None => true,
         };
-        let listening = self.listeners.get_mut(&to_addr).filter(|_| reachable);
-        let Some(listening) = listening else {
+        let listening = self.listeners.get_mut(&Addr::Unix(to.clone()));
+        let Some(listening) = listening.filter(|_| reachable) else {
             return Err(self.nobody_at(to));
         };
         if listening.queue.len() >= listening.backlog {
@@ -99,11 +133,7 @@ impl NetState {
         }
         listening.queue.push_back(id);
         out.wake.extend(listening.acceptor.take());
-        self.established([Addr::Unix(UnixAddr::Unnamed), to_addr]);
-        for what in [What::Asked, What::Queued, What::Established] {
-            out.happened(id, what, 0);
-        }
-        Ok(id)
+        Ok(())
     }
 
     pub(in crate::lab::net) fn unix_pair(&mut self) -> u64 {
@@ -122,11 +152,18 @@ impl NetState {
         id
     }
 
-    pub(in crate::lab::net) fn local_bind(&mut self, addr: &UnixAddr) -> io::Result<u64> {
+    pub(in crate::lab::net) fn local_bind(
+        &mut self,
+        addr: &UnixAddr,
+        options: &Options,
+    ) -> io::Result<u64> {
+        let settings = Settings::of(&options.settings)?;
         if !addr.is_unnamed() {
             self.unix_claim(addr)?;
         }
-        Ok(self.local_insert(addr.clone()))
+        let id = self.local_insert(addr.clone());
+        self.local(id).settings = settings;
+        Ok(id)
     }
 
     pub(in crate::lab::net) fn local_pair(&mut self) -> [u64; 2] {

@@ -22,6 +22,7 @@ impl Settings {
         match setting {
             Setting::ReusePort(true) => unsupported("has one listener per address"),
             Setting::OnlyV6(false) => unsupported("keeps IPv4 and IPv6 apart"),
+            Setting::Device(Some(_)) => unsupported("has hosts and links, and no interfaces"),
             Setting::Join(_) | Setting::Leave(_) => unsupported("has no groups"),
             _ => {
                 self.0.insert(setting.choice(), setting);
@@ -39,6 +40,9 @@ impl Settings {
             Choice::Keepalive => Setting::Keepalive(None),
             Choice::Linger => Setting::Linger(None),
             Choice::Ttl => Setting::Ttl(64),
+            Choice::TrafficClass => Setting::TrafficClass(0),
+            Choice::QuickAck => Setting::QuickAck(true),
+            Choice::Device => Setting::Device(None),
             Choice::SendBuffer => Setting::SendBuffer(64 * 1024),
             Choice::RecvBuffer => Setting::RecvBuffer(64 * 1024),
             Choice::ReuseAddress => Setting::ReuseAddress(true),
