@@ -8,7 +8,8 @@ use std::task::{Context, Poll, ready};
 /// Bytes buffered unless the program says otherwise.
 const CAPACITY: usize = 8 * 1024;
 
-/// A reader that reads ahead into a buffer. Writes pass through.
+/// A reader that reads ahead into a buffer. Writes pass through, so
+/// `BufReader<BufWriter<S>>` buffers both directions of a stream.
 #[derive(Debug)]
 pub struct BufReader<R> {
     io: R,
@@ -95,6 +96,14 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for BufReader<W> {
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, bufs)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

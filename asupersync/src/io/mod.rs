@@ -13,8 +13,10 @@
 //! [`Cancelled`]: crate::Cancelled
 //! [`DropSafe`]: crate::cx::DropSafe
 
+mod adapters;
 mod buffered;
 mod copy;
+mod duplex;
 mod error;
 pub mod framing;
 mod kind;
@@ -24,6 +26,7 @@ mod operation;
 mod read;
 mod read_buffered;
 mod resumable;
+mod seek;
 mod split;
 pub(crate) mod stdio;
 #[cfg(unix)]
@@ -32,17 +35,22 @@ pub(crate) mod waiters;
 mod write;
 
 pub use crate::types::cancel_class::CancelClass;
+pub use adapters::{Chain, Empty, Join, Repeat, Sink, Take, empty, join, repeat, sink};
 pub use buffered::{BufReader, BufWriter};
-pub use copy::copy;
+pub use copy::{Copy, CopyBidirectional, copy, copy_bidirectional};
+pub use duplex::{DuplexStream, SimplexReader, SimplexWriter, duplex, simplex};
 pub use error::os_error;
 pub use futures_io::{AsyncBufRead, AsyncRead, AsyncSeek, AsyncWrite};
-pub use lines::{Lines, NextLine};
+pub use lines::{Lines, NextLine, NextSegment, Split};
 pub use read::{Read, ReadBuf, ReadExact, ReadExt, ReadNumber, ReadToEnd, ReadToString};
-pub use read_buffered::{BufReadExt, ReadLine, ReadUntil};
+pub use read_buffered::{BufReadExt, FillBuf, ReadLine, ReadUntil};
 pub use resumable::{ResumableAll, ResumableExact, ResumeAll, ResumeExact};
+pub use seek::{Seek, SeekExt};
 pub use split::{ReadHalf, ReuniteError, WriteHalf, split};
 pub use stdio::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
-pub use write::{Flush, Shutdown, Write, WriteAll, WriteExt, WriteNumber};
+pub use write::{
+    Flush, Shutdown, Write, WriteAll, WriteAllBuf, WriteBuf, WriteExt, WriteNumber, WriteVectored,
+};
 
 pub(crate) use error::explain;
 pub(crate) use operation::Operation;
@@ -56,9 +64,17 @@ pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
     ("write", CancelClass::Safe),
     ("write_u8", CancelClass::Safe),
     ("write_i8", CancelClass::Safe),
+    ("write_vectored", CancelClass::Safe),
+    ("write_buf", CancelClass::Safe),
+    ("write_all_buf", CancelClass::Resumable),
     ("flush", CancelClass::Resumable),
     ("shutdown", CancelClass::Resumable),
     ("next_line", CancelClass::Safe),
+    ("next_segment", CancelClass::Safe),
+    ("fill_buf", CancelClass::Safe),
+    ("stream_position", CancelClass::Resumable),
+    ("seek", CancelClass::Lossy),
+    ("rewind", CancelClass::Lossy),
     ("Framed::next", CancelClass::Safe),
     ("Framed::feed", CancelClass::Lossy),
     ("Framed::send", CancelClass::Lossy),
@@ -83,6 +99,14 @@ pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
     ("read_i16_le", CancelClass::Lossy),
     ("read_i32_le", CancelClass::Lossy),
     ("read_i64_le", CancelClass::Lossy),
+    ("read_u128", CancelClass::Lossy),
+    ("read_i128", CancelClass::Lossy),
+    ("read_u128_le", CancelClass::Lossy),
+    ("read_i128_le", CancelClass::Lossy),
+    ("read_f32", CancelClass::Lossy),
+    ("read_f64", CancelClass::Lossy),
+    ("read_f32_le", CancelClass::Lossy),
+    ("read_f64_le", CancelClass::Lossy),
     ("write_all", CancelClass::Lossy),
     ("write_u16", CancelClass::Lossy),
     ("write_u32", CancelClass::Lossy),
@@ -96,7 +120,16 @@ pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
     ("write_i16_le", CancelClass::Lossy),
     ("write_i32_le", CancelClass::Lossy),
     ("write_i64_le", CancelClass::Lossy),
+    ("write_u128", CancelClass::Lossy),
+    ("write_i128", CancelClass::Lossy),
+    ("write_u128_le", CancelClass::Lossy),
+    ("write_i128_le", CancelClass::Lossy),
+    ("write_f32", CancelClass::Lossy),
+    ("write_f64", CancelClass::Lossy),
+    ("write_f32_le", CancelClass::Lossy),
+    ("write_f64_le", CancelClass::Lossy),
     ("copy", CancelClass::Lossy),
+    ("copy_bidirectional", CancelClass::Lossy),
     ("AsyncFd::readable", CancelClass::Safe),
     ("AsyncFd::writable", CancelClass::Safe),
     ("AsyncFd::ready", CancelClass::Safe),

@@ -1,6 +1,7 @@
 //! Reading.
 
 use super::Operation;
+use super::adapters::{Chain, Take};
 use super::resumable::ResumableExact;
 use crate::cx::{Cx, DropSafe};
 use bytes::BufMut;
@@ -168,6 +169,34 @@ pub trait ReadExt: AsyncRead {
         }
     }
 
+    /// The first `limit` bytes of the stream.
+    fn take(self, limit: u64) -> Take<Self>
+    where
+        Self: Sized,
+    {
+        Take::new(self, limit)
+    }
+
+    /// This stream, and after its end the next one.
+    ///
+    /// ```
+    /// use asupersync::io::ReadExt;
+    /// use asupersync::{LabConfig, LabRuntime, Scope};
+    ///
+    /// LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
+    ///     let mut text = String::new();
+    ///     let mut parts = (&b"three words"[..]).take(6).chain(&b"cheers"[..]);
+    ///     parts.read_to_string(&cx, &mut text).await.unwrap();
+    ///     assert_eq!(text, "three cheers");
+    /// });
+    /// ```
+    fn chain<R: AsyncRead>(self, next: R) -> Chain<Self, R>
+    where
+        Self: Sized,
+    {
+        Chain::new(self, next)
+    }
+
     numbers! {
         read_u8 -> u8, from_be_bytes, "an unsigned byte. *Cancellation.* Safe";
         read_i8 -> i8, from_be_bytes, "a signed byte. *Cancellation.* Safe";
@@ -183,6 +212,14 @@ pub trait ReadExt: AsyncRead {
         read_i16_le -> i16, from_le_bytes, "a little-endian number. *Cancellation.* Lossy";
         read_i32_le -> i32, from_le_bytes, "a little-endian number. *Cancellation.* Lossy";
         read_i64_le -> i64, from_le_bytes, "a little-endian number. *Cancellation.* Lossy";
+        read_u128 -> u128, from_be_bytes, "a big-endian number. *Cancellation.* Lossy";
+        read_i128 -> i128, from_be_bytes, "a big-endian number. *Cancellation.* Lossy";
+        read_u128_le -> u128, from_le_bytes, "a little-endian number. *Cancellation.* Lossy";
+        read_i128_le -> i128, from_le_bytes, "a little-endian number. *Cancellation.* Lossy";
+        read_f32 -> f32, from_be_bytes, "a big-endian number. *Cancellation.* Lossy";
+        read_f64 -> f64, from_be_bytes, "a big-endian number. *Cancellation.* Lossy";
+        read_f32_le -> f32, from_le_bytes, "a little-endian number. *Cancellation.* Lossy";
+        read_f64_le -> f64, from_le_bytes, "a little-endian number. *Cancellation.* Lossy";
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading up to a delimiter.
 
-use super::{Lines, Operation};
+use super::{Lines, Operation, Split};
 use crate::cx::{Cx, DropSafe};
 use futures_io::AsyncBufRead;
 use std::future::Future;
@@ -58,6 +58,54 @@ pub trait BufReadExt: AsyncBufRead {
         }
     }
 
+    /// Waits until something is buffered, and shows it; nothing is the end. What is
+    /// not [consumed](AsyncBufRead::consume) is shown again.
+    ///
+    /// *Cancellation.* Safe: it takes nothing.
+    ///
+    /// # Errors
+    /// The stream's, or one that wraps [`Cancelled`](crate::Cancelled).
+    ///
+    /// ```
+    /// use asupersync::io::BufReadExt;
+    /// use asupersync::{LabConfig, LabRuntime, Scope};
+    ///
+    /// LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
+    ///     let mut text = &b"two words"[..];
+    ///     let seen = text.fill_buf(&cx).await.unwrap();
+    ///     let space = seen.iter().position(|byte| *byte == b' ').unwrap();
+    ///     text.consume(space + 1);
+    ///     assert_eq!(text, b"words");
+    /// });
+    /// ```
+    fn fill_buf<'a>(&'a mut self, cx: &'a Cx) -> FillBuf<'a, Self>
+    where
+        Self: Unpin,
+    {
+        FillBuf {
+            io: Some(self),
+            cx,
+            operation: Operation::default(),
+        }
+    }
+
+    /// Takes so many of the bytes that [`BufReadExt::fill_buf`] showed.
+    fn consume(&mut self, n: usize)
+    where
+        Self: Unpin,
+    {
+        Pin::new(self).consume(n);
+    }
+
+    /// What stands between the delimiters of the stream; a segment in progress is
+    /// kept across cancellation.
+    fn split(self, delimiter: u8) -> Split<Self>
+    where
+        Self: Sized + Unpin,
+    {
+        Split::new(self, delimiter)
+    }
+
     /// The stream as lines without their ends; a line in progress is kept across cancellation.
     fn lines(self) -> Lines<Self>
     where
@@ -85,8 +133,9 @@ pub(super) fn poll_until<R: AsyncBufRead + Unpin + ?Sized>(
             None => (available.len(), available.is_empty()),
         };
         if buf.len() + taken > max {
-            let message =
-                format!("a line is longer than {max} bytes; raise the limit with `Lines::max_len`");
+            let message = format!(
+                "what the delimiter ends is longer than {max} bytes; raise the limit with `max_len`"
+            );
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, message)));
         }
         buf.extend_from_slice(&available[..taken]);
@@ -104,6 +153,36 @@ pub(super) fn utf8(bytes: &[u8]) -> io::Result<&str> {
         io::Error::new(io::ErrorKind::InvalidData, message)
     })
 }
+
+/// Future of [`BufReadExt::fill_buf`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless polled"]
+pub struct FillBuf<'a, R: ?Sized> {
+    /// Until it is ready: what is shown is borrowed from it.
+    io: Option<&'a mut R>,
+    cx: &'a Cx,
+    operation: Operation,
+}
+
+impl<'a, R: AsyncBufRead + Unpin + ?Sized> Future for FillBuf<'a, R> {
+    type Output = io::Result<&'a [u8]>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let FillBuf { io, cx, operation } = self.get_mut();
+        let reader = io.as_mut().expect("it is not polled after it was ready");
+        let step =
+            |task: &mut Context<'_>| Pin::new(&mut **reader).poll_fill_buf(task).map_ok(|_| ());
+        ready!(operation.poll(cx, task, step))?;
+        let reader = io.take().expect("it was there above");
+        // What is buffered is shown again, and so is the end.
+        match Pin::new(reader).poll_fill_buf(task) {
+            Poll::Ready(shown) => Poll::Ready(shown),
+            Poll::Pending => Poll::Ready(Ok(&[])),
+        }
+    }
+}
+
+impl<R: ?Sized> DropSafe for FillBuf<'_, R> {}
 
 /// Future of [`BufReadExt::read_until`].
 #[derive(Debug)]

@@ -58,6 +58,15 @@ impl Waiters {
         }
     }
 
+    /// Tries `step` once. What it leaves with the port wakes the list, so that
+    /// nobody who waits is displaced.
+    pub(crate) fn try_now<T>(&self, step: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Option<T> {
+        match step(&mut Context::from_waker(&self.waker)) {
+            Poll::Ready(done) => Some(done),
+            Poll::Pending => None,
+        }
+    }
+
     /// Gives up a place that was kept.
     #[cfg(unix)]
     pub(crate) fn leave(&self, key: Option<Key>) {

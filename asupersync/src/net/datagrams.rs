@@ -114,6 +114,36 @@ impl<F: Family> DatagramSocket<F> {
         Recv(self.peek_from(cx, buf))
     }
 
+    /// Sends a datagram to the address that the socket is connected to, if there
+    /// is room now.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is none; those of [`DatagramSocket::send`].
+    pub fn try_send(&self, buf: &[u8]) -> io::Result<usize> {
+        let poll = |task: &mut Context<'_>| self.inner.poll_send(task, buf, None);
+        let sent = self.senders.try_now(poll).unwrap_or_else(would_block);
+        sent.map_err(|e| with("send to", self.inner.peer_addr().ok(), e))
+    }
+
+    /// Takes a datagram that is there: how many bytes of `buf` it filled, and whose it is.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is none; those of [`DatagramSocket::recv_from`].
+    pub fn try_recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, F::Addr)> {
+        let poll = |task: &mut Context<'_>| self.inner.poll_recv(task, buf);
+        let received = self.receivers.try_now(poll).unwrap_or_else(would_block);
+        let received = received.and_then(|(n, from)| Ok((n, F::narrow(from)?)));
+        received.map_err(|e| not_received(&self.inner, e))
+    }
+
+    /// As [`DatagramSocket::try_recv_from`], without the address.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is none; those of [`DatagramSocket::recv`].
+    pub fn try_recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.try_recv_from(buf).map(|(n, _)| n)
+    }
+
     /// The address it is bound to.
     ///
     /// # Errors
@@ -197,12 +227,26 @@ impl Future for Send<'_> {
 
 impl DropSafe for Send<'_> {}
 
-/// The error, with what was done and with whom.
+fn would_block<T>() -> io::Result<T> {
+    Err(io::ErrorKind::WouldBlock.into())
+}
+
+/// The error, with what was done and with whom, unless it says to wait.
 #[cold]
 fn with(what: &str, whom: Option<Addr>, e: io::Error) -> io::Error {
     match whom {
-        Some(addr) => explain(format!("{what} {addr}"), e, ""),
-        None => e,
+        Some(addr) if e.kind() != io::ErrorKind::WouldBlock => {
+            explain(format!("{what} {addr}"), e, "")
+        }
+        _ => e,
+    }
+}
+
+#[cold]
+fn not_received(socket: &Arc<dyn Datagrams>, e: io::Error) -> io::Error {
+    match socket.peer_addr() {
+        Ok(peer) => with("receive from", Some(peer), e),
+        Err(_) => with("receive at", socket.local_addr().ok(), e),
     }
 }
 
@@ -243,10 +287,7 @@ impl<F: Family> Future for RecvFrom<'_, F> {
                 Takes::Nothing => socket.poll_peek(task, buf),
             }));
             let received = received.and_then(|(n, from)| Ok((n, F::narrow(from)?)));
-            Poll::Ready(received.map_err(|e| match socket.peer_addr() {
-                Ok(peer) => with("receive from", Some(peer), e),
-                Err(_) => with("receive at", socket.local_addr().ok(), e),
-            }))
+            Poll::Ready(received.map_err(|e| not_received(socket, e)))
         })
     }
 }

@@ -32,7 +32,8 @@ pub use datagrams::{DatagramSocket, Recv, RecvFrom, Send};
 pub use family::{Family, Ip, Unix};
 pub use listener::{Accept, SocketListener};
 pub use stream::{
-    OwnedReadHalf, OwnedWriteHalf, Peek, ReadHalf, ReuniteError, SocketStream, WriteHalf,
+    OwnedReadHalf, OwnedWriteHalf, Peek, ReadHalf, Readable, ReuniteError, SocketStream, Writable,
+    WriteHalf,
 };
 pub use tcp::{TcpListener, TcpSocket, TcpStream};
 pub use udp::UdpSocket;
@@ -49,6 +50,8 @@ pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
     ("TcpSocket::connect", CancelClass::Lossy),
     ("TcpStream::connect", CancelClass::Lossy),
     ("TcpStream::peek", CancelClass::Safe),
+    ("TcpStream::readable", CancelClass::Safe),
+    ("TcpStream::writable", CancelClass::Safe),
     ("UdpSocket::bind", CancelClass::Safe),
     ("UdpSocket::connect", CancelClass::Safe),
     ("UdpSocket::send", CancelClass::Safe),
@@ -64,6 +67,8 @@ pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
     ("UnixSocket::datagram", CancelClass::Safe),
     ("UnixStream::connect", CancelClass::Lossy),
     ("UnixStream::peek", CancelClass::Safe),
+    ("UnixStream::readable", CancelClass::Safe),
+    ("UnixStream::writable", CancelClass::Safe),
     ("UnixDatagram::bind", CancelClass::Safe),
     ("UnixDatagram::connect", CancelClass::Safe),
     ("UnixDatagram::send", CancelClass::Safe),

@@ -7,12 +7,12 @@ use crate::world::Stream;
 use futures_io::{AsyncRead, AsyncWrite};
 use std::fmt;
 use std::future::Future;
-use std::io;
+use std::io::{self, IoSlice};
 use std::marker::PhantomData;
 use std::net::Shutdown;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 /// A connection: [`TcpStream`](super::TcpStream) or [`UnixStream`](super::UnixStream).
 ///
@@ -290,12 +290,6 @@ impl Future for Peek<'_> {
 
 impl DropSafe for Peek<'_> {}
 
-impl fmt::Debug for Peek<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Peek").finish_non_exhaustive()
-    }
-}
-
 fn end(stream: &dyn Stream, how: Shutdown) -> io::Result<()> {
     let ended = stream.shutdown(how);
     ended.map_err(|e| with(stream, "end the stream to", e))
@@ -347,6 +341,16 @@ macro_rules! writes {
                 written.map_err(|e| with(port, "write to", e))
             }
 
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bufs: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                let port = self.port();
+                let written = port.poll_write_vectored(cx, bufs);
+                written.map_err(|e| with(port, "write to", e))
+            }
+
             /// Nothing is buffered above the system.
             fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
                 Poll::Ready(Ok(()))
@@ -358,6 +362,141 @@ macro_rules! writes {
         }
     };
 }
+
+macro_rules! reading {
+    ([$($generics:tt)*] $t:ty) => {
+        impl<$($generics)*> $t {
+            /// Reads what is there; does not wait.
+            ///
+            /// # Errors
+            /// `WouldBlock` if there is nothing, and the stream's.
+            pub fn try_read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+                now(|task| Pin::new(&mut *self).poll_read(task, buf))
+            }
+
+            /// Waits until there is something to read, or the end of the stream.
+            ///
+            /// *Cancellation.* Safe: it takes nothing.
+            ///
+            /// # Errors
+            /// The system's, or one that wraps [`Cancelled`](crate::Cancelled).
+            pub fn readable<'a>(&'a mut self, cx: &'a Cx) -> Readable<'a> {
+                Readable(Wait::new(self.port(), cx))
+            }
+        }
+    };
+}
+
+macro_rules! writing {
+    ([$($generics:tt)*] $t:ty) => {
+        impl<$($generics)*> $t {
+            /// Writes what there is room for; does not wait.
+            ///
+            /// # Errors
+            /// `WouldBlock` if there is no room, and the stream's.
+            pub fn try_write(&mut self, buf: &[u8]) -> io::Result<usize> {
+                now(|task| Pin::new(&mut *self).poll_write(task, buf))
+            }
+
+            /// As `try_write`, from several buffers in order.
+            ///
+            /// # Errors
+            /// `WouldBlock` if there is no room, and the stream's.
+            pub fn try_write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+                now(|task| Pin::new(&mut *self).poll_write_vectored(task, bufs))
+            }
+
+            /// Waits until there is room to write, or nobody to write to. That there
+            /// was is no promise: a write may have to wait all the same.
+            ///
+            /// *Cancellation.* Safe: it writes nothing.
+            ///
+            /// # Errors
+            /// One that wraps [`Cancelled`](crate::Cancelled).
+            pub fn writable<'a>(&'a mut self, cx: &'a Cx) -> Writable<'a> {
+                Writable(Wait::new(self.port(), cx))
+            }
+        }
+    };
+}
+
+/// Runs one poll, of whoever is the only one who waits in its direction.
+fn now<T>(poll: impl FnOnce(&mut Context<'_>) -> Poll<io::Result<T>>) -> io::Result<T> {
+    match poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => done,
+        Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+    }
+}
+
+/// An operation that has no buffer of the caller's.
+struct Wait<'a> {
+    stream: &'a dyn Stream,
+    cx: &'a Cx,
+    operation: Operation,
+}
+
+impl<'a> Wait<'a> {
+    fn new(stream: &'a dyn Stream, cx: &'a Cx) -> Self {
+        let operation = Operation::default();
+        Wait {
+            stream,
+            cx,
+            operation,
+        }
+    }
+}
+
+/// Future of [`SocketStream::readable`].
+#[must_use = "futures do nothing unless polled"]
+pub struct Readable<'a>(Wait<'a>);
+
+impl Future for Readable<'_> {
+    type Output = io::Result<()>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let Wait {
+            stream,
+            cx,
+            operation,
+        } = &mut self.get_mut().0;
+        operation.poll(cx, task, |task| {
+            let seen = stream.poll_peek(task, &mut [0]).map_ok(|_| ());
+            seen.map_err(|e| with(*stream, "peek at what comes from", e))
+        })
+    }
+}
+
+impl DropSafe for Readable<'_> {}
+
+/// Future of [`SocketStream::writable`].
+#[must_use = "futures do nothing unless polled"]
+pub struct Writable<'a>(Wait<'a>);
+
+impl Future for Writable<'_> {
+    type Output = io::Result<()>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let Wait {
+            stream,
+            cx,
+            operation,
+        } = &mut self.get_mut().0;
+        operation.poll(cx, task, |task| stream.poll_writable(task))
+    }
+}
+
+impl DropSafe for Writable<'_> {}
+
+macro_rules! opaque {
+    ($($t:ident)*) => {$(
+        impl fmt::Debug for $t<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($t)).finish_non_exhaustive()
+            }
+        }
+    )*};
+}
+opaque!(Peek Readable Writable);
 
 macro_rules! port {
     ($t:ty, $($inner:tt).+) => {
@@ -380,3 +519,9 @@ reads!(OwnedReadHalf<F>);
 writes!(SocketStream<F>);
 writes!(WriteHalf<'_, F>);
 writes!(OwnedWriteHalf<F>);
+reading!([F: Family] SocketStream<F>);
+reading!([F: Family] ReadHalf<'_, F>);
+reading!([F: Family] OwnedReadHalf<F>);
+writing!([F: Family] SocketStream<F>);
+writing!([F: Family] WriteHalf<'_, F>);
+writing!([F: Family] OwnedWriteHalf<F>);

@@ -3,7 +3,7 @@
 mod options;
 mod raw;
 
-use super::reactor::{Reactor, Registered};
+use super::reactor::{READY, Reactor, Registered};
 use crate::io::explain;
 use crate::world::net::{
     Addr, Choice, Credentials, Datagrams, Endpoint, Listener, Net, Options, Setting, Stream,
@@ -11,7 +11,7 @@ use crate::world::net::{
 };
 use raw::uninit;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
-use std::io::{self, Read};
+use std::io::{self, IoSlice, Read};
 use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
 use std::path::Path;
 use std::sync::Arc;
@@ -26,6 +26,9 @@ const BACKLOG: u32 = 1024;
 const QUIET: i32 = libc::MSG_NOSIGNAL;
 #[cfg(not(all(unix, not(target_vendor = "apple"))))]
 const QUIET: i32 = 0;
+
+/// Buffers of one write: POSIX asks for 16, and Linux and others take 1024.
+const SLICES: usize = 64;
 
 pub(super) struct Sockets {
     reactor: Arc<Reactor>,
@@ -416,6 +419,23 @@ impl Stream for SystemStream {
         self.socket
             .write()
             .poll_io(cx, send, |n| 0 < *n && *n < buf.len())
+    }
+
+    fn poll_write_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        // The system takes so many at once, and refuses more.
+        let bufs = &bufs[..bufs.len().min(SLICES)];
+        let send = || self.socket.socket().send_vectored_with_flags(bufs, QUIET);
+        let room = bufs.iter().map(|buf| buf.len()).sum();
+        let short = |n: &usize| 0 < *n && *n < room;
+        self.socket.write().poll_io(cx, send, short)
+    }
+
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket.write().poll_ready(cx, READY).map(|_| Ok(()))
     }
 
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {

@@ -4,7 +4,7 @@
 //! first one's. Types in `net` take `&mut self`, or wait for each other's sake.
 
 use std::fmt;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::{IpAddr, Shutdown, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -89,6 +89,19 @@ pub trait Stream: Endpoint {
 
     /// Writes some bytes.
     fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>>;
+
+    /// Writes some of what is in the buffers, in order.
+    fn poll_write_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let first = bufs.iter().find(|buf| !buf.is_empty());
+        self.poll_write(cx, first.map_or(&[], |buf| &**buf))
+    }
+
+    /// Ready when a write is not expected to wait.
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
     /// Ends one or both directions.
     fn shutdown(&self, how: Shutdown) -> io::Result<()>;

@@ -201,6 +201,11 @@ impl world::Stream for Stream {
         })
     }
 
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.core
+            .net_poll(cx, |net, _, out| net.writable(self.conn, self.side, out))
+    }
+
     fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.core
             .net(|net, draw, out| net.shutdown(self.conn, self.side, how, draw, out))

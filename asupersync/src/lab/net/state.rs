@@ -649,6 +649,21 @@ impl NetState {
         Poll::Ready(Ok(n))
     }
 
+    /// Whether `write` would not wait: also when it would fail.
+    pub(super) fn writable(&mut self, id: u64, side: Side, out: &mut Out) -> Poll<io::Result<()>> {
+        let buffer = self.model.buffer;
+        let conn = self.conn(id);
+        let waits = side == Side::Client && conn.usable().is_pending();
+        let room = buffer - conn.end(side.other()).load;
+        let end = conn.end(side);
+        let fails = end.error.is_some() || end.mute || end.broken;
+        if waits || (room == 0 && !fails) {
+            end.wait_write(out);
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+
     pub(super) fn shutdown(
         &mut self,
         id: u64,
