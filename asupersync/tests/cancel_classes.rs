@@ -236,6 +236,12 @@ fn every_named_safe_wait_may_stand_in_select() {
         let mut stream = net::TcpStream::connect(cx, at).await.unwrap();
         let (mut buf, mut bytes) = ([0; 4], Vec::new());
         safe(stream.peek(cx, &mut buf));
+        safe(stream.readable(cx));
+        safe(stream.writable(cx));
+        safe(stream.write_vectored(cx, &[]));
+        safe(stream.write_buf(cx, &mut &buf[..]));
+        safe(io::BufReader::new(&mut stream).fill_buf(cx));
+        safe(io::BufReader::new(&mut stream).split(0).next_segment(cx));
         safe(stream.read(cx, &mut buf));
         safe(stream.read_buf(cx, &mut bytes));
         safe(stream.read_u8(cx));
@@ -254,6 +260,14 @@ fn every_named_safe_wait_may_stand_in_select() {
         safe(udp.peek_from(cx, &mut buf));
         #[cfg(unix)]
         {
+            let (read, _write) = std::io::pipe().unwrap();
+            let mut fd = io::unix::AsyncFd::new(cx, read).unwrap();
+            let both = io::unix::Interest::READABLE | io::unix::Interest::WRITABLE;
+            safe(fd.readable(cx));
+            safe(fd.writable(cx));
+            safe(fd.ready(cx, both));
+            safe(fd.async_io(cx, both, |_| Ok(())));
+            safe(fd.async_io_mut(cx, both, |_| Ok(())));
             let unix = net::UnixDatagram::unbound(cx).unwrap();
             safe(unix.send(cx, &[1]));
             safe(unix.send_to(cx, &[1], "/nowhere"));

@@ -115,7 +115,7 @@ impl UnixSocket {
     /// As [`UnixListener::bind`], with these options: the address is `addr`, and
     /// what [`UnixSocket::bind`] says is for connections.
     ///
-    /// *Cancellation.* Does not wait.
+    /// *Cancellation.* Safe: does not wait.
     ///
     /// # Errors
     /// Those of [`UnixListener::bind`].
@@ -142,7 +142,7 @@ impl UnixSocket {
 
     /// A socket of datagrams at the address of [`UnixSocket::bind`], or without one.
     ///
-    /// *Cancellation.* Does not wait.
+    /// *Cancellation.* Safe: does not wait.
     ///
     /// # Errors
     /// Those of [`UnixDatagram::bind`].
