@@ -5,11 +5,12 @@
 
 use asupersync::channel::rpc::{self, CallError, Reply, TryRecvError, rpc};
 use asupersync::sync::{
-    AcquireError, Barrier, BarrierError, Health, InitError, Loan, Notify, OnceCell, Pool, SetError,
+    AcquireError, Barrier, BarrierError, Health, InitError, Loan, Notified, Notify, OnceCell, Pool,
+    SetError,
 };
 use asupersync::{Cx, LabConfig, LabRuntime, Scope};
 use proptest::prelude::*;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -85,6 +86,7 @@ fn choose(who: usize, len: usize) -> Option<usize> {
 #[derive(Clone, Debug)]
 enum Told {
     Create,
+    Enable(usize),
     Poll(usize, bool),
     Drop(usize),
     One,
@@ -96,6 +98,7 @@ fn told() -> impl Strategy<Value = Told> {
     let n = any::<usize>;
     prop_oneof![
         4 => Just(Told::Create),
+        3 => n().prop_map(Told::Enable),
         6 => (n(), any::<bool>()).prop_map(|(who, other)| Told::Poll(who, other)),
         3 => n().prop_map(Told::Drop),
         4 => Just(Told::One),
@@ -107,7 +110,7 @@ fn told() -> impl Strategy<Value = Told> {
 /// Where a wait for a notification is.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Wait {
-    /// Created in this round, and never polled.
+    /// Created in this round, and neither enabled nor polled.
     New(usize),
     InLine,
     /// As the last in line, or as the first.
@@ -115,16 +118,44 @@ enum Wait {
     Everyone,
 }
 
+struct Listener<'a> {
+    wait: Polled<'a, bool>,
+    /// The future that `wait` polls.
+    notified: Rc<RefCell<Notified<'a>>>,
+    place: Wait,
+    /// When it joined the line.
+    joined: usize,
+}
+
+impl<'a> Listener<'a> {
+    fn new(notified: Notified<'a>, round: usize) -> Self {
+        let notified = Rc::new(RefCell::new(notified));
+        let polled = notified.clone();
+        let wait = poll_fn(move |task| {
+            let mut notified = polled.borrow_mut();
+            Pin::new(&mut *notified)
+                .poll(task)
+                .map(|ended| ended.is_ok())
+        });
+        Listener {
+            wait: Polled::new(wait),
+            notified,
+            place: Wait::New(round),
+            joined: 0,
+        }
+    }
+}
+
 /// Whoever is first in line is chosen, or last, or the permit is kept.
-fn choose_one(waits: &mut [(Polled<'_, bool>, Wait, usize)], permit: &mut bool, last: bool) {
-    let line = waits.iter_mut().filter(|w| w.1 == Wait::InLine);
+fn choose_one(waits: &mut [Listener<'_>], permit: &mut bool, last: bool) {
+    let line = waits.iter_mut().filter(|w| w.place == Wait::InLine);
     let chosen = if last {
-        line.max_by_key(|w| w.2)
+        line.max_by_key(|w| w.joined)
     } else {
-        line.min_by_key(|w| w.2)
+        line.min_by_key(|w| w.joined)
     };
     match chosen {
-        Some(chosen) => chosen.1 = Wait::Chosen(last),
+        Some(chosen) => chosen.place = Wait::Chosen(last),
         None => *permit = true,
     }
 }
@@ -133,38 +164,56 @@ fn notify(steps: Vec<Told>) {
     in_lab(async |cx| {
         let notify = Notify::new();
         let (mut permit, mut rounds, mut joined) = (false, 0, 0);
-        // The wait, where it is, and when it joined the line.
-        let mut waits: Vec<(Polled<'_, bool>, Wait, usize)> = Vec::new();
+        let mut waits: Vec<Listener<'_>> = Vec::new();
         for step in steps {
             match step {
-                Told::Create => {
-                    let notified = notify.notified(cx);
-                    let wait = Polled::new(async move { notified.await.is_ok() });
-                    waits.push((wait, Wait::New(rounds), 0));
+                Told::Create => waits.push(Listener::new(notify.notified(cx), rounds)),
+                Told::Enable(who) => {
+                    let Some(at) = choose(who, waits.len()) else {
+                        continue;
+                    };
+                    let wait = &mut waits[at];
+                    let told = match wait.place {
+                        Wait::New(round) if round == rounds => {
+                            joined += 1;
+                            wait.joined = joined;
+                            let told = std::mem::take(&mut permit);
+                            wait.place = if told {
+                                Wait::Chosen(false)
+                            } else {
+                                Wait::InLine
+                            };
+                            told
+                        }
+                        Wait::InLine => false,
+                        Wait::New(_) | Wait::Chosen(_) | Wait::Everyone => true,
+                    };
+                    assert_eq!(wait.notified.borrow_mut().enable(), told);
                 }
                 Told::Poll(who, other) => {
                     let Some(at) = choose(who, waits.len()) else {
                         continue;
                     };
-                    let (wait, place, order) = &mut waits[at];
-                    let ready = match *place {
+                    let wait = &mut waits[at];
+                    let ready = match wait.place {
                         Wait::New(round) => round != rounds || std::mem::take(&mut permit),
                         Wait::InLine => false,
                         Wait::Chosen(_) | Wait::Everyone => true,
                     };
-                    assert_eq!(wait.poll(other) == Poll::Ready(true), ready, "{place:?}");
+                    let ended = wait.wait.poll(other) == Poll::Ready(true);
+                    assert_eq!(ended, ready, "{:?}", wait.place);
                     if ready {
                         waits.swap_remove(at);
-                    } else if let Wait::New(_) = *place {
+                    } else if let Wait::New(_) = wait.place {
                         joined += 1;
-                        (*place, *order) = (Wait::InLine, joined);
+                        (wait.place, wait.joined) = (Wait::InLine, joined);
                     }
                 }
                 Told::Drop(who) => {
                     let Some(at) = choose(who, waits.len()) else {
                         continue;
                     };
-                    let (_, place, _) = waits.swap_remove(at);
+                    let place = waits.swap_remove(at).place;
                     if let Wait::Chosen(last) = place {
                         choose_one(&mut waits, &mut permit, last);
                     }
@@ -180,22 +229,28 @@ fn notify(steps: Vec<Told>) {
                 Told::All => {
                     notify.notify_waiters();
                     rounds += 1;
-                    let line = waits.iter_mut().filter(|w| w.1 == Wait::InLine);
-                    line.for_each(|w| w.1 = Wait::Everyone);
+                    let line = waits.iter_mut().filter(|w| w.place == Wait::InLine);
+                    line.for_each(|w| w.place = Wait::Everyone);
                 }
             }
-            for (wait, place, _) in &waits {
-                wait.check(matches!(place, Wait::Chosen(_) | Wait::Everyone));
+            for wait in &waits {
+                let told = matches!(wait.place, Wait::Chosen(_) | Wait::Everyone);
+                wait.wait.check(told);
             }
-            let in_line = waits.iter().filter(|w| w.1 == Wait::InLine).count();
+            let in_line = waits.iter().filter(|w| w.place == Wait::InLine).count();
             let now = notify.statistics();
             assert_eq!((now.permit, now.waiting), (permit, in_line));
         }
         // Asked to cancel: who was chosen and has not noticed passes it on.
         for at in asked(cx, waits.len()) {
-            let (mut wait, place, _) = waits.swap_remove(at);
-            assert_eq!(wait.poll(false), Poll::Ready(false), "{place:?}");
-            if let Wait::Chosen(last) = place {
+            let mut wait = waits.swap_remove(at);
+            assert_eq!(
+                wait.wait.poll(false),
+                Poll::Ready(false),
+                "{:?}",
+                wait.place
+            );
+            if let Wait::Chosen(last) = wait.place {
                 choose_one(&mut waits, &mut permit, last);
             }
         }
@@ -316,6 +371,10 @@ enum Make {
     /// What the initialiser of one gives from now on.
     Decide(usize, bool),
     Set,
+    /// Somebody waits for the value who would not make it.
+    Watch,
+    Look(usize, bool),
+    Leave(usize),
 }
 
 fn make() -> impl Strategy<Value = Make> {
@@ -326,6 +385,9 @@ fn make() -> impl Strategy<Value = Make> {
         3 => n().prop_map(Make::Drop),
         2 => (n(), prop::bool::weighted(0.2)).prop_map(|(who, ok)| Make::Decide(who, ok)),
         1 => Just(Make::Set),
+        2 => Just(Make::Watch),
+        4 => (n(), any::<bool>()).prop_map(|(who, other)| Make::Look(who, other)),
+        1 => n().prop_map(Make::Leave),
     ]
 }
 
@@ -361,6 +423,7 @@ fn once_cell(steps: Vec<Make>) {
     in_lab(async |cx| {
         let cell = OnceCell::new();
         let mut makers: Vec<Maker<'_>> = Vec::new();
+        let mut watchers: Vec<Polled<'_, Option<u32>>> = Vec::new();
         let (mut made, mut names, mut joined) = (None, 0, 0);
         for step in steps {
             match step {
@@ -449,6 +512,24 @@ fn once_cell(steps: Vec<Make>) {
                     assert_eq!(cell.set(0), expected);
                     made = made.or(expected.is_ok().then_some(0));
                 }
+                Make::Watch => {
+                    let value = cell.wait(cx);
+                    watchers.push(Polled::new(async move { value.await.ok().copied() }));
+                }
+                Make::Look(who, other) => {
+                    if let Some(at) = choose(who, watchers.len()) {
+                        let expected = made.map_or(Poll::Pending, |made| Poll::Ready(Some(made)));
+                        assert_eq!(watchers[at].poll(other), expected);
+                        if expected.is_ready() {
+                            drop(watchers.swap_remove(at));
+                        }
+                    }
+                }
+                Make::Leave(who) => {
+                    if let Some(at) = choose(who, watchers.len()) {
+                        drop(watchers.swap_remove(at));
+                    }
+                }
             }
             assert_eq!(cell.get().copied(), made);
             for maker in &makers {
@@ -461,7 +542,15 @@ fn once_cell(steps: Vec<Make>) {
             let in_line = makers.iter().filter(|m| m.place == Making::InLine).count();
             // Once the value is there, those that were told are still in line until they look.
             assert_eq!(cell.statistics().waiting, in_line);
+            watchers.iter().for_each(|w| w.check(made.is_some()));
+            let looked = watchers.iter().filter(|w| w.seen.is_some()).count();
+            let watching = if made.is_none() { looked } else { 0 };
+            assert_eq!(cell.statistics().watching, watching);
         }
+        for at in asked(cx, watchers.len()) {
+            assert_eq!(watchers.swap_remove(at).poll(false), Poll::Ready(None));
+        }
+        assert_eq!(cell.statistics().watching, 0);
     });
 }
 
