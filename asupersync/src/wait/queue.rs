@@ -153,15 +153,29 @@ impl<W: Copy> WaitQueue<W> {
     /// When 2³² − 1 others wait.
     pub fn push(&mut self, waker: Waker, want: W) -> Ticket {
         self.drawn += 1;
-        let node = Node {
-            number: self.drawn,
-            before: self.back,
-            behind: NONE,
-            granted: false,
-            waker: Some(waker),
-            want,
+        let (number, before) = (self.drawn, self.back);
+        let slot = match self.nodes.get_mut(self.free as usize) {
+            // Field by field: a node that is put together elsewhere, and copied in
+            // larger pieces, waits for its parts to be written there.
+            Some(node) => {
+                let slot = std::mem::replace(&mut self.free, node.behind);
+                node.number = number;
+                node.before = before;
+                node.behind = NONE;
+                node.granted = false;
+                node.waker = Some(waker);
+                node.want = want;
+                slot
+            }
+            None => self.grow(Node {
+                number,
+                before,
+                behind: NONE,
+                granted: false,
+                waker: Some(waker),
+                want,
+            }),
         };
-        let slot = self.place(node);
         match self.nodes.get_mut(self.back as usize) {
             Some(last) => last.behind = slot,
             None => self.front = slot,
@@ -169,22 +183,8 @@ impl<W: Copy> WaitQueue<W> {
         self.back = slot;
         self.waiting += 1;
         self.longest = self.longest.max(self.waiting);
-        let number = NonZeroU64::new(self.drawn).expect("more numbers than can be counted");
+        let number = NonZeroU64::new(number).expect("more numbers than can be counted");
         Ticket { number, slot }
-    }
-
-    /// Puts a node into the arena.
-    #[inline]
-    fn place(&mut self, node: Node<W>) -> u32 {
-        let slot = self.free;
-        match self.nodes.get_mut(slot as usize) {
-            Some(free) => {
-                self.free = free.behind;
-                *free = node;
-                slot
-            }
-            None => self.grow(node),
-        }
     }
 
     #[cold]
