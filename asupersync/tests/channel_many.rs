@@ -253,9 +253,10 @@ fn a_reference_blocks_nobody() {
         // Kept across an await, and while others send.
         cx.yield_now().await.unwrap();
         assert_eq!(*before, "a");
-        assert!(rx.has_changed());
-        assert_eq!(*rx.borrow_and_update(), "b");
-        assert!(!rx.has_changed());
+        assert!(rx.has_changed() && rx.borrow().has_changed());
+        let after = rx.borrow_and_update();
+        assert!(*after == "b" && after.has_changed() && !before.has_changed());
+        assert!(!rx.has_changed() && !rx.borrow().has_changed() && !tx.borrow().has_changed());
         assert_eq!(before.into_owned(), "a");
         assert_eq!(*tx.send_replace(String::from("c")), "b");
         assert_eq!(*tx.borrow(), "c");

@@ -91,9 +91,12 @@ impl<T> Shared<T> {
         }
     }
 
-    fn view(&self) -> (Ref<T>, u64) {
+    /// The value for a receiver that has seen that version, and its own version.
+    fn view(&self, seen: u64) -> (Ref<T>, u64) {
         let (view, version) = lock(&self.state).view();
-        (Ref(Emptied::Seen(view)), version)
+        let changed = version != seen;
+        let value = Emptied::Seen(view);
+        (Ref { value, changed }, version)
     }
 
     fn subscribe(self: &Arc<Self>) -> Receiver<T> {
@@ -113,7 +116,10 @@ impl<T> Shared<T> {
 /// A value as it was when it was looked up.
 ///
 /// It holds no lock: whoever sends meanwhile does not wait for it.
-pub struct Ref<T>(Emptied<T>);
+pub struct Ref<T> {
+    value: Emptied<T>,
+    changed: bool,
+}
 
 impl<T> Ref<T> {
     /// The value; cloned only if it is still in use elsewhere.
@@ -121,7 +127,12 @@ impl<T> Ref<T> {
     where
         T: Clone,
     {
-        self.0.into_value()
+        self.value.into_value()
+    }
+
+    /// Whether the receiver that looked it up had not seen it before.
+    pub fn has_changed(&self) -> bool {
+        self.changed
     }
 }
 
@@ -129,7 +140,7 @@ impl<T> Deref for Ref<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        self.0.value()
+        self.value.value()
     }
 }
 
@@ -167,7 +178,10 @@ impl<T> Sender<T> {
     pub fn send_replace(&self, value: T) -> Ref<T> {
         let (old, woken) = lock(&self.shared.state).replace(value);
         self.shared.wake(woken);
-        Ref(old)
+        Ref {
+            value: old,
+            changed: false,
+        }
     }
 
     /// Changes the value in place, as receivers see it.
@@ -206,7 +220,11 @@ impl<T> Sender<T> {
 
     /// The latest value.
     pub fn borrow(&self) -> Ref<T> {
-        self.shared.view().0
+        let (view, _) = lock(&self.shared.state).view();
+        Ref {
+            value: Emptied::Seen(view),
+            changed: false,
+        }
     }
 
     /// A further receiver, which counts the current value as seen.
@@ -330,12 +348,12 @@ impl<T> Receiver<T> {
 
     /// The latest value; whether it counts as seen does not change.
     pub fn borrow(&self) -> Ref<T> {
-        self.shared.view().0
+        self.shared.view(self.seen).0
     }
 
     /// The latest value, which counts as seen from now on.
     pub fn borrow_and_update(&mut self) -> Ref<T> {
-        let (value, version) = self.shared.view();
+        let (value, version) = self.shared.view(self.seen);
         self.seen = version;
         value
     }
