@@ -342,6 +342,53 @@ fn nothing_is_lost_whoever_is_cancelled_or_dropped() {
     assert!(points >= 6, "{points}");
 }
 
+#[test]
+fn cancels_that_race_with_grants_lose_no_place() {
+    let runtime = Runtime::builder().worker_threads(3).build().unwrap();
+    let ended = runtime.block_on(async |cx: Scope| {
+        for round in 0..200 {
+            let (tx, mut rx) = mpsc::channel(4);
+            let begun = Arc::new(AtomicUsize::new(0));
+            let tasks: Vec<_> = (0..6)
+                .map(|name| {
+                    let (tx, want) = (tx.clone(), 1 + (round + name) % 4);
+                    let begun = begun.clone();
+                    cx.spawn(async move |cx| {
+                        begun.fetch_add(1, Ordering::Relaxed);
+                        let mut sent = 0;
+                        while sent < 12 && send_many(&cx, &tx, vec![name; want]).await.is_ok() {
+                            sent += want;
+                        }
+                        sent
+                    })
+                })
+                .collect();
+            until(&cx, || begun.load(Ordering::Relaxed) == 6).await;
+            let weak = tx.downgrade();
+            drop(tx);
+            let mut received = 0;
+            while rx.recv(&cx).await.is_ok() {
+                received += 1;
+                if received % 4 == round % 4 {
+                    tasks[received % 6].cancel(CancelKind::User);
+                }
+            }
+            let mut sent = 0;
+            for task in tasks {
+                sent += task.await.into_result().unwrap();
+            }
+            assert_eq!(received, sent, "{round}");
+            let left = weak.statistics();
+            assert_eq!(
+                (left.queued, left.reserved, left.waiting),
+                (0, 0, 0),
+                "{round}"
+            );
+        }
+    });
+    ended.unwrap();
+}
+
 /// Several who want many of four places, beside some who want one, and one who
 /// receives: the lab would call a run in which they wait for each other stuck.
 #[test]
