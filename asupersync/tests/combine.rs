@@ -997,7 +997,7 @@ fn losers_and_failures_in_every_world() {
             assert!(matches!(inner, Err(BulkheadError::Full { running: 1, .. })));
         });
         outer.await.unwrap();
-        assert_eq!((bulkhead.running(), bulkhead.in_line()), (0, 0));
+        assert_eq!(bulkhead.statistics(), IDLE);
 
         let limit = RateLimit::new(2.try_into().unwrap(), hour);
         limit.acquire(&cx).await.unwrap();
