@@ -6,7 +6,9 @@ mod worlds;
 use asupersync::io::unix::{AsyncFd, Interest, Ready, set_nonblocking};
 use asupersync::io::{self as aio, ReadExt, WriteExt};
 use asupersync::types::cancel::reason_in;
-use asupersync::{CancelKind, CapSet, Cx, LabConfig, LabRuntime, Runtime, Scope};
+use asupersync::types::obligation::ObligationKind;
+use asupersync::types::policy::CleanupPolicy;
+use asupersync::{CancelKind, CapSet, Cx, LabConfig, LabRuntime, RegionOptions, Runtime, Scope};
 use std::fs::File;
 use std::future::{Future, poll_fn};
 use std::io::{self, Read, Write};
@@ -371,6 +373,45 @@ fn a_cancelled_wait_says_so() {
         })
         .await
         .unwrap();
+    });
+}
+
+/// What waits for a descriptor is in its task's ledger: the report of a task that
+/// had to be dropped says so, and what was dropped in order leaves nothing there.
+#[test]
+fn the_ledger_shows_a_pending_wait_and_forgets_a_dropped_one() {
+    on_threads(async |cx: Scope| {
+        for by_operation in [false, true] {
+            let options = RegionOptions {
+                cleanup: Some(CleanupPolicy::default().capped(Duration::from_millis(5))),
+                ..RegionOptions::named("deaf")
+            };
+            let closed = cx.region_report(options, async |scope: Scope| {
+                let begun = Arc::new(AtomicUsize::new(0));
+                let waits = Arc::clone(&begun);
+                scope.spawn(async move |cx: Cx| {
+                    let (pipe, _write) = pipe();
+                    let fd = AsyncFd::with_interest(&cx, pipe, Interest::READABLE).unwrap();
+                    let early = cx.timeout_drop(Duration::from_micros(10), fd.readable(&cx));
+                    assert!(early.await.is_err(), "nobody writes");
+                    begun.store(1, Ordering::SeqCst);
+                    // Nobody writes, and it does not hear that it should stop.
+                    match by_operation {
+                        false => drop(fd.readable(cx.cleanup()).await),
+                        true => {
+                            let read = |mut pipe: &io::PipeReader| pipe.read(&mut [0]);
+                            let read = fd.async_io(cx.cleanup(), Interest::READABLE, read);
+                            drop(read.await);
+                        }
+                    }
+                });
+                worlds::until(&scope, || waits.load(Ordering::SeqCst) == 1).await;
+                scope.cancel("enough");
+            });
+            let report = closed.await.unwrap().report;
+            let held: Vec<_> = report.abandoned.iter().map(|a| &a.held[..]).collect();
+            assert_eq!(held, [[ObligationKind::IoOp]], "{report:?}");
+        }
     });
 }
 

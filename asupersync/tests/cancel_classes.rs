@@ -256,6 +256,7 @@ fn every_named_safe_wait_may_stand_in_select() {
         safe(udp.send_to(cx, &[1], at));
         safe(udp.recv(cx, &mut buf));
         safe(udp.recv_from(cx, &mut buf));
+        safe(udp.readable(cx));
         safe(udp.peek(cx, &mut buf));
         safe(udp.peek_from(cx, &mut buf));
         #[cfg(unix)]

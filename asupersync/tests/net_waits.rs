@@ -8,7 +8,8 @@
 use asupersync::io::{ReadExt, WriteExt};
 use asupersync::lab::{Inject, Injector, LinkModel, NetModel, VirtualNet};
 use asupersync::net::{
-    self, TcpListener, TcpSocket, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixStream,
+    self, TcpListener, TcpSocket, TcpStream, UdpSocket, UnixDatagram, UnixListener, UnixSocket,
+    UnixStream,
 };
 use asupersync::types::event::Event;
 use asupersync::types::obligation::{ObligationKind, Resolution};
@@ -53,6 +54,14 @@ async fn waits(op: &str, cx: &Cx, dir: &str) -> io::Result<()> {
         "accept" => drop(listener.accept(cx).await?),
         "read" => drop(client.read(cx, &mut buf).await?),
         "peek" => drop(client.peek(cx, &mut buf).await?),
+        "readable" => client.readable(cx).await?,
+        "writable" => loop {
+            // Full as far as it is known, and then full when it is asked.
+            match client.try_write(&[7; 1 << 16]) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => client.writable(cx).await?,
+                written => drop(written?),
+            }
+        },
         "read_exact" => drop(server.read_exact(cx, &mut buf).await?),
         "resume exact" => server.resumable_exact(&mut buf).resume(cx).await?,
         // More than systems take for a connection that nobody reads.
@@ -72,6 +81,7 @@ async fn waits(op: &str, cx: &Cx, dir: &str) -> io::Result<()> {
         "udp recv" => drop(udp.recv(cx, &mut buf).await?),
         "udp recv_from" => drop(udp.recv_from(cx, &mut buf).await?),
         "udp peek" => drop(udp.peek_from(cx, &mut buf).await?),
+        "udp readable" => udp.readable(cx).await?,
         "unix accept" => drop(unix_listener.accept(cx).await?),
         "unix read" => drop(a.read(cx, &mut buf).await?),
         "unix write_all" => b.write_all(cx, &[7; 1 << 20]).await?,
@@ -85,6 +95,15 @@ async fn waits(op: &str, cx: &Cx, dir: &str) -> io::Result<()> {
                 from.send(cx, &[7; 1000]).await?;
             }
         }
+        "unix connect where it is full" => {
+            let at = format!("{at}-full");
+            let _listener = UnixSocket::new().backlog(1).listen(cx, &at).await?;
+            let mut streams = Vec::new();
+            loop {
+                let from = format!("{dir}/{op}-{}", streams.len());
+                streams.push(UnixSocket::new().bind(from).connect(cx, &at).await?);
+            }
+        }
         "unix connect" => {
             let mut streams = Vec::new();
             loop {
@@ -96,10 +115,12 @@ async fn waits(op: &str, cx: &Cx, dir: &str) -> io::Result<()> {
     panic!("{op} did not wait");
 }
 
-const WAITS: [&str; 20] = [
+const WAITS: [&str; 24] = [
     "accept",
     "read",
     "peek",
+    "readable",
+    "writable",
     "read_exact",
     "resume exact",
     "write_all",
@@ -110,12 +131,14 @@ const WAITS: [&str; 20] = [
     "udp recv",
     "udp recv_from",
     "udp peek",
+    "udp readable",
     "unix accept",
     "unix read",
     "unix write_all",
     "unix recv",
     "unix send_to",
     "unix send",
+    "unix connect where it is full",
     "unix connect",
 ];
 

@@ -114,6 +114,16 @@ impl<F: Family> DatagramSocket<F> {
         Recv(self.peek_from(cx, buf))
     }
 
+    /// Waits until there is a datagram.
+    ///
+    /// *Cancellation.* Safe: it takes nothing.
+    ///
+    /// # Errors
+    /// As for [`DatagramSocket::peek_from`].
+    pub fn readable<'a>(&'a self, cx: &'a Cx) -> Receivable<'a, F> {
+        Receivable(self.peek_from(cx, &mut []))
+    }
+
     /// Sends a datagram to the address that the socket is connected to, if there
     /// is room now.
     ///
@@ -309,6 +319,21 @@ impl<F: Family> Future for Recv<'_, F> {
 
 impl<F: Family> DropSafe for Recv<'_, F> {}
 
+/// Future of [`DatagramSocket::readable`].
+#[must_use = "futures do nothing unless polled"]
+pub struct Receivable<'a, F: Family = Ip>(RecvFrom<'a, F>);
+
+impl<F: Family> Future for Receivable<'_, F> {
+    type Output = io::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let seen = Pin::new(&mut self.0).poll(task);
+        seen.map_ok(|_| ())
+    }
+}
+
+impl<F: Family> DropSafe for Receivable<'_, F> {}
+
 macro_rules! debug {
     ($($name:literal: [$($f:ident)?] $t:ty;)*) => {$(
         impl $(<$f: Family>)? fmt::Debug for $t {
@@ -322,4 +347,5 @@ debug! {
     "Send": [] Send<'_>;
     "RecvFrom": [F] RecvFrom<'_, F>;
     "Recv": [F] Recv<'_, F>;
+    "Receivable": [F] Receivable<'_, F>;
 }

@@ -28,7 +28,7 @@ mod unix;
 
 pub use crate::world::net::{Credentials, Keepalive, UnixAddr};
 pub use addrs::{ToAddrs, resolve};
-pub use datagrams::{DatagramSocket, Recv, RecvFrom, Send};
+pub use datagrams::{DatagramSocket, Receivable, Recv, RecvFrom, Send};
 pub use family::{Family, Ip, Unix};
 pub use listener::{Accept, SocketListener};
 pub use stream::{
@@ -58,6 +58,7 @@ pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
     ("UdpSocket::send_to", CancelClass::Safe),
     ("UdpSocket::recv", CancelClass::Safe),
     ("UdpSocket::recv_from", CancelClass::Safe),
+    ("UdpSocket::readable", CancelClass::Safe),
     ("UdpSocket::peek", CancelClass::Safe),
     ("UdpSocket::peek_from", CancelClass::Safe),
     ("UnixListener::bind", CancelClass::Safe),
@@ -75,6 +76,7 @@ pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[
     ("UnixDatagram::send_to", CancelClass::Safe),
     ("UnixDatagram::recv", CancelClass::Safe),
     ("UnixDatagram::recv_from", CancelClass::Safe),
+    ("UnixDatagram::readable", CancelClass::Safe),
     ("UnixDatagram::peek", CancelClass::Safe),
     ("UnixDatagram::peek_from", CancelClass::Safe),
     ("remove_socket_file", CancelClass::Lossy),
