@@ -38,6 +38,27 @@ fn a_round_through_any_channel_allocates_nothing() {
         })
         .await;
 
+        rounds("mpsc, without waiting", 0, async || {
+            tx.try_send(1).unwrap();
+            echoed.recv(&cx).await.unwrap();
+            tx.try_reserve(&cx).unwrap().send(1).unwrap();
+            echoed.recv(&cx).await.unwrap();
+            let permit = tx.clone().reserve_owned(&cx).await.unwrap();
+            drop(permit.send(1).unwrap());
+            echoed.recv(&cx).await.unwrap();
+        })
+        .await;
+
+        let (tx, mut rx) = mpsc::unbounded_channel("received at once");
+        let mut buffer = Vec::new();
+        rounds("mpsc, unbounded, many at once", 0, async || {
+            (0..5).for_each(|n| tx.send(n).unwrap());
+            rx.recv_many(&cx, &mut buffer, 4).await.unwrap();
+            rx.recv(&cx).await.unwrap();
+            buffer.clear();
+        })
+        .await;
+
         let (tx, mut rx) = mpsc::channel(4);
         let (back, mut echoed) = mpsc::channel(4);
         cx.spawn(async move |cx: Cx| {

@@ -160,6 +160,40 @@ fn a_hedge_asks_again_when_it_is_late_or_has_failed() {
     });
 }
 
+/// Each takes as long as what decides it and the slowest loser's cleanup.
+#[test]
+fn whoever_drains_losers_takes_their_cleanup_too() {
+    in_lab(async |cx: Scope| {
+        let arms = || {
+            [1, 9].map(|n| {
+                Arm::new(async move |cx: Cx| match cx.sleep(secs(n)).await {
+                    Ok(()) => Ok(n),
+                    Err(_) => {
+                        cx.cleanup()
+                            .sleep(Duration::from_millis(1_500))
+                            .await
+                            .unwrap();
+                        Err("stopped")
+                    }
+                })
+            })
+        };
+        let took = async |what: &str| {
+            let start = cx.now();
+            match what {
+                "race" => drop(cx.race(arms()).await.unwrap()),
+                "first_ok" => drop(first_ok(&cx, arms()).await.unwrap()),
+                "quorum" => drop(quorum(&cx, 1, arms()).await.unwrap()),
+                _ => drop(hedge(&cx, Duration::from_millis(1), arms()).await.unwrap()),
+            }
+            cx.now() - start
+        };
+        for what in ["race", "first_ok", "quorum", "hedge"] {
+            assert_eq!(took(what).await, Duration::from_millis(2_500), "{what}");
+        }
+    });
+}
+
 #[test]
 fn a_map_is_bounded_and_folds_in_order() {
     in_lab(async |cx: Scope| {

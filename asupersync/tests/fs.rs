@@ -311,6 +311,40 @@ fn an_atomic_write_leaves_the_old_file_or_the_new_at_any_await() {
     }
 }
 
+/// The same on real threads, stopped a little later each time.
+#[test]
+fn an_atomic_write_that_is_cancelled_in_production_leaves_the_old_file_or_the_new() {
+    let runtime = Runtime::builder().worker_threads(2).build().unwrap();
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("f");
+    let new = vec![b'n'; 1 << 20];
+    let mut replaced = 0;
+    for turns in 0..40 {
+        std::fs::write(&path, "old").unwrap();
+        let ran = runtime.block_on(async |cx: Scope| {
+            let region = cx.region(async |scope: Scope| {
+                let (path, new) = (path.clone(), new.clone());
+                let write = scope
+                    .spawn(async move |cx: Cx| fs::write_atomic(&cx, &path, new).await.is_ok());
+                for _ in 0..turns * turns {
+                    scope.yield_now().await.unwrap();
+                }
+                write.cancel(CancelKind::User);
+                let _ = write.await;
+            });
+            // One that was asked before it began has not run at all.
+            drop(region.await);
+        });
+        ran.unwrap();
+        let found = std::fs::read(&path).unwrap();
+        assert!(found == b"old" || found == new, "{} bytes", found.len());
+        replaced += usize::from(found == new);
+        let names: Vec<_> = dir.path().read_dir().unwrap().collect();
+        assert_eq!(names.len(), 1, "nothing is left beside it: {names:?}");
+    }
+    println!("replaced {replaced} of 40");
+}
+
 #[cfg(unix)]
 #[test]
 fn an_atomic_write_keeps_permissions_and_links() {

@@ -551,6 +551,24 @@ fn once_cell(steps: Vec<Make>) {
             assert_eq!(watchers.swap_remove(at).poll(false), Poll::Ready(None));
         }
         assert_eq!(cell.statistics().watching, 0);
+        // Asked to cancel: who waits for another leaves, and who was granted the turn
+        // hands it on; who makes the value is not interrupted, but sees it fail here.
+        for at in asked(cx, makers.len()) {
+            let mut maker = makers.swap_remove(at);
+            if maker.place == Making::Makes {
+                maker.verdict.set(Some(Err(())));
+            }
+            let ended = maker.call.poll(false);
+            let expected = match maker.place {
+                Making::Makes => matches!(ended, Poll::Ready(Err(InitError::Failed(())))),
+                _ if made.is_some() => ended.is_ready(),
+                _ => matches!(ended, Poll::Ready(Err(InitError::Cancelled(_)))),
+            };
+            assert!(expected, "{:?}: {ended:?}", maker.place);
+        }
+        assert_eq!(cell.get().copied(), made);
+        let now = cell.statistics();
+        assert_eq!((now.waiting, now.initializing), (0, false));
     });
 }
 
@@ -637,7 +655,7 @@ impl Served<'_> {
     }
 }
 
-fn calls(capacity: usize, steps: Vec<Ask>) {
+fn calls(capacity: usize, steps: Vec<Ask>, cancels: bool) {
     in_lab(async |cx| {
         let (client, server) = rpc::<u32, u32>(capacity);
         let client = &client;
@@ -779,6 +797,26 @@ fn calls(capacity: usize, steps: Vec<Ask>) {
             let now = client.statistics();
             assert_eq!(now.queued, served.queue.len());
             assert_eq!(client.is_closed(), served.closed);
+        }
+        if cancels {
+            // Asked to cancel, every call ends, and takes its question back.
+            for at in asked(cx, served.callers.len()) {
+                let mut caller = served.callers.swap_remove(at);
+                let ended = caller.call.poll(false);
+                let cancelled = matches!(ended, Poll::Ready(Err(CallError::Cancelled(_))));
+                assert!(cancelled, "{}: {ended:?}", caller.name);
+            }
+            assert!(
+                hand.iter().all(|(_, reply)| reply.is_closed()),
+                "nobody waits"
+            );
+            if let Some(server) = &mut server {
+                let left = server.try_recv(cx).map(|(name, _)| name);
+                assert!(left.is_err(), "{left:?} was asked by nobody");
+                assert_eq!(client.statistics().queued, 0);
+            }
+            let now = client.statistics();
+            assert_eq!((now.reserved, now.waiting), (0, 0), "no place drifts away");
         }
         // However it went on: without a server, every call ends.
         drop((server, hand));
@@ -986,7 +1024,11 @@ proptest! {
     }
 
     #[test]
-    fn a_call_is_answered_once(capacity in 1usize..4, steps in prop::collection::vec(ask(), 0..100)) {
-        calls(capacity, steps);
+    fn a_call_is_answered_once(
+        capacity in 1usize..4,
+        steps in prop::collection::vec(ask(), 0..100),
+        cancels in any::<bool>(),
+    ) {
+        calls(capacity, steps, cancels);
     }
 }

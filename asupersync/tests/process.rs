@@ -4,6 +4,7 @@
 use asupersync::io::{AsyncWrite, BufReadExt, BufReader, ReadExt, WriteExt};
 use asupersync::process::{Command, Stdio};
 use asupersync::types::cancel::reason_in;
+use asupersync::types::obligation::ObligationKind;
 use asupersync::{CancelKind, CapSet, Cx, LabConfig, LabRuntime, RegionOptions, Runtime, Scope};
 use std::future::poll_fn;
 use std::io;
@@ -93,6 +94,22 @@ fn no_child_outlives_its_region() {
             assert!(!exists(id), "{id} is still there");
         }
     });
+}
+
+/// A child is a lease of the task that started it: one that is forgotten is
+/// reported, and ends with its region all the same.
+#[test]
+fn a_forgotten_child_is_reported_and_ends_with_its_region() {
+    let runtime = Runtime::builder().current_thread().build().unwrap();
+    let reported = runtime.block_on_report(async |cx: Scope| {
+        let child = Command::new("sleep").arg(FOREVER).spawn(&cx).unwrap();
+        let id = child.id();
+        std::mem::forget(child);
+        id
+    });
+    let kinds: Vec<_> = reported.report.leaks.iter().map(|leak| leak.kind).collect();
+    assert_eq!(kinds, [ObligationKind::Lease]);
+    assert!(!exists(reported.value.unwrap()));
 }
 
 #[test]

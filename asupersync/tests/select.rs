@@ -71,6 +71,53 @@ fn a_loop_with_random_winners_loses_no_message() {
     assert!(rounds.get() > 100_000, "{} rounds", rounds.get());
 }
 
+/// The same under many schedules, with fewer messages.
+#[test]
+fn a_loop_in_the_lab_loses_no_message() {
+    const EACH: u32 = 40;
+    in_lab(async |cx: Scope| {
+        let (tx, mut rx) = mpsc::channel(2);
+        let (tx_out, mut out) = mpsc::channel::<u32>(1);
+        cx.spawn(async move |cx: Cx| {
+            for n in 0..EACH {
+                tx.send(&cx, n).await.unwrap();
+                if n % 7 == 0 {
+                    cx.sleep(Duration::from_millis(5)).await.unwrap();
+                }
+            }
+        });
+        let reader = cx.spawn(async move |cx: Cx| {
+            let mut seen = Vec::new();
+            while let Ok(n) = out.recv(&cx).await {
+                seen.push(n);
+            }
+            seen
+        });
+        let (mut waiting, mut ticks) = (std::collections::VecDeque::new(), 0);
+        let (mut open, mut sent) = (true, 0);
+        while open || !waiting.is_empty() {
+            select! {
+                got = rx.recv(&cx), if open => match got {
+                    Ok(n) => waiting.push_back(n),
+                    Err(_) => open = false,
+                },
+                place = tx_out.reserve(&cx), if !waiting.is_empty() => {
+                    place.unwrap().send(waiting.pop_front().unwrap()).unwrap();
+                    sent += 1;
+                }
+                slept = cx.sleep(Duration::from_millis(2)) => {
+                    slept.unwrap();
+                    ticks += 1;
+                }
+            }
+        }
+        drop(tx_out);
+        let seen = reader.await.into_result().unwrap();
+        assert_eq!(seen, (0..EACH).collect::<Vec<_>>());
+        assert!(sent == EACH && ticks > 0, "each arm had its turns: {ticks}");
+    });
+}
+
 #[test]
 fn the_start_is_random_unless_biased() {
     everywhere(async |_cx: Scope| {

@@ -223,12 +223,11 @@ fn a_waiter_that_leaves_a_barrier_breaks_its_generation_and_no_other() {
             let barrier = Arc::new(Barrier::new(SIZE));
             let mut tasks = Vec::new();
             for name in 0..SIZE - 1 {
-                let barrier = barrier.clone();
-                tasks.push(cx.spawn(async move |cx: Cx| barrier.wait(&cx).await));
-                let statistics = || tasks.len() == name + 1;
-                assert!(statistics());
+                let shared = barrier.clone();
+                tasks.push(cx.spawn(async move |cx: Cx| shared.wait(&cx).await));
+                // One by one, so that the victim is at each place in turn.
+                until(&cx, || barrier.statistics().waiting == name + 1).await;
             }
-            until(&cx, || barrier.statistics().waiting == SIZE - 1).await;
             tasks[victim].cancel(CancelKind::User);
             for (name, task) in tasks.into_iter().enumerate() {
                 match task.await.into_result().unwrap().unwrap_err() {

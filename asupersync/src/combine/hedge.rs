@@ -23,7 +23,8 @@ enum Next<T> {
 
 /// Runs the first arm, and another each time `delay` passes without a success or
 /// an arm fails, until one succeeds; the others are asked to cancel with
-/// `RaceLost` and awaited.
+/// `RaceLost` and awaited: it takes as long as the success and the slowest loser's
+/// cleanup.
 ///
 /// # Cancellation
 /// Asked to cancel, it cancels all arms and awaits them; what they return is dropped.

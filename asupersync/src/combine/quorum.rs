@@ -14,7 +14,8 @@ pub struct Success<T> {
 }
 
 /// Runs the arms as tasks, in parallel, until one succeeds; the others are asked
-/// to cancel with `RaceLost` and awaited.
+/// to cancel with `RaceLost` and awaited: it takes as long as the success and the
+/// slowest loser's cleanup.
 ///
 /// # Cancellation
 /// Asked to cancel, it cancels all arms and awaits them; what they return is dropped.
@@ -51,7 +52,8 @@ where
 
 /// Runs the arms as tasks, in parallel, until `needed` have succeeded or so many
 /// have failed that this cannot happen any more; the rest are asked to cancel
-/// with `RaceLost` and awaited.
+/// with `RaceLost` and awaited: it takes as long as the last success and the
+/// slowest loser's cleanup.
 ///
 /// The successes come in the order in which they happened. None needed is a
 /// quorum at once, and starts nothing.

@@ -72,8 +72,9 @@ impl<T> fmt::Debug for Arm<T> {
 impl Cx {
     /// Runs the arms as tasks, in parallel, and keeps the first that ends.
     ///
-    /// The losers are asked to cancel with `RaceLost` and **awaited**. A tie goes
-    /// to the lower index. A race of no arms never ends. To race bodies that
+    /// The losers are asked to cancel with `RaceLost` and **awaited**: it takes as
+    /// long as the winner and the slowest loser's cleanup, which its budget bounds.
+    /// A tie goes to the lower index. A race of no arms never ends. To race bodies that
     /// borrow use the macro `race!`.
     ///
     /// # Cancellation
