@@ -269,6 +269,33 @@ fn no_interface_has_such_a_name_and_the_lab_has_none() {
     });
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn an_option_without_a_name_is_set_through_the_descriptor() {
+    current_thread(async |cx: Scope| {
+        let (mut client, mut server) = connected(&cx, &TcpSocket::new()).await;
+        let timeout = Duration::from_millis(7500);
+        let fd = client.try_as_fd().unwrap();
+        let socket = socket2::SockRef::from(&fd);
+        socket.set_tcp_user_timeout(Some(timeout)).unwrap();
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(timeout));
+        // It is the socket itself, and goes on as it was.
+        let name = socket.local_addr().unwrap().as_socket();
+        assert_eq!(name, Some(client.local_addr().unwrap()));
+        client.write_all(&cx, b"on").await.unwrap();
+        let mut buf = [0; 2];
+        server.read_exact(&cx, &mut buf).await.unwrap();
+        assert_eq!(&buf, b"on");
+        let udp = UdpSocket::bind(&cx, LOCAL).await.unwrap();
+        assert!(udp.try_as_fd().is_ok());
+    });
+    LabRuntime::new(LabConfig::default()).run(async |cx: Scope| {
+        let (client, _server) = connected(&cx, &TcpSocket::new()).await;
+        let e = client.try_as_fd().unwrap_err();
+        assert_eq!(e.kind(), io::ErrorKind::Unsupported);
+    });
+}
+
 #[cfg(unix)]
 #[test]
 fn listeners_share_a_port_if_all_say_so() {

@@ -43,7 +43,8 @@ impl<T> TokioIo<T> {
     }
 
     /// Says that `inner` really writes several slices at once. `futures_io` cannot tell, and a writer
-    /// that does not makes libraries that trust the answer send many small packets.
+    /// that does not makes libraries that trust the answer send many small packets. The streams of
+    /// `asupersync::net` do.
     #[must_use]
     pub fn vectored(mut self, vectored: bool) -> Self {
         self.vectored = vectored;

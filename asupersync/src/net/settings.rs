@@ -1,6 +1,8 @@
 //! Options of sockets that exist.
 
 use super::datagrams::DatagramSocket;
+#[cfg(unix)]
+use super::family::Family;
 use super::family::Ip;
 use super::listener::SocketListener;
 use super::stream::SocketStream;
@@ -8,6 +10,8 @@ use crate::world::Endpoint;
 use crate::world::net::{Choice, Device, Group, Keepalive, Setting};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
+#[cfg(unix)]
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 /// A method that sets and one that asks per option.
@@ -60,6 +64,29 @@ settings! { DatagramSocket<Ip>:
     "how many bytes the system keeps until they are sent.", set_send_buffer_size, send_buffer_size, SendBuffer(usize);
     "how many bytes the system keeps until they are received.", set_recv_buffer_size, recv_buffer_size, RecvBuffer(usize);
 }
+
+/// The system's descriptor of a socket, whatever its family.
+macro_rules! descriptor {
+    ($t:ident) => {
+        #[cfg(unix)]
+        impl<F: Family> $t<F> {
+            /// The system's descriptor, for what has no name here: an option that a
+            /// platform has, or a call that passes descriptors on.
+            ///
+            /// It stays non-blocking and registered; whoever makes it blocking keeps a
+            /// worker. It is not `AsFd`, since not every world has descriptors.
+            ///
+            /// # Errors
+            /// `Unsupported` in the lab.
+            pub fn try_as_fd(&self) -> io::Result<BorrowedFd<'_>> {
+                self.inner.descriptor()
+            }
+        }
+    };
+}
+descriptor!(SocketStream);
+descriptor!(SocketListener);
+descriptor!(DatagramSocket);
 
 macro_rules! device {
     ($t:ty) => {

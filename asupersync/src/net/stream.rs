@@ -444,6 +444,15 @@ impl<'a> Wait<'a> {
             operation,
         }
     }
+
+    fn poll(
+        &mut self,
+        task: &mut Context<'_>,
+        step: impl FnOnce(&dyn Stream, &mut Context<'_>) -> Poll<io::Result<()>>,
+    ) -> Poll<io::Result<()>> {
+        self.operation
+            .poll(self.cx, task, |task| step(self.stream, task))
+    }
 }
 
 /// Future of [`SocketStream::readable`].
@@ -454,14 +463,9 @@ impl Future for Readable<'_> {
     type Output = io::Result<()>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let Wait {
-            stream,
-            cx,
-            operation,
-        } = &mut self.get_mut().0;
-        operation.poll(cx, task, |task| {
+        self.get_mut().0.poll(task, |stream, task| {
             let seen = stream.poll_peek(task, &mut [0]).map_ok(|_| ());
-            seen.map_err(|e| with(*stream, "peek at what comes from", e))
+            seen.map_err(|e| with(stream, "peek at what comes from", e))
         })
     }
 }
@@ -476,12 +480,8 @@ impl Future for Writable<'_> {
     type Output = io::Result<()>;
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let Wait {
-            stream,
-            cx,
-            operation,
-        } = &mut self.get_mut().0;
-        operation.poll(cx, task, |task| stream.poll_writable(task))
+        let writable = |stream: &dyn Stream, task: &mut Context<'_>| stream.poll_writable(task);
+        self.get_mut().0.poll(task, writable)
     }
 }
 

@@ -13,6 +13,8 @@ use raw::uninit;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use std::io::{self, IoSlice, Read};
 use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
+#[cfg(unix)]
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -260,6 +262,11 @@ impl<T: Registers> Endpoint for T {
 
     fn ask(&self, option: Choice) -> io::Result<Setting> {
         options::ask(self.registered().socket(), option)
+    }
+
+    #[cfg(unix)]
+    fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
+        Ok(self.registered().socket().as_fd())
     }
 
     fn release(self: Arc<Self>) -> io::Result<Socket> {

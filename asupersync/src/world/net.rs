@@ -6,6 +6,8 @@
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Shutdown, SocketAddr};
+#[cfg(unix)]
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -65,6 +67,10 @@ pub trait Endpoint: Send + Sync {
 
     /// An option's value, which the variant that is asked for has.
     fn ask(&self, option: Choice) -> io::Result<Setting>;
+
+    /// The system's descriptor.
+    #[cfg(unix)]
+    fn descriptor(&self) -> io::Result<BorrowedFd<'_>>;
 
     /// Gives the system's socket out; the caller is the only one who has this.
     fn release(self: Arc<Self>) -> io::Result<SystemSocket>;

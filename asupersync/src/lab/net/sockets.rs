@@ -93,6 +93,11 @@ fn foreign() -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, message)
 }
 
+fn none_of_the_systems() -> io::Error {
+    let message = "a socket of the lab's network is none of the system's";
+    io::Error::new(io::ErrorKind::Unsupported, message)
+}
+
 /// What all sockets have; options are values that are kept with the socket.
 macro_rules! endpoint {
     ($t:ty: $this:ident => $addr:expr, $net:ident => $settings:expr) => {
@@ -122,9 +127,13 @@ macro_rules! endpoint {
                 self.settings(|settings| settings.ask(option))
             }
 
+            #[cfg(unix)]
+            fn descriptor(&self) -> io::Result<std::os::fd::BorrowedFd<'_>> {
+                Err(none_of_the_systems())
+            }
+
             fn release(self: Arc<Self>) -> io::Result<SystemSocket> {
-                let message = "a socket of the lab's network is none of the system's";
-                Err(io::Error::new(io::ErrorKind::Unsupported, message))
+                Err(none_of_the_systems())
             }
         }
     };
