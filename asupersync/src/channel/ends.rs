@@ -27,3 +27,23 @@ macro_rules! end {
     };
 }
 pub(super) use end;
+
+/// The future of a sender that waits until nobody receives.
+macro_rules! closed {
+    ($Wait:ty) => {
+        /// Future of [`Sender::closed`].
+        #[must_use = "futures do nothing unless awaited"]
+        pub struct Closed<'a, T>(Waiting<'a, $Wait>);
+
+        impl<T> Future for Closed<'_, T> {
+            type Output = Result<(), Cancelled>;
+
+            fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+                self.get_mut().0.poll(task)
+            }
+        }
+
+        impl<T> DropSafe for Closed<'_, T> {}
+    };
+}
+pub(super) use closed;

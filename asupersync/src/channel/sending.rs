@@ -409,19 +409,7 @@ macro_rules! bounded {
             }
         }
 
-        /// Future of [`Sender::closed`].
-        #[must_use = "futures do nothing unless awaited"]
-        pub struct Closed<'a, T>(Waiting<'a, Watch<'a, Shared<T>>>);
-
-        impl<T> Future for Closed<'_, T> {
-            type Output = Result<(), Cancelled>;
-
-            fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-                self.get_mut().0.poll(task)
-            }
-        }
-
-        impl<T> DropSafe for Closed<'_, T> {}
+        closed!(Watch<'a, Shared<T>>);
     };
 }
 pub(super) use bounded;

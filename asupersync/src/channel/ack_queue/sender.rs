@@ -1,6 +1,6 @@
 //! The sending end of a queue with acknowledgement.
 
-use super::super::ends::end;
+use super::super::ends::{closed, end};
 use super::super::places::Watch;
 use super::super::senders::Share;
 use super::super::sending::{Queue, Reserved, Reserving, Sending, bounded};

@@ -31,7 +31,7 @@ pub use error::{RecvError, SendError, TryRecvError};
 
 use super::audience::{self, Watch};
 use super::crowd::wake_all;
-use super::ends::end;
+use super::ends::{closed, end};
 use super::senders::Share;
 use super::waiting::{Wait, Waiting};
 use crate::cx::{Cx, DropSafe};
@@ -353,16 +353,4 @@ impl<T: Clone> Future for Recv<'_, T> {
 
 impl<T: Clone> DropSafe for Recv<'_, T> {}
 
-/// Future of [`Sender::closed`].
-#[must_use = "futures do nothing unless awaited"]
-pub struct Closed<'a, T>(Waiting<'a, Watch<'a, State<T>>>);
-
-impl<T> Future for Closed<'_, T> {
-    type Output = Result<(), Cancelled>;
-
-    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        self.get_mut().0.poll(task)
-    }
-}
-
-impl<T> DropSafe for Closed<'_, T> {}
+closed!(Watch<'a, State<T>>);

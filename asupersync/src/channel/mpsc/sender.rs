@@ -1,5 +1,6 @@
 //! The sending end: waiting for room, and sending.
 
+use super::super::ends::closed;
 use super::super::error::{ReserveError, SendError, TryReserveError, TrySendError};
 use super::super::places::{Line, Refusal, Watch};
 use super::super::senders::Share;

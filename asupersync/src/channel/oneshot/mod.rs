@@ -43,6 +43,7 @@ mod atomic {
 pub use cell::Statistics;
 pub use error::{RecvError, TryRecvError};
 
+use super::ends::closed;
 use super::waiting::{Wait, Waiting};
 use crate::cx::{Cx, DropSafe};
 use crate::exec::obligation::Obligation;
@@ -282,10 +283,6 @@ impl<T> Future for Recv<'_, T> {
 
 impl<T> DropSafe for Recv<'_, T> {}
 
-/// Future of [`Sender::closed`].
-#[must_use = "futures do nothing unless awaited"]
-pub struct Closed<'a, T>(Waiting<'a, &'a mut Sender<T>>);
-
 impl<T> Wait for &mut Sender<T> {
     type Output = ();
 
@@ -298,12 +295,4 @@ impl<T> Wait for &mut Sender<T> {
     }
 }
 
-impl<T> Future for Closed<'_, T> {
-    type Output = Result<(), Cancelled>;
-
-    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        self.get_mut().0.poll(task)
-    }
-}
-
-impl<T> DropSafe for Closed<'_, T> {}
+closed!(&'a mut Sender<T>);

@@ -28,7 +28,7 @@ pub use super::error::{RecvError, SendError};
 
 use super::audience::{self, Heard, Watch};
 use super::crowd::wake_all;
-use super::ends::end;
+use super::ends::{closed, end};
 use super::jar::Emptied;
 use super::senders::Share;
 use super::waiting::{Wait, Waiting};
@@ -482,16 +482,4 @@ impl<T, F: FnMut(&T) -> bool> Future for WaitFor<'_, T, F> {
 
 impl<T, F: FnMut(&T) -> bool> DropSafe for WaitFor<'_, T, F> {}
 
-/// Future of [`Sender::closed`].
-#[must_use = "futures do nothing unless awaited"]
-pub struct Closed<'a, T>(Waiting<'a, Watch<'a, State<T>>>);
-
-impl<T> Future for Closed<'_, T> {
-    type Output = Result<(), Cancelled>;
-
-    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        self.get_mut().0.poll(task)
-    }
-}
-
-impl<T> DropSafe for Closed<'_, T> {}
+closed!(Watch<'a, State<T>>);
