@@ -6,7 +6,7 @@
 use asupersync::channel::rpc::{self, CallError, Reply, TryRecvError, rpc};
 use asupersync::sync::{
     AcquireError, Barrier, BarrierError, Health, InitError, Loan, Notified, Notify, OnceCell, Pool,
-    SetError,
+    ReadGuard, RwLock, SetError, WriteGuard,
 };
 use asupersync::{Cx, LabConfig, LabRuntime, Scope};
 use proptest::prelude::*;
@@ -992,7 +992,223 @@ fn pool(things: usize, steps: Vec<Lend>) {
     });
 }
 
+#[derive(Clone, Debug)]
+enum Enter {
+    Create { writes: bool },
+    Poll(usize, bool),
+    Drop(usize),
+    Leave(usize),
+    Downgrade(usize),
+}
+
+fn enter() -> impl Strategy<Value = Enter> {
+    let n = any::<usize>;
+    prop_oneof![
+        9 => prop::bool::weighted(0.4).prop_map(|writes| Enter::Create { writes }),
+        12 => (n(), any::<bool>()).prop_map(|(who, other)| Enter::Poll(who, other)),
+        5 => n().prop_map(Enter::Drop),
+        8 => n().prop_map(Enter::Leave),
+        2 => n().prop_map(Enter::Downgrade),
+    ]
+}
+
+/// Who is inside.
+enum Guard<'a> {
+    Read(ReadGuard<'a, u32>),
+    Write(WriteGuard<'a, u32>),
+}
+
+/// Where somebody who wants to get in is.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Door {
+    New,
+    InLine,
+    /// Let in, and does not know yet.
+    Granted,
+}
+
+struct Guest<'a> {
+    wait: Polled<'a, Option<Guard<'a>>>,
+    writes: bool,
+    door: Door,
+    joined: usize,
+}
+
+/// How many are inside, those that do not know it included.
+#[derive(Clone, Copy, PartialEq, Default, Debug)]
+struct Room {
+    readers: usize,
+    writer: bool,
+}
+
+impl Room {
+    fn admits(self, writes: bool) -> bool {
+        !self.writer && (!writes || self.readers == 0)
+    }
+
+    fn enter(&mut self, writes: bool) {
+        self.writer |= writes;
+        self.readers += usize::from(!writes);
+    }
+
+    fn leave(&mut self, writes: bool) {
+        self.writer &= !writes;
+        self.readers -= usize::from(!writes);
+    }
+
+    /// First come, first served; readers next to each other go together.
+    fn serve(&mut self, guests: &mut [Guest<'_>]) {
+        loop {
+            let line = guests.iter_mut().filter(|g| g.door == Door::InLine);
+            match line.min_by_key(|g| g.joined) {
+                Some(first) if self.admits(first.writes) => {
+                    self.enter(first.writes);
+                    first.door = Door::Granted;
+                }
+                _ => return,
+            }
+        }
+    }
+}
+
+fn rwlock(steps: Vec<Enter>) {
+    in_lab(async |cx| {
+        let lock = RwLock::new(0);
+        let lock = &lock;
+        let (mut room, mut joined, mut written) = (Room::default(), 0, 0);
+        let mut guests: Vec<Guest<'_>> = Vec::new();
+        let mut inside: Vec<Guard<'_>> = Vec::new();
+        for step in steps {
+            match step {
+                Enter::Create { writes } => {
+                    let wait = Polled::new(async move {
+                        if writes {
+                            lock.write(cx).await.ok().map(Guard::Write)
+                        } else {
+                            lock.read(cx).await.ok().map(Guard::Read)
+                        }
+                    });
+                    let (door, joined) = (Door::New, 0);
+                    guests.push(Guest {
+                        wait,
+                        writes,
+                        door,
+                        joined,
+                    });
+                }
+                Enter::Poll(who, other) => {
+                    let Some(at) = choose(who, guests.len()) else {
+                        continue;
+                    };
+                    let line = guests.iter().any(|g| g.door == Door::InLine);
+                    let guest = &mut guests[at];
+                    let enters = match guest.door {
+                        Door::Granted => true,
+                        Door::New => !line && room.admits(guest.writes),
+                        Door::InLine => false,
+                    };
+                    match guest.wait.poll(other) {
+                        Poll::Ready(guard) => {
+                            assert!(enters, "{:?} of {room:?}", guest.door);
+                            if guest.door == Door::New {
+                                room.enter(guest.writes);
+                            }
+                            let mut guard = guard.expect("nobody was asked");
+                            match &mut guard {
+                                Guard::Read(read) => assert_eq!(**read, written),
+                                Guard::Write(write) => {
+                                    assert_eq!(**write, written);
+                                    written += 1;
+                                    **write = written;
+                                }
+                            }
+                            inside.push(guard);
+                            guests.swap_remove(at);
+                        }
+                        Poll::Pending => {
+                            assert!(!enters, "{:?} of {room:?}", guest.door);
+                            if guest.door == Door::New {
+                                joined += 1;
+                                (guest.door, guest.joined) = (Door::InLine, joined);
+                            }
+                        }
+                    }
+                }
+                Enter::Drop(who) => {
+                    let Some(at) = choose(who, guests.len()) else {
+                        continue;
+                    };
+                    let gone = guests.swap_remove(at);
+                    if gone.door == Door::Granted {
+                        room.leave(gone.writes);
+                    }
+                    drop(gone);
+                    // Whoever stood behind it may go now.
+                    room.serve(&mut guests);
+                }
+                Enter::Leave(who) => {
+                    let Some(at) = choose(who, inside.len()) else {
+                        continue;
+                    };
+                    let gone = inside.swap_remove(at);
+                    room.leave(matches!(gone, Guard::Write(_)));
+                    drop(gone);
+                    room.serve(&mut guests);
+                }
+                Enter::Downgrade(who) => {
+                    let Some(at) = choose(who, inside.len()) else {
+                        continue;
+                    };
+                    let guard = match inside.swap_remove(at) {
+                        Guard::Write(write) => {
+                            room.leave(true);
+                            room.enter(false);
+                            Guard::Read(write.downgrade())
+                        }
+                        read => read,
+                    };
+                    inside.push(guard);
+                    room.serve(&mut guests);
+                }
+            }
+            for guest in &guests {
+                guest.wait.check(guest.door == Door::Granted);
+            }
+            let now = lock.statistics();
+            let found = Room {
+                readers: now.readers,
+                writer: now.writer,
+            };
+            assert_eq!(found, room);
+            let line = guests.iter().filter(|g| g.door == Door::InLine).count();
+            assert_eq!(now.waiting, line);
+        }
+        // Asked to cancel: who was let in and has not noticed lets the next one in.
+        for at in asked(cx, guests.len()) {
+            let mut guest = guests.swap_remove(at);
+            let Poll::Ready(None) = guest.wait.poll(false) else {
+                panic!("{:?} goes on", guest.door);
+            };
+            if guest.door == Door::Granted {
+                room.leave(guest.writes);
+            }
+            room.serve(&mut guests);
+        }
+        drop(inside);
+        let now = lock.statistics();
+        assert_eq!((now.readers, now.writer, now.waiting), (0, false, 0));
+        assert!(lock.try_write().is_ok(), "everybody has left");
+    });
+}
+
 proptest! {
+    #[test]
+    fn a_rwlock_lets_one_writer_in_or_readers_in_the_order_of_the_line(
+        steps in prop::collection::vec(enter(), 0..100),
+    ) {
+        rwlock(steps);
+    }
+
     #[test]
     fn a_pool_lends_each_thing_to_one_in_the_order_of_the_line(
         things in 0usize..4,
