@@ -89,6 +89,8 @@ primitives! {
     Join, "handle.join(&cx)", Bound::AT_ONCE;
     /// Waiting for the next of a set of tasks.
     JoinNext, "set.join_next(&cx)", Bound::AT_ONCE;
+    /// Waiting for all of a set of tasks.
+    JoinAll, "set.join_all(&cx)", Bound::AT_ONCE;
     /// Waiting for a task, or for a closure on the blocking pool, without a checkpoint.
     Handle, "handle.await", Bound::NEVER;
     /// Waiting for room in a channel.
@@ -143,6 +145,16 @@ primitives! {
     WriteBytes, "WriteExt::write_all(&cx, bytes)", Bound::AT_ONCE;
     /// Waiting for a datagram.
     RecvDatagram, "UdpSocket::recv_from(&cx, buffer)", Bound::AT_ONCE;
+    /// Waiting for a frame.
+    NextFrame, "Framed::next(&cx)", Bound::AT_ONCE;
+    /// Waiting for a value of a stream.
+    NextValue, "StreamExt::next(&cx)", Bound::AT_ONCE;
+    /// Waiting for a signal.
+    HearSignal, "signal::Signal::recv(&cx)", Bound::AT_ONCE;
+    /// Waiting for a place behind a bulkhead.
+    EnterBulkhead, "Bulkhead::run(&cx, body)", Bound::AT_ONCE;
+    /// Waiting for a turn of a rate limit.
+    TakeTurn, "RateLimit::acquire(&cx)", Bound::AT_ONCE;
     /// Waiting for the end of another process.
     WaitChild, "process::Child::wait(&cx)", Bound::AT_ONCE;
 }
