@@ -2,6 +2,7 @@
 
 mod worlds;
 
+use asupersync::channel::oneshot;
 use asupersync::io::{
     self as aio, AsyncBufRead, AsyncRead, AsyncWrite, BufReadExt, BufReader, BufWriter, ReadExt,
     SeekExt, WriteExt, copy, copy_bidirectional, duplex, simplex,
@@ -232,8 +233,14 @@ fn a_copy_that_is_always_ready_lets_its_siblings_run() {
         });
         let mut endless = aio::repeat(1);
         let mut nowhere = aio::sink();
-        let copying = cx.spawn(async move |cx: Cx| copy(&cx, &mut endless, &mut nowhere).await);
+        let (begun, mut begins) = oneshot::channel();
+        let copying = cx.spawn(async move |cx: Cx| {
+            begun.send(()).unwrap();
+            copy(&cx, &mut endless, &mut nowhere).await
+        });
         sibling.await.into_result().unwrap();
+        // One that is asked before it has begun does not run, and counts as cancelled.
+        begins.recv(&cx).await.unwrap();
         copying.cancel("enough");
         let ended = copying.await.into_result();
         assert!(!matches!(ended, Ok(Ok(_))), "{ended:?}");
