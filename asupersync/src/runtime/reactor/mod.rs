@@ -349,11 +349,17 @@ impl Direction {
     }
 
     /// Ready once an event said one of the `wanted` bits; what is known then.
+    #[inline]
     pub(crate) fn poll_ready(&self, cx: &mut Context<'_>, wanted: usize) -> Poll<usize> {
         let seen = self.word.load(Ordering::Acquire);
         if seen & wanted != 0 {
             return Poll::Ready(seen);
         }
+        self.poll_next(cx, wanted)
+    }
+
+    /// As [`Direction::poll_ready`], of what is not ready as far as it is known.
+    fn poll_next(&self, cx: &mut Context<'_>, wanted: usize) -> Poll<usize> {
         self.remember(cx.waker());
         // An event between the load and the registration has found no waker to
         // take, so it is looked for again.
