@@ -733,10 +733,11 @@ fn errors_lead_to_the_reason_of_the_cancellation() {
             let recv: Box<dyn Error + Send + Sync> = rx.recv(&cx).await.unwrap_err().into();
             let send: Box<dyn Error + Send + Sync> = tx.send(&cx, 1).await.unwrap_err().into();
             let reserve = tx.reserve(&cx).await.unwrap_err().into();
+            let many = tx.reserve_many(&cx, 1).await.unwrap_err().into();
             let once = answer.recv(&cx).await.unwrap_err().into();
             let io = std::io::Error::from(rx.recv(&cx).await.unwrap_err());
             let other = std::io::Error::other(tx.send(&cx, 1).await.unwrap_err());
-            for e in [recv, send, reserve, once, io.into(), other.into()] {
+            for e in [recv, send, reserve, many, once, io.into(), other.into()] {
                 let reason = reason_in(&*e).unwrap_or_else(|| panic!("{e:?} has no reason"));
                 assert!(reason.any_cause_is(CancelKind::User), "{e}");
             }

@@ -86,9 +86,17 @@ fn no_places_are_had_at_once_and_too_many_never() {
             error.to_string(),
             "the channel has 2 places and will never have 3: reserve fewer at a time, or make it larger"
         );
+        let io = std::io::Error::from(error.clone());
+        assert_eq!(io.kind(), std::io::ErrorKind::InvalidInput);
         assert_eq!(asupersync::Error::from(error).kind(), ErrorKind::Config);
         let error = tx.try_reserve_many(&cx, 3).unwrap_err();
         assert_eq!(error, TryReserveManyError::TooMany(too_many));
+        assert_eq!(asupersync::Error::from(error).kind(), ErrorKind::Config);
+        let refused = tx.try_reserve_many(&cx, 1).unwrap_err();
+        assert_eq!(
+            asupersync::Error::from(refused).kind(),
+            ErrorKind::ChannelFull
+        );
 
         drop(full);
         waiter.await.into_result().unwrap().unwrap();
