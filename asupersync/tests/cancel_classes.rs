@@ -6,7 +6,7 @@ use asupersync::cx::DropSafe;
 use asupersync::io::{BufReadExt, CancelClass, ReadExt, WriteExt};
 use asupersync::stream::StreamExt;
 use asupersync::{
-    Cx, JoinSet, Missed, Scope, Time, fs, io, net, select, signal, stream, sync, time,
+    Cx, JoinSet, Missed, Scope, Time, combine, fs, io, net, select, signal, stream, sync, time,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -184,6 +184,10 @@ fn the_tables_and_the_documentation_name_the_same_classes() {
         &Documented::below(&["process"], true),
     );
     check(
+        combine::CANCEL_CLASS,
+        &Documented::below(&["combine"], false),
+    );
+    check(
         asupersync::cx::CANCEL_CLASS,
         &Documented::below(&["cx"], false),
     );
@@ -218,6 +222,8 @@ fn every_named_safe_wait_may_stand_in_select() {
         let (client, mut server) = rpc::rpc::<u8, u8>(1);
         safe(client.closed(cx));
         safe(server.recv(cx));
+
+        safe(combine::RateLimit::new(1.try_into().unwrap(), TIME).acquire(cx));
 
         safe(cx.sleep(TIME));
         safe(cx.sleep_until(cx.now()));

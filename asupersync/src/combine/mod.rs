@@ -37,6 +37,7 @@ pub mod select;
 pub mod try_join;
 
 pub use crate::cx::DropSafe;
+use crate::types::cancel_class::CancelClass;
 pub use bulkhead::{Bulkhead, BulkheadError, BulkheadStatistics};
 pub use circuit_breaker::{
     CircuitBreaker, CircuitConfig, CircuitError, CircuitState, CircuitStatistics,
@@ -47,6 +48,11 @@ pub use join_all::{JoinAll, join_all};
 pub use map_reduce::{MapError, map_reduce};
 pub use quorum::{Success, first_ok, quorum};
 pub use race::{Arm, Winner};
-pub use rate_limit::{RateLimit, RateLimitStatistics};
+pub use rate_limit::{RateLimit, RateLimitStatistics, TakeTurn};
 pub use retry::{Backoff, RetryError, retry, retry_if};
 pub use select::{DropOk, drop_ok};
+
+/// What happens to a wait that is cancelled or dropped half-way. The forms that
+/// run bodies have no class: what a request does to a body, the body says, and
+/// dropping the form asks its tasks to cancel.
+pub const CANCEL_CLASS: &[(&str, CancelClass)] = &[("RateLimit::acquire", CancelClass::Safe)];

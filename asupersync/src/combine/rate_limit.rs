@@ -4,13 +4,16 @@
 //! Communications Magazine 24(10), 1986: the bucket holds `burst` tokens and
 //! regains one every `period / permits`.
 
-use crate::cx::Cx;
+use crate::cx::{Cx, DropSafe};
 use crate::exec::lock;
-use crate::sync::{LockError, Mutex as FairMutex};
+use crate::sync::{Lock, LockError, Mutex as FairMutex, MutexGuard};
+use crate::time::Sleep;
 use crate::types::cancel::Cancelled;
 use crate::types::time::Time;
 use std::num::NonZeroU32;
+use std::pin::Pin;
 use std::sync::Mutex;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 /// How busy a rate limit is.
@@ -96,22 +99,15 @@ impl RateLimit {
     /// Waits for a turn, and takes it.
     ///
     /// # Cancellation
-    /// A request ends the wait, and no turn is lost: the next in line gets it.
+    /// Safe: no turn is lost, the next in line gets it.
     ///
     /// # Errors
     /// [`Cancelled`].
-    pub async fn acquire(&self, cx: &Cx) -> Result<(), Cancelled> {
-        let _turn = match self.turn.lock(cx).await {
-            Ok(turn) => turn,
-            Err(LockError::Cancelled(cancelled)) => return Err(cancelled),
-            Err(LockError::Poisoned) => unreachable!("the lock does not poison"),
-        };
-        loop {
-            let taken = lock(&self.bucket).take(cx.now());
-            match taken {
-                Ok(()) => return Ok(()),
-                Err(due) => cx.sleep_until(due).await?,
-            }
+    pub fn acquire<'a>(&'a self, cx: &'a Cx) -> TakeTurn<'a> {
+        TakeTurn {
+            limit: self,
+            cx,
+            step: Step::Line(self.turn.lock(cx)),
         }
     }
 
@@ -137,6 +133,61 @@ impl RateLimit {
         }
     }
 }
+
+/// Future of [`RateLimit::acquire`].
+#[must_use = "futures do nothing unless awaited"]
+pub struct TakeTurn<'a> {
+    limit: &'a RateLimit,
+    cx: &'a Cx,
+    step: Step<'a>,
+}
+
+enum Step<'a> {
+    /// In line.
+    Line(Lock<'a, ()>),
+    /// The next to take a token, and about to look for one.
+    Next(MutexGuard<'a, ()>),
+    /// The same, until there is one.
+    Due(MutexGuard<'a, ()>, Sleep<'a>),
+    Ended,
+}
+
+impl Future for TakeTurn<'_> {
+    type Output = Result<(), Cancelled>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        loop {
+            match &mut this.step {
+                Step::Line(line) => match ready!(Pin::new(line).poll(task)) {
+                    Ok(turn) => this.step = Step::Next(turn),
+                    Err(LockError::Cancelled(cancelled)) => return Poll::Ready(Err(cancelled)),
+                    Err(LockError::Poisoned) => unreachable!("the lock does not poison"),
+                },
+                Step::Next(_) => {
+                    let taken = lock(&this.limit.bucket).take(this.cx.now());
+                    let Step::Next(turn) = std::mem::replace(&mut this.step, Step::Ended) else {
+                        unreachable!("just looked at");
+                    };
+                    match taken {
+                        Ok(()) => return Poll::Ready(Ok(())),
+                        Err(due) => this.step = Step::Due(turn, this.cx.sleep_until(due)),
+                    }
+                }
+                Step::Due(_, sleep) => {
+                    ready!(Pin::new(sleep).poll(task))?;
+                    let Step::Due(turn, _) = std::mem::replace(&mut this.step, Step::Ended) else {
+                        unreachable!("just looked at");
+                    };
+                    this.step = Step::Next(turn);
+                }
+                Step::Ended => unreachable!("a future is not polled after its end"),
+            }
+        }
+    }
+}
+
+impl DropSafe for TakeTurn<'_> {}
 
 #[cfg(test)]
 mod tests {
