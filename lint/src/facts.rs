@@ -186,9 +186,11 @@ pub(crate) fn is_marker(path: &str) -> bool {
 pub(crate) const OBLIGATIONS: &[&str] = &[
     "asupersync::channel::mpsc::Permit",
     "asupersync::channel::mpsc::OwnedPermit",
+    "asupersync::channel::mpsc::PermitIterator",
     "asupersync::channel::oneshot::Permit",
     "tokio::sync::mpsc::Permit",
     "tokio::sync::mpsc::OwnedPermit",
+    "tokio::sync::mpsc::PermitIterator",
 ];
 
 /// Guards, permits and entered spans: values whose life is what they do.
@@ -202,8 +204,10 @@ pub(crate) const GUARDS: &[&str] = &[
     "tokio::sync::OwnedRwLockWriteGuard",
     "tokio::sync::mpsc::Permit",
     "tokio::sync::mpsc::OwnedPermit",
+    "tokio::sync::mpsc::PermitIterator",
     "asupersync::channel::mpsc::Permit",
     "asupersync::channel::mpsc::OwnedPermit",
+    "asupersync::channel::mpsc::PermitIterator",
     "asupersync::channel::oneshot::Permit",
     "futures_util::lock::MutexGuard",
     "tracing::span::Entered",
@@ -215,11 +219,15 @@ pub(crate) const RESERVES: &[&str] = &[
     "asupersync::channel::mpsc::Sender::reserve",
     "asupersync::channel::mpsc::Sender::reserve_owned",
     "asupersync::channel::mpsc::Sender::try_reserve",
+    "asupersync::channel::mpsc::Sender::reserve_many",
+    "asupersync::channel::mpsc::Sender::try_reserve_many",
     "asupersync::channel::oneshot::Sender::reserve",
     "tokio::sync::mpsc::Sender::reserve",
     "tokio::sync::mpsc::Sender::reserve_owned",
     "tokio::sync::mpsc::Sender::try_reserve",
     "tokio::sync::mpsc::Sender::try_reserve_owned",
+    "tokio::sync::mpsc::Sender::reserve_many",
+    "tokio::sync::mpsc::Sender::try_reserve_many",
 ];
 
 /// Calls that run a future to its end on this thread.

@@ -65,6 +65,7 @@ const QUEUES: &[&str] = &[
     "acquire_many",
     "acquire_many_owned",
     "reserve",
+    "reserve_many",
     "reserve_owned",
     "send",
 ];

@@ -11,6 +11,23 @@ async fn forgotten(cx: &Cx, tx: &mpsc::Sender<u32>, reply: oneshot::Sender<u32>)
     Ok(())
 }
 
+async fn several(cx: &Cx, tx: &mpsc::Sender<u32>) -> Result<(), mpsc::ReserveManyError> {
+    let permits = tx.reserve_many(cx, 2).await?; //~ AS604
+    let _ = tx.try_reserve_many(cx, 2); //~ AS604
+    Ok(())
+}
+
+async fn several_sent(cx: &Cx, tx: &mpsc::Sender<u32>) -> Result<(), mpsc::ReserveManyError> {
+    for permit in tx.reserve_many(cx, 2).await? {
+        let _ = permit.send(1);
+    }
+    Ok(())
+}
+
+async fn several_of_tokio(tx: &theirs::Sender<u32>) {
+    let permits = tx.reserve_many(2).await.unwrap(); //~ AS604
+}
+
 async fn of_tokio(tx: theirs::Sender<u32>) {
     let _permit = tx.reserve().await.unwrap(); //~ AS604
     let owned = tx.reserve_owned().await.unwrap(); //~ AS604
