@@ -23,7 +23,12 @@ impl<'p> Builder<'_, 'p> {
                 }
             }
         }
-        let callee = self.facts.callee(expr).map(str::to_owned);
+        let moved = has_moved(expr, &ident_text(&call.method));
+        let callee = self
+            .facts
+            .callee(expr)
+            .filter(|callee| !moved || !asupersync_source::known::is_prefix("tokio", callee))
+            .map(str::to_owned);
         if callee.as_deref() == Some("tokio::runtime::Runtime::block_on") {
             return self.block_on(call, receiver, usage);
         }
@@ -226,10 +231,20 @@ impl<'p> Builder<'_, 'p> {
         let name = ident_text(&pending.call.method);
         let seen = self.model.places.seen(pending.receiver?);
         let arity = pending.call.args.len() + 1;
+        let moved = has_moved(pending.expr, &name);
+        // What the type of the receiver says goes before what was seen where it flows.
+        let known = self
+            .facts
+            .ty(&pending.call.receiver)
+            .and_then(|ty| ty.path())
+            .and_then(|ty| rules::method_of(ty, &name));
+        if let Some((_, item)) = known.filter(|_| !moved) {
+            return Some(item.path.to_owned());
+        }
         let mut found: Vec<String> = Vec::new();
         for ty in seen {
             if ty.starts_with("tokio::") {
-                if let Some((_, item)) = rules::method_of(ty, &name) {
+                if !moved && let Some((_, item)) = rules::method_of(ty, &name) {
                     found.push(item.path.to_owned());
                 }
                 continue;
@@ -247,4 +262,10 @@ impl<'p> Builder<'_, 'p> {
             _ => None,
         }
     }
+}
+
+/// Whether a method call has moved already: it passes a `Cx`, which no method of tokio's takes. Poll functions take a
+/// `Context`, which has the same name.
+fn has_moved(expr: &Expr, name: &str) -> bool {
+    !name.starts_with("poll_") && crate::decide::passed_cx(expr).is_some()
 }

@@ -456,6 +456,7 @@ pub fn needs_no_runtime(path: &str) -> bool {
         "tokio::io::DuplexStream",
         "tokio::io::duplex",
         "tokio::io::copy",
+        "tokio::io::copy_buf",
         "tokio::io::copy_bidirectional",
         "tokio::io::split",
         "tokio::io::ReadHalf",
