@@ -344,6 +344,8 @@ pub(crate) fn decide(model: &Model<'_>, constraints: &Constraints) -> Decision {
         let site = model.site(id);
         let held = if site.rule.is_none() {
             Some(Held::NoRule)
+        } else if let Some(Op::Kept(why)) = site.op() {
+            Some(Held::Form(why.to_owned()))
         } else if site.in_definition {
             Some(Held::Definition)
         } else if !constraints.review && safety(model, id).0 == Safety::Review {

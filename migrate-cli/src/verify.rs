@@ -497,6 +497,11 @@ fn families_named(message: &Message) -> BTreeSet<Family> {
     const NAMES: &[(&str, Family)] = &[
         ("channel::oneshot", Family::Oneshot),
         ("channel::mpsc", Family::Mpsc),
+        ("RwLock", Family::RwLock),
+        ("ReadGuard", Family::RwLock),
+        ("WriteGuard", Family::RwLock),
+        ("sync::Mutex", Family::Mutex),
+        ("MutexGuard", Family::Mutex),
         ("asupersync::net", Family::Io),
         ("asupersync::io", Family::Io),
         ("asupersync::Time", Family::Clock),

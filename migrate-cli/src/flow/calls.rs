@@ -227,7 +227,14 @@ impl<'p> Builder<'_, 'p> {
             }
             _ => {
                 let flows = self.arguments(&call.args);
-                if matches!(family, Family::Io | Family::Clock | Family::Interval) {
+                if matches!(
+                    family,
+                    Family::Io
+                        | Family::Clock
+                        | Family::Interval
+                        | Family::RwLock
+                        | Family::Mutex
+                ) {
                     for flow in flows {
                         self.link(flow, Some(result));
                     }

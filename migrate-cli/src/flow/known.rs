@@ -14,6 +14,17 @@ pub(super) fn results_of(item: &str) -> &'static [&'static str] {
             "tokio::sync::oneshot::Sender",
             "tokio::sync::oneshot::Receiver",
         ],
+        "tokio::sync::RwLock::new" | "tokio::sync::RwLock::const_new" => &["tokio::sync::RwLock"],
+        "tokio::sync::RwLock::read" | "tokio::sync::RwLock::try_read" => {
+            &["tokio::sync::RwLockReadGuard"]
+        }
+        "tokio::sync::RwLock::write" | "tokio::sync::RwLock::try_write" => {
+            &["tokio::sync::RwLockWriteGuard"]
+        }
+        "tokio::sync::RwLock::write_owned" | "tokio::sync::RwLock::try_write_owned" => {
+            &["tokio::sync::OwnedRwLockWriteGuard"]
+        }
+        "tokio::sync::Mutex::new" | "tokio::sync::Mutex::const_new" => &["tokio::sync::Mutex"],
         "tokio::net::TcpListener::bind" => &["tokio::net::TcpListener"],
         "tokio::net::TcpStream::connect" | "tokio::net::TcpListener::accept" => {
             &["tokio::net::TcpStream"]
@@ -92,6 +103,11 @@ pub(super) fn is_of_std_trait(name: &str) -> bool {
             | "try_into"
             | "type_id"
     )
+}
+
+/// Whether methods called on a type of tokio's are mostly those of the value that it gives access to.
+pub(super) fn is_guard(path: &str) -> bool {
+    path.ends_with("Guard") || path == "tokio::sync::watch::Ref"
 }
 
 pub(super) fn is_receive(item: &str) -> bool {

@@ -1,6 +1,6 @@
 //! Method calls: those whose meaning is known where they stand, and those that the flow of values explains later.
 
-use super::known::{combines_futures, is_of_std_trait, is_receive, results_of};
+use super::known::{combines_futures, is_guard, is_of_std_trait, is_receive, results_of};
 use super::{Builder, Flow, Pending, ROUNDS, Use};
 use crate::model::{Drain, Escape, FUTURES, FrameKind, Shape, Usage};
 use crate::rules::{self, Family, Op};
@@ -213,7 +213,9 @@ impl<'p> Builder<'_, 'p> {
                 .facts
                 .ty(&pending.call.receiver)
                 .and_then(|ty| ty.path())
-                .is_some_and(|path| asupersync_source::known::is_prefix("tokio", path));
+                .is_some_and(|path| {
+                    asupersync_source::known::is_prefix("tokio", path) && !is_guard(path)
+                });
             if known
                 && !is_of_std_trait(&name)
                 && let Some(place) = pending.receiver

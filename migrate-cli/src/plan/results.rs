@@ -1,10 +1,10 @@
 //! The edits around an operation whose result has changed: what was a bare value may now be a cancellation, what was an `Option` is
 //! a `Result`, what was a `Result` is an `Outcome`.
 
-use super::Planner;
+use super::{Planner, Written};
 use crate::flow::bare;
 use crate::model::{Entry, FnId, FrameId, FrameKind, SiteId, Usage};
-use crate::rules::Fix;
+use crate::rules::{Family, Fix};
 use asupersync_source::edit::Edit;
 use asupersync_source::load::{FileId, ident_text};
 use asupersync_source::resolve::Namespace;
@@ -175,12 +175,7 @@ impl<'p> Planner<'_, 'p> {
             then(self, &plain);
             return;
         }
-        // Where there is no way out, the wait is one that does not end early.
-        let patient = if written.receiver.ends_with(".cleanup()") {
-            written.receiver.clone()
-        } else {
-            format!("{}.cleanup()", written.receiver)
-        };
+        let patient = patient(&written);
         let exit = self.exit(site.frame);
         let chosen = if exit == Exit::None { patient } else { plain };
         let Some(awaited) = site.awaited else {
@@ -222,6 +217,32 @@ impl<'p> Planner<'_, 'p> {
                 return;
             }
         }
+        then(self, &chosen);
+    }
+
+    /// A wait for a lock hands out the guard: cancellation leaves the function where it can leave with an error, else the wait
+    /// does not end early and cannot fail.
+    pub(super) fn guard(&mut self, id: SiteId, then: impl FnOnce(&mut Self, &str)) {
+        let site = self.model().site(id);
+        let Some(awaited) = site.awaited else {
+            if matches!(site.usage, Usage::Arm { .. }) {
+                self.fallible(id, Fix::Fallible, then);
+            } else {
+                self.refuse(id, "the lock is not awaited where it stands");
+            }
+            return;
+        };
+        let (file, frame) = (site.file, site.frame);
+        let written = self.cx(frame);
+        // A mutex has an error type of its own, which no I/O error is made of.
+        let foreign = site.family == Family::Mutex && self.returns_io_error(frame);
+        let (chosen, suffix) = match self.exit(frame) {
+            Exit::Try if !foreign => (written.argument, "?"),
+            Exit::Unwrap => (written.argument, ".unwrap()"),
+            _ => (patient(&written), ".unwrap()"),
+        };
+        let end = self.file(file).range(awaited).end;
+        self.edit(file, Edit::insert(end, suffix).ranked(1));
         then(self, &chosen);
     }
 
@@ -460,6 +481,15 @@ impl<'p> Planner<'_, 'p> {
                 self.edit(file, Edit::insert(range.end, " }").ranked(3));
             }
         }
+    }
+}
+
+/// The `Cx` of a wait that does not end early.
+fn patient(written: &Written) -> String {
+    if written.receiver.ends_with(".cleanup()") {
+        written.receiver.clone()
+    } else {
+        format!("{}.cleanup()", written.receiver)
     }
 }
 

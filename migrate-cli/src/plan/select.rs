@@ -35,7 +35,7 @@ impl Planner<'_, '_> {
                             fix: Fix::Fallible,
                             ..
                         } | Op::Method {
-                            fix: Fix::Fallible,
+                            fix: Fix::Fallible | Fix::Guard,
                             ..
                         }
                     )

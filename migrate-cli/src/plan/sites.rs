@@ -16,7 +16,7 @@ impl<'p> Planner<'_, 'p> {
             self.plan.uses_runtime.insert(site.file);
         }
         match op {
-            Op::Path(_) => {}
+            Op::Path(_) | Op::Kept(_) => {}
             Op::Function { cx, extra, .. } => {
                 if let Shape::Call(call) = site.shape {
                     self.call_arguments(id, call, cx, extra);
@@ -55,12 +55,16 @@ impl<'p> Planner<'_, 'p> {
                 };
                 match fix {
                     Fix::Fallible => self.fallible(id, fix, insert),
+                    Fix::Guard => self.guard(id, insert),
                     _ => {
                         let written = self.cx(site.frame).argument;
                         insert(self, &written);
                         if fix == Fix::OptionToResult {
                             self.drain(id);
                             self.option_to_result(id);
+                        } else if fix == Fix::Sure {
+                            let end = self.file(site.file).range(call).end;
+                            self.edit(site.file, Edit::insert(end, ".unwrap()").ranked(1));
                         }
                     }
                 }

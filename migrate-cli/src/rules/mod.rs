@@ -18,6 +18,7 @@ mod am021;
 mod am022;
 mod am030;
 mod am040;
+mod am041;
 mod am050;
 mod am051;
 mod am090;
@@ -82,6 +83,10 @@ pub enum Family {
     Mpsc,
     /// `oneshot` channels.
     Oneshot,
+    /// Read-write locks and their guards.
+    RwLock,
+    /// Mutexes and their guards.
+    Mutex,
     /// Instants.
     Clock,
     /// Intervals.
@@ -150,6 +155,8 @@ pub enum Op {
     },
     /// A form with a planner of its own.
     Form(Form),
+    /// It stays on tokio, with all that its value flows into: its counterpart differs in the way that is said here.
+    Kept(&'static str),
 }
 
 /// How the result of a rewritten operation differs from tokio's.
@@ -163,6 +170,10 @@ pub enum Fix {
     Fallible,
     /// It was a `Result` and is an `Outcome`.
     Outcome,
+    /// It was the guard of a lock and is a `Result` that only cancellation makes an error.
+    Guard,
+    /// It was a bare value and is a `Result` that is never an error where tokio's code moves.
+    Sure,
 }
 
 /// Forms that are more than a call.
@@ -227,6 +238,11 @@ const fn form(path: &'static str, family: Family, form: Form) -> Item {
     item(path, family, Op::Form(form))
 }
 
+/// What stays on tokio, and why.
+const fn kept(from: &'static str, family: Family, why: &'static str) -> Item {
+    item(from, family, Op::Kept(why))
+}
+
 /// A method that keeps its name and its arguments.
 const fn plain(path: &'static str, family: Family) -> Item {
     method(path, family, false, Fix::Same, false)
@@ -284,6 +300,7 @@ pub const TABLE: &[&Rule] = &[
     &am022::RULE,
     &am030::RULE,
     &am040::RULE,
+    &am041::RULE,
     &am050::RULE,
     &am051::RULE,
     &am090::RULE,
@@ -409,6 +426,12 @@ pub(crate) const DROP_SAFE: &[&str] = &[
     "tokio::sync::mpsc::UnboundedReceiver::recv",
     "tokio::sync::mpsc::Sender::reserve",
     "tokio::sync::oneshot::Receiver::await",
+    "tokio::sync::RwLock::read",
+    "tokio::sync::RwLock::write",
+    "tokio::sync::RwLock::read_owned",
+    "tokio::sync::RwLock::write_owned",
+    "tokio::sync::Mutex::lock",
+    "tokio::sync::Mutex::lock_owned",
     "tokio::time::sleep",
     "tokio::time::sleep_until",
     "tokio::signal::ctrl_c",
