@@ -6,7 +6,7 @@
 //! * Every step holds something back and nothing is ever let go again, so the computation ends.
 
 use crate::flow::stripped;
-use crate::model::{Entry, FnId, FrameId, FrameKind, Model, PlaceId, Shape, SiteId, given_to};
+use crate::model::{Entry, FnId, FrameId, FrameKind, Model, PlaceId, Shape, Site, SiteId, given_to};
 use crate::rules::{self, Family, Form, Op, Safety};
 use asupersync_source::load::FileId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -309,6 +309,9 @@ pub(crate) fn safety(
     let Some((rule, item)) = site.rule else {
         return (Safety::Safe, "", None);
     };
+    if is_exact_capacity(site) {
+        return (rule.safety, rule.code, None);
+    }
     match site.form() {
         Some(Form::Spawn) if nobody_waits(model, id) => {
             let rule = rules::rule("AM011").unwrap_or(rule);
@@ -332,6 +335,20 @@ pub(crate) fn safety(
         None if rule.safety == Safety::Review => (rule.safety, rule.code, Some(rule.gist())),
         None => (Safety::Safe, rule.code, None),
     }
+}
+
+/// Whether a broadcast channel is made with a capacity that tokio would not round up.
+fn is_exact_capacity(site: &Site<'_>) -> bool {
+    let Shape::Call(call) = site.shape else {
+        return false;
+    };
+    let is_channel = matches!(
+        site.item.as_str(),
+        "tokio::sync::broadcast::channel" | "tokio::sync::broadcast::Sender::new"
+    );
+    is_channel
+        && matches!(call.args.first(), Some(Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(number), .. }))
+            if number.base10_parse::<usize>().is_ok_and(usize::is_power_of_two))
 }
 
 /// Computes what is rewritten.

@@ -265,6 +265,8 @@ pub(crate) struct Occurrence<'p> {
     pub(crate) place: Option<PlaceId>,
     /// The site that this is the name of, if it is one.
     pub(crate) site: Option<SiteId>,
+    /// A value is matched against it.
+    pub(crate) is_pattern: bool,
 }
 
 /// A value that reaches code which only takes tokio's.

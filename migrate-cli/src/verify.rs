@@ -497,6 +497,7 @@ fn families_named(message: &Message) -> BTreeSet<Family> {
     const NAMES: &[(&str, Family)] = &[
         ("channel::oneshot", Family::Oneshot),
         ("channel::mpsc", Family::Mpsc),
+        ("channel::broadcast", Family::Broadcast),
         ("RwLock", Family::RwLock),
         ("ReadGuard", Family::RwLock),
         ("WriteGuard", Family::RwLock),

@@ -158,6 +158,9 @@ impl<'p> Builder<'_, 'p> {
         let found = self.facts.path(path)?.to_owned();
         if asupersync_source::known::is_prefix("tokio", &found) {
             self.occurrence(path, path.segments.len(), &found, None, None);
+            if let Some(noted) = self.model.occurrences.last_mut() {
+                noted.is_pattern = true;
+            }
             return None;
         }
         self.index

@@ -14,6 +14,11 @@ pub(super) fn results_of(item: &str) -> &'static [&'static str] {
             "tokio::sync::oneshot::Sender",
             "tokio::sync::oneshot::Receiver",
         ],
+        "tokio::sync::broadcast::channel" => &[
+            "tokio::sync::broadcast::Sender",
+            "tokio::sync::broadcast::Receiver",
+        ],
+        "tokio::sync::broadcast::Sender::subscribe" => &["tokio::sync::broadcast::Receiver"],
         "tokio::sync::RwLock::new" | "tokio::sync::RwLock::const_new" => &["tokio::sync::RwLock"],
         "tokio::sync::RwLock::read" | "tokio::sync::RwLock::try_read" => {
             &["tokio::sync::RwLockReadGuard"]

@@ -138,6 +138,7 @@ impl<'p> Builder<'_, 'p> {
             item: item.to_owned(),
             place,
             site,
+            is_pattern: false,
         });
     }
 

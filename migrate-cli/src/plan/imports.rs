@@ -107,6 +107,7 @@ impl<'p> Planner<'_, 'p> {
                     item: occurrence.item.clone(),
                     to,
                     link,
+                    is_pattern: occurrence.is_pattern,
                 });
             }
         }
@@ -268,17 +269,38 @@ impl<'p> Planner<'_, 'p> {
                 match (first, rewrite.to.strip_prefix(new.as_str())) {
                     (Some(first), _) if same_rest => {
                         let range = source.span_range(first);
+                        let rest = source.slice(range.end..end);
+                        self.match_with(rewrite, end, &format!("{name}{rest}"));
                         self.replace(rewrite.file, range, name);
                     }
                     (_, Some(rest)) => {
-                        self.replace(rewrite.file, start..end, format!("{name}{rest}"))
+                        let written = format!("{name}{rest}");
+                        self.match_with(rewrite, end, &written);
+                        self.replace(rewrite.file, start..end, written);
                     }
-                    _ => self.replace(rewrite.file, start..end, rewrite.to.clone()),
+                    _ => {
+                        self.match_with(rewrite, end, &rewrite.to);
+                        self.replace(rewrite.file, start..end, rewrite.to.clone());
+                    }
                 }
                 return;
             }
         }
+        self.match_with(rewrite, end, &rewrite.to);
         self.replace(rewrite.file, start..end, rewrite.to.clone());
+    }
+
+    /// Adds to a pattern, written like this, the variant that is to be matched with it.
+    fn match_with(&mut self, rewrite: &Rewrite<'p>, end: usize, written: &str) {
+        if let Some(variant) = rules::matched_with(&rewrite.item).filter(|_| rewrite.is_pattern) {
+            // An imported variant has no path to follow.
+            let (owner, _) = written
+                .rsplit_once("::")
+                .or_else(|| rewrite.to.rsplit_once("::"))
+                .unwrap_or_default();
+            let text = format!(" | {owner}::{variant}");
+            self.edit(rewrite.file, Edit::insert(end, text).ranked(1));
+        }
     }
 
     fn write_items(&mut self, items: &[UseItem]) {
@@ -410,6 +432,7 @@ struct Rewrite<'p> {
     item: String,
     to: String,
     link: Option<Link>,
+    is_pattern: bool,
 }
 
 fn is_trait(path: &str) -> bool {

@@ -318,6 +318,28 @@ impl<'p> Planner<'_, 'p> {
         );
     }
 
+    /// Whether a loop around a receive goes on whatever the error is.
+    pub(super) fn goes_on_for_ever(&self, id: SiteId) -> bool {
+        let site = self.model().site(id);
+        let Usage::Match(matched) = site.usage else {
+            return false;
+        };
+        let looped = self
+            .model()
+            .outwards(site.frame)
+            .take_while(|at| !matches!(self.model().frame(*at).kind, FrameKind::Function(_)))
+            .any(|at| {
+                matches!(
+                    self.model().frame(at).kind,
+                    FrameKind::Loop(_) | FrameKind::Drain(_)
+                )
+            });
+        looped
+            && matched.arms.iter().any(|arm| {
+                arm.guard.is_none() && takes_any_error(&arm.pat) && !may_leave(&arm.body)
+            })
+    }
+
     /// `Some` and `None` around a receive become `Ok` and `Err`.
     pub(super) fn option_to_result(&mut self, id: SiteId) {
         let site = self.model().site(id);
@@ -482,6 +504,48 @@ impl<'p> Planner<'_, 'p> {
             }
         }
     }
+}
+
+/// Whether a pattern over a `Result` matches every error.
+fn takes_any_error(pat: &Pat) -> bool {
+    match pat {
+        Pat::Wild(_) | Pat::Ident(_) => true,
+        Pat::TupleStruct(tuple) if tuple.path.is_ident("Err") => {
+            tuple.elems.iter().all(takes_any_error)
+        }
+        Pat::Or(or) => or.cases.iter().any(takes_any_error),
+        Pat::Paren(inner) => takes_any_error(&inner.pat),
+        _ => false,
+    }
+}
+
+/// Whether code may leave the loop or function that it stands in, or looks further at what it was given.
+fn may_leave(body: &Expr) -> bool {
+    struct Leaves(bool);
+    impl<'ast> syn::visit::Visit<'ast> for Leaves {
+        fn visit_expr_break(&mut self, _: &'ast syn::ExprBreak) {
+            self.0 = true;
+        }
+        fn visit_expr_return(&mut self, _: &'ast syn::ExprReturn) {
+            self.0 = true;
+        }
+        fn visit_expr_try(&mut self, _: &'ast syn::ExprTry) {
+            self.0 = true;
+        }
+        fn visit_macro(&mut self, call: &'ast syn::Macro) {
+            let name = call.path.segments.last().map(|last| last.ident.to_string());
+            self.0 |= matches!(
+                name.as_deref(),
+                Some("panic" | "unreachable" | "todo" | "unimplemented" | "bail")
+            );
+        }
+        fn visit_expr_closure(&mut self, _: &'ast syn::ExprClosure) {}
+        fn visit_expr_async(&mut self, _: &'ast syn::ExprAsync) {}
+        fn visit_item(&mut self, _: &'ast syn::Item) {}
+    }
+    let mut leaves = Leaves(false);
+    syn::visit::Visit::visit_expr(&mut leaves, body);
+    leaves.0
 }
 
 /// The `Cx` of a wait that does not end early.

@@ -51,8 +51,11 @@ impl Planner<'_, '_> {
                 continue;
             }
             let range = self.file(file).range(&arm.future);
+            // What loses nothing once it has moved loses nothing before; without review it waits for those that need one.
             let harmless = operation.is_some_and(|inner| {
-                TOKIO_DROP_SAFE.contains(&self.model().site(inner).item.as_str())
+                let item = self.model().site(inner).item.as_str();
+                TOKIO_DROP_SAFE.contains(&item)
+                    || (self.constraints.review && decide::is_drop_safe(item))
             });
             if !harmless {
                 if !self.constraints.review {

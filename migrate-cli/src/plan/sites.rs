@@ -57,6 +57,12 @@ impl<'p> Planner<'_, 'p> {
                     Fix::Fallible => self.fallible(id, fix, insert),
                     Fix::Guard => self.guard(id, insert),
                     _ => {
+                        if site.item == "tokio::sync::broadcast::Receiver::recv"
+                            && self.goes_on_for_ever(id)
+                        {
+                            self.refuse(id, "an arm goes on after any error, which it would do for ever once the task is asked to stop: leave for `RecvError::Closed`");
+                            return;
+                        }
                         let written = self.cx(site.frame).argument;
                         insert(self, &written);
                         if fix == Fix::OptionToResult {

@@ -19,6 +19,7 @@ mod am022;
 mod am030;
 mod am040;
 mod am041;
+mod am042;
 mod am050;
 mod am051;
 mod am090;
@@ -83,6 +84,8 @@ pub enum Family {
     Mpsc,
     /// `oneshot` channels.
     Oneshot,
+    /// `broadcast` channels.
+    Broadcast,
     /// Read-write locks and their guards.
     RwLock,
     /// Mutexes and their guards.
@@ -301,6 +304,7 @@ pub const TABLE: &[&Rule] = &[
     &am030::RULE,
     &am040::RULE,
     &am041::RULE,
+    &am042::RULE,
     &am050::RULE,
     &am051::RULE,
     &am090::RULE,
@@ -398,6 +402,7 @@ pub fn family_of(path: &str) -> Option<Family> {
         ("tokio::process", Family::Io),
         ("tokio::sync::mpsc", Family::Mpsc),
         ("tokio::sync::oneshot", Family::Oneshot),
+        ("tokio::sync::broadcast", Family::Broadcast),
         ("tokio::time::Instant", Family::Clock),
         ("tokio::time::Interval", Family::Interval),
         ("tokio::time::interval", Family::Interval),
@@ -426,6 +431,7 @@ pub(crate) const DROP_SAFE: &[&str] = &[
     "tokio::sync::mpsc::UnboundedReceiver::recv",
     "tokio::sync::mpsc::Sender::reserve",
     "tokio::sync::oneshot::Receiver::await",
+    "tokio::sync::broadcast::Receiver::recv",
     "tokio::sync::RwLock::read",
     "tokio::sync::RwLock::write",
     "tokio::sync::RwLock::read_owned",
@@ -442,11 +448,10 @@ pub(crate) const DROP_SAFE: &[&str] = &[
     "tokio::task::yield_now",
 ];
 
-/// Operations whose futures do not say that they lose nothing, though they do, and operations that
-/// stay on tokio and lose nothing when they are dropped half-way.
+/// Operations whose futures do not say that they lose nothing, though they do, and operations without a rule that lose nothing
+/// when they are dropped half-way.
 pub(crate) const TOKIO_DROP_SAFE: &[&str] = &[
     "tokio::time::Interval::tick",
-    "tokio::sync::broadcast::Receiver::recv",
     "tokio::sync::watch::Receiver::changed",
     "tokio::sync::watch::Sender::closed",
     "tokio::sync::Notify::notified",
@@ -454,6 +459,11 @@ pub(crate) const TOKIO_DROP_SAFE: &[&str] = &[
     "tokio::task::JoinSet::join_next",
     "tokio::signal::unix::Signal::recv",
 ];
+
+/// The variant of the runtime's that is to be matched where a variant of tokio's is: what makes the code leave that waits.
+pub(crate) fn matched_with(item: &str) -> Option<&'static str> {
+    (item == "tokio::sync::broadcast::error::RecvError::Closed").then_some("Cancelled(_)")
+}
 
 /// Whether what stays on tokio under this path works without a tokio runtime around it.
 pub fn needs_no_runtime(path: &str) -> bool {
