@@ -120,8 +120,14 @@ impl Decision {
         constraints: &Constraints,
         frame: FrameId,
     ) -> Result<Source, String> {
+        let mut in_macro = false;
         for at in model.outwards(frame) {
             match model.frame(at).kind {
+                FrameKind::MacroBlock => in_macro = true,
+                // A function that is not async can keep a clone of its `Cx` in what it returns.
+                FrameKind::Function(id) if in_macro && model.function(id).sig.asyncness.is_some() => {
+                    return Err("what the macro around it makes may be kept longer than the call".to_owned());
+                }
                 FrameKind::Sealed => return Err("it stands outside any function".to_owned()),
                 FrameKind::Body(site) => {
                     if !self.rewrites(site) {
@@ -262,6 +268,7 @@ pub(crate) fn needs_cx(model: &Model<'_>, id: SiteId) -> bool {
                 | Form::Timeout
                 | Form::Elapsed
                 | Form::CtrlC
+                | Form::SendTo
                 | Form::AdvanceClock
                 | Form::AwaitOneshot
         ),
@@ -434,6 +441,17 @@ impl Decision {
             {
                 let why = format!("`{}` polls tokio's traits", short(ty));
                 poison(Some(place), Family::Io, why);
+            }
+        }
+        for site in &model.sites {
+            if let Some(place) = site.place
+                && site.family == Family::Io
+                && let seen = model.places.seen(place)
+                && seen.contains(rules::FILE)
+                && (site.item.starts_with("tokio::io::copy") || seen.iter().any(|ty| rules::takes_streams(ty)))
+            {
+                let why = "a `File` is a stream through `file.io(cx)` only: wrap it by hand";
+                poison(Some(place), Family::Io, why.to_owned());
             }
         }
         for occurrence in &model.occurrences {

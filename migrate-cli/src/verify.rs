@@ -497,6 +497,9 @@ fn families_named(message: &Message) -> BTreeSet<Family> {
     const NAMES: &[(&str, Family)] = &[
         ("channel::oneshot", Family::Oneshot),
         ("channel::mpsc", Family::Mpsc),
+        ("fs::ReadDir", Family::Dir),
+        ("fs::DirEntry", Family::Dir),
+        ("asupersync::fs::", Family::Io),
         ("channel::broadcast", Family::Broadcast),
         ("RwLock", Family::RwLock),
         ("ReadGuard", Family::RwLock),

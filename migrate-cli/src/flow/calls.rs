@@ -186,6 +186,10 @@ impl<'p> Builder<'_, 'p> {
             (Some(Op::Associated { .. }) | None, Some(owner)) if path.segments.len() > 1 => {
                 self.occurrence(path, path.segments.len() - 1, owner, Some(result), None);
             }
+            // What no value ties to others moves by itself.
+            (Some(Op::Function { .. }), _) if family == Family::Free => {
+                self.occurrence(path, path.segments.len(), callee, None, Some(site));
+            }
             (Some(Op::Function { .. }), _) => {
                 self.occurrence(path, path.segments.len(), callee, Some(result), None);
             }

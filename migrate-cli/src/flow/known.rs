@@ -1,5 +1,7 @@
 //! What is known of tokio and its neighbours by name.
 
+use crate::rules;
+
 /// What a tokio function or method hands out, for receivers whose type is not known otherwise.
 pub(super) fn results_of(item: &str) -> &'static [&'static str] {
     match item {
@@ -30,6 +32,13 @@ pub(super) fn results_of(item: &str) -> &'static [&'static str] {
             &["tokio::sync::OwnedRwLockWriteGuard"]
         }
         "tokio::sync::Mutex::new" | "tokio::sync::Mutex::const_new" => &["tokio::sync::Mutex"],
+        "tokio::net::UdpSocket::bind" => &["tokio::net::UdpSocket"],
+        "tokio::fs::File::open" | "tokio::fs::File::create" | "tokio::fs::OpenOptions::open" => {
+            &[rules::FILE]
+        }
+        "tokio::fs::OpenOptions::new" => &["tokio::fs::OpenOptions"],
+        "tokio::fs::read_dir" => &["tokio::fs::ReadDir"],
+        "tokio::fs::ReadDir::next_entry" => &["tokio::fs::DirEntry"],
         "tokio::net::TcpListener::bind" => &["tokio::net::TcpListener"],
         "tokio::net::TcpStream::connect" | "tokio::net::TcpListener::accept" => {
             &["tokio::net::TcpStream"]

@@ -121,6 +121,8 @@ impl<'p> Builder<'_, 'p> {
     pub(super) fn tokio_method(&mut self, pending: &Pending<'p>, callee: &str) {
         let name = ident_text(&pending.call.method);
         let owner = callee.rsplit_once("::").map_or(callee, |(owner, _)| owner);
+        let on_file = self.method_of_file(pending, &name);
+        let callee = on_file.as_deref().unwrap_or(callee);
         let entry = rules::lookup(callee).or_else(|| rules::method_of(owner, &name));
         let item = entry.map_or(callee, |(_, item)| item.path);
         if entry.is_none() && is_of_std_trait(&name) {
@@ -152,7 +154,7 @@ impl<'p> Builder<'_, 'p> {
         }
         if matches!(
             name.as_str(),
-            "send" | "try_send" | "duration_since" | "saturating_duration_since"
+            "send" | "try_send" | "connect" | "duration_since" | "saturating_duration_since"
         ) {
             for flow in pending.arguments.iter().copied() {
                 self.link(flow, pending.receiver);
@@ -169,6 +171,19 @@ impl<'p> Builder<'_, 'p> {
             self.model.sites[site.0].drain = Some(Drain { before });
             self.model.frames[pending.at.frame.0].kind = FrameKind::Drain(site);
         }
+    }
+
+    /// The rule's item where a file has a method of its own for one of a trait's.
+    fn method_of_file(&self, pending: &Pending<'p>, name: &str) -> Option<String> {
+        let is_file = match self.facts.ty(&pending.call.receiver).and_then(|ty| ty.path()) {
+            Some(known) => known == rules::FILE,
+            None => pending.receiver.is_some_and(|place| {
+                let seen = self.model.places.seen(place);
+                seen.contains(rules::FILE) && !seen.iter().any(|ty| rules::takes_streams(ty))
+            }),
+        };
+        let own = format!("{}::{name}", rules::FILE);
+        (is_file && rules::lookup(&own).is_some()).then_some(own)
     }
 
     pub(super) fn pass_through(&mut self, pending: &Pending<'p>) {

@@ -124,6 +124,9 @@ impl<'p> Planner<'_, 'p> {
             if !self.decision.rewrites(site) {
                 return OccurrenceFate::Kept;
             }
+            if let Some(Op::Function { to, .. }) = self.model().site(site).op() {
+                return OccurrenceFate::Moved(to.to_owned());
+            }
             return match self.model().site(site).form() {
                 Some(Form::Select) => OccurrenceFate::Moved("asupersync::select".to_owned()),
                 Some(Form::Join) => OccurrenceFate::Moved("asupersync::join".to_owned()),
@@ -160,11 +163,21 @@ impl<'p> Planner<'_, 'p> {
             let Some((owner, _)) = site.item.rsplit_once("::") else {
                 continue;
             };
+            // A file's own method stands for one of a trait, which is then not used.
+            let replaced = (owner == rules::FILE).then(|| rules::replaced_trait(&site.item));
             for (at, item) in items.iter().enumerate() {
                 if item.file != site.file || !item.scope.contains(&site.range.start) {
                     continue;
                 }
                 for (leaf_at, leaf) in item.leaves.iter().enumerate() {
+                    if leaf.resolved.is_some() && replaced.flatten() == leaf.resolved.as_deref() {
+                        let used = uses.entry((at, leaf_at)).or_default();
+                        if self.decision.rewrites(id) {
+                            used.gone += 1;
+                        } else {
+                            used.kept += 1;
+                        }
+                    }
                     if leaf.resolved.as_deref() == Some(owner) && is_trait(owner) {
                         let used = uses.entry((at, leaf_at)).or_default();
                         if self.decision.rewrites(id) {

@@ -2,7 +2,7 @@
 
 use super::Planner;
 use crate::flow::stripped;
-use crate::model::{Shape, SiteId, Usage};
+use crate::model::{FrameId, FrameKind, Shape, SiteId, Usage};
 use crate::rules::{Fix, Form, Op};
 use asupersync_source::edit::Edit;
 use asupersync_source::load::ident_text;
@@ -64,6 +64,14 @@ impl<'p> Planner<'_, 'p> {
                             return;
                         }
                         let written = self.cx(site.frame).argument;
+                        if site.item.starts_with("tokio::io::") && self.is_file(id) {
+                            if written.ends_with("cleanup()") || self.is_in_drain(site.frame) {
+                                self.refuse(id, "a file is no stream in the cleanup view: read and write it by its own methods");
+                                return;
+                            }
+                            let end = self.file(site.file).range(&*call.receiver).end;
+                            self.edit(site.file, Edit::insert(end, format!(".io({written})")).ranked(-1));
+                        }
                         insert(self, &written);
                         if fix == Fix::OptionToResult {
                             self.drain(id);
@@ -111,9 +119,27 @@ impl<'p> Planner<'_, 'p> {
                 }
             }
             Form::CtrlC => self.ctrl_c(id),
+            Form::SendTo => self.send_to(id),
             Form::PauseClock => self.pause_clock(id),
             Form::AdvanceClock => self.advance_clock(id),
         }
+    }
+
+    /// Whether what a method is called on is a file.
+    fn is_file(&self, id: SiteId) -> bool {
+        let model = self.model();
+        let place = model.site(id).place;
+        place.is_some_and(|place| model.places.seen(place).contains(crate::rules::FILE))
+    }
+
+    /// Whether the `Cx` at a frame is the one of a loop that drains.
+    fn is_in_drain(&self, frame: FrameId) -> bool {
+        self.model()
+            .outwards(frame)
+            .take_while(|at| !matches!(self.model().frame(*at).kind, FrameKind::Body(_)))
+            .any(|at| {
+                matches!(self.model().frame(at).kind, FrameKind::Drain(site) if self.decision.rewrites(site))
+            })
     }
 
     fn call_arguments(
@@ -328,6 +354,29 @@ impl<'p> Planner<'_, 'p> {
             }
         }
         self.replace(file, range, format!("{written}.shutdown_signal()"));
+    }
+
+    /// A datagram goes to one address, by value.
+    fn send_to(&mut self, id: SiteId) {
+        let site = self.model().site(id);
+        let Shape::Method(call) = site.shape else {
+            return;
+        };
+        let file = site.file;
+        match call.args.iter().nth(1) {
+            Some(Expr::Lit(_) | Expr::Tuple(_)) => {
+                self.refuse(id, "`send_to` takes one `SocketAddr`: resolve the name first");
+                return;
+            }
+            Some(Expr::Reference(to)) => {
+                let start = self.file(file).range(to).start;
+                let end = self.file(file).range(&*to.expr).start;
+                self.delete(file, start..end);
+            }
+            _ => {}
+        }
+        let written = self.cx(site.frame).argument;
+        self.method_argument(id, call, &written);
     }
 
     fn pause_clock(&mut self, id: SiteId) {

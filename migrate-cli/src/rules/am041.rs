@@ -1,27 +1,9 @@
 //! AM041: locks.
 
-use super::{Family, Fix, Item, Op, Rule, Safety, item, kept, method, path, plain};
+use super::{Family, Fix, Item, Rule, Safety, associated, function, kept, method, path, plain};
 
 const L: Family = Family::RwLock;
 const M: Family = Family::Mutex;
-
-/// An associated function that keeps its name and its arguments.
-const fn wrapped(from: &'static str, family: Family) -> Item {
-    item(from, family, Op::Associated { cx: false })
-}
-
-/// A function of a type under another name.
-const fn function(from: &'static str, family: Family, to: &'static str) -> Item {
-    item(
-        from,
-        family,
-        Op::Function {
-            to,
-            cx: false,
-            extra: None,
-        },
-    )
-}
 
 /// A wait for the lock.
 const fn waits(from: &'static str, family: Family) -> Item {
@@ -72,10 +54,10 @@ fail. Waiters stand in one fair line, as before; a mutex is not poisoned by a pa
         path("tokio::sync::OwnedRwLockReadGuard", L, "asupersync::sync::OwnedReadGuard"),
         path("tokio::sync::OwnedRwLockWriteGuard", L, "asupersync::sync::OwnedWriteGuard"),
         path("tokio::sync::OwnedRwLockMappedWriteGuard", L, "asupersync::sync::OwnedMappedWriteGuard"),
-        wrapped("tokio::sync::RwLock::new", L),
-        wrapped("tokio::sync::RwLock::default", L),
-        wrapped("tokio::sync::RwLock::from", L),
-        function("tokio::sync::RwLock::const_new", L, "asupersync::sync::RwLock::new"),
+        associated("tokio::sync::RwLock::new", L, false),
+        associated("tokio::sync::RwLock::default", L, false),
+        associated("tokio::sync::RwLock::from", L, false),
+        function("tokio::sync::RwLock::const_new", L, "asupersync::sync::RwLock::new", false),
         kept("tokio::sync::RwLock::with_max_readers", L, MAX_READERS),
         kept("tokio::sync::RwLock::const_with_max_readers", L, MAX_READERS),
         waits("tokio::sync::RwLock::read", L),
@@ -92,26 +74,26 @@ fail. Waiters stand in one fair line, as before; a mutex is not poisoned by a pa
         plain("tokio::sync::RwLock::into_inner", L),
         carried("tokio::sync::RwLockWriteGuard::downgrade", L),
         carried("tokio::sync::OwnedRwLockWriteGuard::downgrade", L),
-        function("tokio::sync::RwLockReadGuard::map", L, "asupersync::sync::ReadGuard::map"),
-        function("tokio::sync::RwLockReadGuard::try_map", L, "asupersync::sync::ReadGuard::try_map"),
-        function("tokio::sync::RwLockWriteGuard::map", L, "asupersync::sync::WriteGuard::map"),
-        function("tokio::sync::RwLockWriteGuard::try_map", L, "asupersync::sync::WriteGuard::try_map"),
-        function("tokio::sync::RwLockWriteGuard::downgrade_map", L, "asupersync::sync::WriteGuard::downgrade_map"),
-        function("tokio::sync::RwLockWriteGuard::try_downgrade_map", L, "asupersync::sync::WriteGuard::try_downgrade_map"),
-        function("tokio::sync::RwLockWriteGuard::into_mapped", L, "asupersync::sync::WriteGuard::into_mapped"),
-        function("tokio::sync::OwnedRwLockReadGuard::map", L, "asupersync::sync::OwnedReadGuard::map"),
-        function("tokio::sync::OwnedRwLockReadGuard::try_map", L, "asupersync::sync::OwnedReadGuard::try_map"),
-        function("tokio::sync::OwnedRwLockWriteGuard::map", L, "asupersync::sync::OwnedWriteGuard::map"),
-        function("tokio::sync::OwnedRwLockWriteGuard::try_map", L, "asupersync::sync::OwnedWriteGuard::try_map"),
+        function("tokio::sync::RwLockReadGuard::map", L, "asupersync::sync::ReadGuard::map", false),
+        function("tokio::sync::RwLockReadGuard::try_map", L, "asupersync::sync::ReadGuard::try_map", false),
+        function("tokio::sync::RwLockWriteGuard::map", L, "asupersync::sync::WriteGuard::map", false),
+        function("tokio::sync::RwLockWriteGuard::try_map", L, "asupersync::sync::WriteGuard::try_map", false),
+        function("tokio::sync::RwLockWriteGuard::downgrade_map", L, "asupersync::sync::WriteGuard::downgrade_map", false),
+        function("tokio::sync::RwLockWriteGuard::try_downgrade_map", L, "asupersync::sync::WriteGuard::try_downgrade_map", false),
+        function("tokio::sync::RwLockWriteGuard::into_mapped", L, "asupersync::sync::WriteGuard::into_mapped", false),
+        function("tokio::sync::OwnedRwLockReadGuard::map", L, "asupersync::sync::OwnedReadGuard::map", false),
+        function("tokio::sync::OwnedRwLockReadGuard::try_map", L, "asupersync::sync::OwnedReadGuard::try_map", false),
+        function("tokio::sync::OwnedRwLockWriteGuard::map", L, "asupersync::sync::OwnedWriteGuard::map", false),
+        function("tokio::sync::OwnedRwLockWriteGuard::try_map", L, "asupersync::sync::OwnedWriteGuard::try_map", false),
         path("tokio::sync::Mutex", M, "asupersync::sync::Mutex"),
         path("tokio::sync::MutexGuard", M, "asupersync::sync::MutexGuard"),
         path("tokio::sync::MappedMutexGuard", M, "asupersync::sync::MappedMutexGuard"),
         path("tokio::sync::OwnedMutexGuard", M, "asupersync::sync::OwnedMutexGuard"),
         path("tokio::sync::OwnedMappedMutexGuard", M, "asupersync::sync::OwnedMappedMutexGuard"),
-        wrapped("tokio::sync::Mutex::new", M),
-        wrapped("tokio::sync::Mutex::default", M),
-        wrapped("tokio::sync::Mutex::from", M),
-        function("tokio::sync::Mutex::const_new", M, "asupersync::sync::Mutex::new"),
+        associated("tokio::sync::Mutex::new", M, false),
+        associated("tokio::sync::Mutex::default", M, false),
+        associated("tokio::sync::Mutex::from", M, false),
+        function("tokio::sync::Mutex::const_new", M, "asupersync::sync::Mutex::new", false),
         waits("tokio::sync::Mutex::lock", M),
         waits("tokio::sync::Mutex::lock_owned", M),
         carried("tokio::sync::Mutex::try_lock", M),
@@ -120,11 +102,11 @@ fail. Waiters stand in one fair line, as before; a mutex is not poisoned by a pa
         blocks("tokio::sync::Mutex::blocking_lock_owned"),
         plain("tokio::sync::Mutex::get_mut", M),
         plain("tokio::sync::Mutex::into_inner", M),
-        function("tokio::sync::MutexGuard::map", M, "asupersync::sync::MutexGuard::map"),
-        function("tokio::sync::MutexGuard::try_map", M, "asupersync::sync::MutexGuard::try_map"),
-        function("tokio::sync::OwnedMutexGuard::map", M, "asupersync::sync::OwnedMutexGuard::map"),
-        function("tokio::sync::OwnedMutexGuard::try_map", M, "asupersync::sync::OwnedMutexGuard::try_map"),
-        function("tokio::sync::MutexGuard::mutex", M, "asupersync::sync::MutexGuard::mutex"),
-        function("tokio::sync::OwnedMutexGuard::mutex", M, "asupersync::sync::OwnedMutexGuard::mutex"),
+        function("tokio::sync::MutexGuard::map", M, "asupersync::sync::MutexGuard::map", false),
+        function("tokio::sync::MutexGuard::try_map", M, "asupersync::sync::MutexGuard::try_map", false),
+        function("tokio::sync::OwnedMutexGuard::map", M, "asupersync::sync::OwnedMutexGuard::map", false),
+        function("tokio::sync::OwnedMutexGuard::try_map", M, "asupersync::sync::OwnedMutexGuard::try_map", false),
+        function("tokio::sync::MutexGuard::mutex", M, "asupersync::sync::MutexGuard::mutex", false),
+        function("tokio::sync::OwnedMutexGuard::mutex", M, "asupersync::sync::OwnedMutexGuard::mutex", false),
     ],
 };

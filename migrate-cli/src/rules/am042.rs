@@ -1,7 +1,7 @@
 //! AM042: broadcast channels.
 
 use super::{
-    Family, Fix, Item, Op, Rule, Safety, item, kept, method, path, plain, reviewed,
+    Family, Fix, Item, Rule, Safety, associated, function, kept, method, path, plain, reviewed,
 };
 
 const B: Family = Family::Broadcast;
@@ -46,19 +46,11 @@ A receiver that goes on after any error would go on for ever then, so it stays o
         path("tokio::sync::broadcast::error::TryRecvError::Closed", B, "asupersync::channel::broadcast::TryRecvError::Closed"),
         path("tokio::sync::broadcast::error::TryRecvError::Lagged", B, "asupersync::channel::broadcast::TryRecvError::Lagged"),
         reviewed(
-            item(
-                "tokio::sync::broadcast::channel",
-                B,
-                Op::Function {
-                    to: "asupersync::channel::broadcast::channel",
-                    cx: false,
-                    extra: None,
-                },
-            ),
+            function("tokio::sync::broadcast::channel", B, "asupersync::channel::broadcast::channel", false),
             ROUNDED,
         ),
         reviewed(
-            item("tokio::sync::broadcast::Sender::new", B, Op::Associated { cx: false }),
+            associated("tokio::sync::broadcast::Sender::new", B, false),
             ROUNDED,
         ),
         plain("tokio::sync::broadcast::Sender::send", B),

@@ -1,31 +1,11 @@
 //! AM050: sockets and byte streams.
 
-use super::{Family, Fix, Item, Op, Rule, Safety, item, method, path, plain, with_cx};
+use super::{Family, Fix, Item, Rule, Safety, associated, function, method, path, plain, with_cx};
 
 const F: Family = Family::Io;
 
-const fn opened(from: &'static str) -> Item {
-    item(from, F, Op::Associated { cx: true })
-}
-
-const fn wrapped(from: &'static str) -> Item {
-    item(from, F, Op::Associated { cx: false })
-}
-
 const fn carried(from: &'static str, cx: bool) -> Item {
     method(from, F, cx, Fix::Same, true)
-}
-
-const fn function(from: &'static str, to: &'static str, cx: bool) -> Item {
-    item(
-        from,
-        F,
-        Op::Function {
-            to,
-            cx,
-            extra: None,
-        },
-    )
 }
 
 pub(super) const RULE: Rule = Rule {
@@ -73,16 +53,16 @@ A stream moves together with everything it flows into; where one of those has no
         path("tokio::io::Lines", F, "asupersync::io::Lines"),
         path("tokio::io::ReadHalf", F, "asupersync::io::ReadHalf"),
         path("tokio::io::WriteHalf", F, "asupersync::io::WriteHalf"),
-        opened("tokio::net::TcpListener::bind"),
-        opened("tokio::net::TcpStream::connect"),
-        wrapped("tokio::io::BufReader::new"),
-        wrapped("tokio::io::BufReader::with_capacity"),
-        wrapped("tokio::io::BufWriter::new"),
-        wrapped("tokio::io::BufWriter::with_capacity"),
-        function("tokio::io::copy", "asupersync::io::copy", true),
-        function("tokio::io::copy_buf", "asupersync::io::copy", true),
-        function("tokio::io::copy_bidirectional", "asupersync::io::copy_bidirectional", true),
-        function("tokio::io::split", "asupersync::io::split", false),
+        associated("tokio::net::TcpListener::bind", F, true),
+        associated("tokio::net::TcpStream::connect", F, true),
+        associated("tokio::io::BufReader::new", F, false),
+        associated("tokio::io::BufReader::with_capacity", F, false),
+        associated("tokio::io::BufWriter::new", F, false),
+        associated("tokio::io::BufWriter::with_capacity", F, false),
+        function("tokio::io::copy", F, "asupersync::io::copy", true),
+        function("tokio::io::copy_buf", F, "asupersync::io::copy", true),
+        function("tokio::io::copy_bidirectional", F, "asupersync::io::copy_bidirectional", true),
+        function("tokio::io::split", F, "asupersync::io::split", false),
         carried("tokio::net::TcpListener::accept", true),
         plain("tokio::net::TcpListener::local_addr", F),
         plain("tokio::net::TcpStream::local_addr", F),

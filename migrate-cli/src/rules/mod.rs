@@ -22,6 +22,8 @@ mod am041;
 mod am042;
 mod am050;
 mod am051;
+mod am052;
+mod am053;
 mod am090;
 
 use std::collections::HashMap;
@@ -80,6 +82,8 @@ impl Rule {
 pub enum Family {
     /// Sockets, byte streams and their wrappers.
     Io,
+    /// Directories that are read.
+    Dir,
     /// `mpsc` channels.
     Mpsc,
     /// `oneshot` channels.
@@ -218,6 +222,8 @@ pub enum Form {
     Dropped,
     /// `ctrl_c()`.
     CtrlC,
+    /// `socket.send_to(bytes, to)`.
+    SendTo,
     /// `time::pause()`.
     PauseClock,
     /// `time::advance(..)`.
@@ -239,6 +245,24 @@ const fn path(from: &'static str, family: Family, to: &'static str) -> Item {
 
 const fn form(path: &'static str, family: Family, form: Form) -> Item {
     item(path, family, Op::Form(form))
+}
+
+/// An associated function that keeps its name, and gains a `cx` where asked.
+const fn associated(path: &'static str, family: Family, cx: bool) -> Item {
+    item(path, family, Op::Associated { cx })
+}
+
+/// A function, free or of a type, under another path; it gains a `cx` where asked.
+const fn function(path: &'static str, family: Family, to: &'static str, cx: bool) -> Item {
+    item(
+        path,
+        family,
+        Op::Function {
+            to,
+            cx,
+            extra: None,
+        },
+    )
 }
 
 /// What stays on tokio, and why.
@@ -307,6 +331,8 @@ pub const TABLE: &[&Rule] = &[
     &am042::RULE,
     &am050::RULE,
     &am051::RULE,
+    &am052::RULE,
+    &am053::RULE,
     &am090::RULE,
 ];
 
@@ -431,6 +457,13 @@ pub(crate) const DROP_SAFE: &[&str] = &[
     "tokio::sync::mpsc::UnboundedReceiver::recv",
     "tokio::sync::mpsc::Sender::reserve",
     "tokio::sync::oneshot::Receiver::await",
+    "tokio::net::UdpSocket::send",
+    "tokio::net::UdpSocket::send_to",
+    "tokio::net::UdpSocket::recv",
+    "tokio::net::UdpSocket::recv_from",
+    "tokio::net::UdpSocket::peek",
+    "tokio::net::UdpSocket::peek_from",
+    "tokio::net::UdpSocket::readable",
     "tokio::sync::broadcast::Receiver::recv",
     "tokio::sync::RwLock::read",
     "tokio::sync::RwLock::write",
@@ -459,6 +492,27 @@ pub(crate) const TOKIO_DROP_SAFE: &[&str] = &[
     "tokio::task::JoinSet::join_next",
     "tokio::signal::unix::Signal::recv",
 ];
+
+/// The type of files.
+pub(crate) const FILE: &str = "tokio::fs::File";
+
+/// The trait of tokio's whose method a method of files stands for.
+pub(crate) fn replaced_trait(item: &str) -> Option<&'static str> {
+    match item.rsplit("::").next()? {
+        "read" | "read_to_end" => Some(READ),
+        "write" | "write_all" => Some(WRITE),
+        "seek" => Some("tokio::io::AsyncSeekExt"),
+        _ => None,
+    }
+}
+
+/// Whether a type or trait is that of a stream, or of a wrapper of one: what a file of the runtime's is not.
+pub(crate) fn takes_streams(ty: &str) -> bool {
+    asupersync_source::known::is_prefix("tokio", ty)
+        && ty != FILE
+        && !traits_of(ty).is_empty()
+        && !ty.ends_with("Ext")
+}
 
 /// The variant of the runtime's that is to be matched where a variant of tokio's is: what makes the code leave that waits.
 pub(crate) fn matched_with(item: &str) -> Option<&'static str> {

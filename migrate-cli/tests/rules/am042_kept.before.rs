@@ -1,4 +1,5 @@
-//! A receiver that goes on after any error would never end once its task is asked to stop: its channel stays.
+//! Receivers that stay, with their channels: one that goes on after any error would never end once its task is asked to stop, and
+//! what a macro makes may be kept longer than the call.
 
 use tokio::sync::broadcast;
 
@@ -13,10 +14,29 @@ async fn stubborn(mut ticks: broadcast::Receiver<u32>) -> u32 {
     count
 }
 
+macro_rules! later {
+    ($($body:tt)*) => {
+        async move { $($body)* }
+    };
+}
+
+async fn keep(kept: &mut Vec<std::pin::Pin<Box<dyn Future<Output = Option<u32>>>>>, from: &broadcast::Sender<u32>) {
+    let mut rx = from.subscribe();
+    kept.push(Box::pin(later! {
+        let first = rx.recv().await;
+        first.ok()
+    }));
+}
+
 #[tokio::main]
 async fn main() {
     let (ticks, ticked) = broadcast::channel(2);
     ticks.send(1).ok();
     ticks.send(1).ok();
     println!("{}", stubborn(ticked).await);
+    let (numbers, _) = broadcast::channel(2);
+    let mut kept = Vec::new();
+    keep(&mut kept, &numbers).await;
+    numbers.send(7).ok();
+    println!("{:?}", kept.remove(0).await);
 }
