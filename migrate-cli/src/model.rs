@@ -280,6 +280,9 @@ pub(crate) struct Escape {
 /// What is a future itself: handles and oneshot receivers.
 pub(crate) const FUTURES: &[Family] = &[Family::Join, Family::Oneshot];
 
+/// What libraries of streams take.
+pub(crate) const BYTES: &[Family] = &[Family::Io];
+
 /// What libraries of tokio's take.
 pub(crate) const STREAMS: &[Family] = &[Family::Io, Family::Mpsc, Family::Oneshot, Family::Join];
 

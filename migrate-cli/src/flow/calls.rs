@@ -3,7 +3,7 @@
 use super::known::{combines_futures, is_of_tokio_library, results_of};
 use super::{Builder, Flow, Point, Use, bare, stripped};
 use crate::model::{
-    Call, Escape, FUTURES, FnId, FrameKind, PlaceId, STREAMS, Shape, SiteId, Usage,
+    BYTES, Call, Escape, FUTURES, FnId, FrameKind, PlaceId, STREAMS, Shape, SiteId, Usage,
 };
 use crate::rules::{self, Family, Form, Op};
 use asupersync_source::load::ident_text;
@@ -89,7 +89,9 @@ impl<'p> Builder<'_, 'p> {
         callee: &str,
     ) {
         for (flow, argument) in flows.iter().zip(args) {
-            let families: &[Family] = if self.is_tokio_value(argument) {
+            let families: &[Family] = if self.is_byte_stream(argument) {
+                BYTES
+            } else if self.is_tokio_value(argument) {
                 &[]
             } else if is_of_tokio_library(callee) {
                 STREAMS
@@ -106,6 +108,19 @@ impl<'p> Builder<'_, 'p> {
                 });
             }
         }
+    }
+
+    /// Whether an expression is known to be a socket or another stream of tokio's, which holds nothing else of it.
+    fn is_byte_stream(&self, expr: &Expr) -> bool {
+        self.facts
+            .ty(expr)
+            .or_else(|| self.facts.ty(stripped(expr)))
+            .is_some_and(|ty| match ty {
+                asupersync_source::types::Ty::Path { path, arguments } => {
+                    arguments.is_empty() && rules::family_of(path) == Some(Family::Io)
+                }
+                _ => false,
+            })
     }
 
     /// Whether an expression is known to be, or to hold, a value of tokio's.

@@ -1,6 +1,7 @@
 //! What is known of tokio and its neighbours by name.
 
-use crate::rules;
+use crate::model::{BYTES, STREAMS};
+use crate::rules::{self, Family};
 
 /// What a tokio function or method hands out, for receivers whose type is not known otherwise.
 pub(super) fn results_of(item: &str) -> &'static [&'static str] {
@@ -90,6 +91,23 @@ pub(super) fn is_of_tokio_library(path: &str) -> bool {
             !is_under("tokio_util::sync::CancellationToken") && !is_under("tokio_util::task")
         }
         name => name.starts_with("tokio_") || NAMES.contains(&name),
+    }
+}
+
+/// What the types of a library of tokio's hold, where they are wrappers of a byte stream and nothing else.
+pub(super) fn held_by_library(path: &str) -> &'static [Family] {
+    const WRAPPERS: &[&str] = &[
+        "tokio_native_tls",
+        "tokio_openssl",
+        "tokio_rustls",
+        "tokio_socks",
+        "tokio_tungstenite",
+    ];
+    let name = path.split("::").next().unwrap_or(path);
+    if WRAPPERS.contains(&name) {
+        BYTES
+    } else {
+        STREAMS
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a written type says about a place.
 
-use super::known::is_of_tokio_library;
+use super::known::{held_by_library, is_of_tokio_library};
 use super::{Builder, Flow};
-use crate::model::{Escape, Occurrence, PlaceId, STREAMS, SiteId};
+use crate::model::{Escape, Occurrence, PlaceId, SiteId};
 use asupersync_source::load::ident_text;
 use std::collections::HashMap;
 use syn::visit::{self, Visit};
@@ -78,7 +78,7 @@ impl<'p> Builder<'_, 'p> {
             self.model.escapes.push(Escape {
                 place,
                 reason,
-                families: STREAMS,
+                families: held_by_library(found),
             });
             return;
         }
