@@ -269,6 +269,7 @@ pub(crate) fn needs_cx(model: &Model<'_>, id: SiteId) -> bool {
                 | Form::Elapsed
                 | Form::CtrlC
                 | Form::SendTo
+                | Form::Acquire
                 | Form::AdvanceClock
                 | Form::AwaitOneshot
         ),

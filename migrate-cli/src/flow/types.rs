@@ -126,7 +126,10 @@ impl<'p> Builder<'_, 'p> {
         site: Option<SiteId>,
     ) {
         // The errors of an operation travel apart from its receiver, so they belong to the family as a whole.
-        let apart = item.contains("::error::") || item == "tokio::task::JoinError";
+        let apart = item.contains("::error::")
+            || item == "tokio::task::JoinError"
+            || item.starts_with("tokio::sync::AcquireError")
+            || item.starts_with("tokio::sync::TryAcquireError");
         let place = if apart { None } else { place };
         if let Some(place) = place {
             self.model.places.see(place, item);

@@ -3,7 +3,7 @@
 
 use super::{Planner, Written};
 use crate::flow::bare;
-use crate::model::{Entry, FnId, FrameId, FrameKind, SiteId, Usage};
+use crate::model::{Entry, FnId, FrameId, FrameKind, Shape, SiteId, Usage};
 use crate::rules::{Family, Fix};
 use asupersync_source::edit::Edit;
 use asupersync_source::load::{FileId, ident_text};
@@ -181,6 +181,8 @@ impl<'p> Planner<'_, 'p> {
         let Some(awaited) = site.awaited else {
             if let Usage::Arm { branch, call } = site.usage {
                 self.fallible_arm(id, call, branch);
+            } else if site.family == Family::Notify {
+                self.refuse(id, "the notification is not awaited where it stands");
             }
             then(self, &chosen);
             return;
@@ -228,14 +230,15 @@ impl<'p> Planner<'_, 'p> {
             if matches!(site.usage, Usage::Arm { .. }) {
                 self.fallible(id, Fix::Fallible, then);
             } else {
-                self.refuse(id, "the lock is not awaited where it stands");
+                self.refuse(id, "it is not awaited where it stands");
             }
             return;
         };
         let (file, frame) = (site.file, site.frame);
         let written = self.cx(frame);
-        // A mutex has an error type of its own, which no I/O error is made of.
-        let foreign = site.family == Family::Mutex && self.returns_io_error(frame);
+        // These have error types of their own, which no I/O error is made of.
+        let foreign = matches!(site.family, Family::Mutex | Family::Barrier)
+            && self.returns_io_error(frame);
         let (chosen, suffix) = match self.exit(frame) {
             Exit::Try if !foreign => (written.argument, "?"),
             Exit::Unwrap => (written.argument, ".unwrap()"),
@@ -370,11 +373,17 @@ impl<'p> Planner<'_, 'p> {
             }
             return;
         }
-        let Some(awaited) = site.awaited else {
-            self.refuse(id, "the receive is not awaited where it stands");
-            return;
+        let range = match (site.awaited, site.shape) {
+            (Some(awaited), _) => self.file(file).range(awaited),
+            (None, Shape::Method(call)) if site.item.ends_with("::blocking_recv") => {
+                self.file(file).range(call)
+            }
+            _ => {
+                self.refuse(id, "the receive is not awaited where it stands");
+                return;
+            }
         };
-        let end = self.file(file).range(awaited).end;
+        let end = range.end;
         let fallback =
             |planner: &mut Self| planner.edit(file, Edit::insert(end, ".ok()").ranked(2));
         match site.usage {
@@ -409,7 +418,7 @@ impl<'p> Planner<'_, 'p> {
             }
             Usage::Statement => self.edit(
                 file,
-                Edit::insert(self.file(file).range(awaited).start, "let _ = ").ranked(-9),
+                Edit::insert(range.start, "let _ = ").ranked(-9),
             ),
             Usage::Ignored(_) => {}
             Usage::Tried | Usage::Value | Usage::Arm { .. } => fallback(self),
@@ -549,7 +558,7 @@ fn may_leave(body: &Expr) -> bool {
 }
 
 /// The `Cx` of a wait that does not end early.
-fn patient(written: &Written) -> String {
+pub(super) fn patient(written: &Written) -> String {
     if written.receiver.ends_with(".cleanup()") {
         written.receiver.clone()
     } else {

@@ -1,6 +1,7 @@
 //! The edits of calls, method calls and the smaller forms.
 
 use super::Planner;
+use super::results::patient;
 use crate::flow::stripped;
 use crate::model::{FrameId, FrameKind, Shape, SiteId, Usage};
 use crate::rules::{Fix, Form, Op};
@@ -63,6 +64,9 @@ impl<'p> Planner<'_, 'p> {
                             self.refuse(id, "an arm goes on after any error, which it would do for ever once the task is asked to stop: leave for `RecvError::Closed`");
                             return;
                         }
+                        if site.item == "tokio::sync::oneshot::Receiver::blocking_recv" {
+                            self.make_mutable(id);
+                        }
                         let written = self.cx(site.frame).argument;
                         if site.item.starts_with("tokio::io::") && self.is_file(id) {
                             if written.ends_with("cleanup()") || self.is_in_drain(site.frame) {
@@ -120,6 +124,7 @@ impl<'p> Planner<'_, 'p> {
             }
             Form::CtrlC => self.ctrl_c(id),
             Form::SendTo => self.send_to(id),
+            Form::Acquire => self.acquire(id),
             Form::PauseClock => self.pause_clock(id),
             Form::AdvanceClock => self.advance_clock(id),
         }
@@ -220,16 +225,23 @@ impl<'p> Planner<'_, 'p> {
         }
         if matches!(inner, Expr::Path(_)) {
             let by_reference = matches!(base, Expr::Reference(_)) || whole != inner_range;
-            if !by_reference
-                && let Some(place) = site.place
-                && let Some(ident) = self.model().bindings.get(&place)
-                && ident.mutability.is_none()
-                && ident.by_ref.is_none()
-            {
-                let at = self.file(file).span_range(ident.ident.span()).start;
-                if self.made_mutable.insert((file, at)) {
-                    self.insert(file, at, "mut ");
-                }
+            if !by_reference {
+                self.make_mutable(id);
+            }
+        }
+    }
+
+    /// Makes the local variable that an operation is called on mutable: it is taken by reference now.
+    fn make_mutable(&mut self, id: SiteId) {
+        let site = self.model().site(id);
+        if let Some(place) = site.place
+            && let Some(ident) = self.model().bindings.get(&place)
+            && ident.mutability.is_none()
+            && ident.by_ref.is_none()
+        {
+            let at = self.file(site.file).span_range(ident.ident.span()).start;
+            if self.made_mutable.insert((site.file, at)) {
+                self.insert(site.file, at, "mut ");
             }
         }
     }
@@ -377,6 +389,37 @@ impl<'p> Planner<'_, 'p> {
         }
         let written = self.cx(site.frame).argument;
         self.method_argument(id, call, &written);
+    }
+
+    /// All ways to a permit take the number. One that is taken for granted is waited for without an early end.
+    fn acquire(&mut self, id: SiteId) {
+        let site = self.model().site(id);
+        let Shape::Method(call) = site.shape else {
+            return;
+        };
+        let file = site.file;
+        let range = self.file(file).span_range(call.method.span());
+        self.replace(file, range, ident_text(&call.method).replace("_many", ""));
+        let granted = site.awaited.is_some()
+            && matches!(site.usage, Usage::Method(method)
+                if matches!(ident_text(&method.method).as_str(), "unwrap" | "expect"));
+        let written = self.cx(site.frame);
+        let written = if granted {
+            patient(&written)
+        } else {
+            written.argument
+        };
+        match call.args.first() {
+            None => self.method_argument(id, call, &format!("{written}, 1")),
+            Some(number) => {
+                if !matches!(number, Expr::Lit(_)) {
+                    let range = self.file(file).range(number);
+                    self.insert(file, range.start, "(");
+                    self.insert(file, range.end, ") as usize");
+                }
+                self.method_argument(id, call, &written);
+            }
+        }
     }
 
     fn pause_clock(&mut self, id: SiteId) {

@@ -1,6 +1,6 @@
 //! AM040: channels.
 
-use super::{Family, Fix, Form, Item, Op, Rule, Safety, form, item, method, path, plain, with_cx};
+use super::{Family, Fix, Form, Item, Op, Rule, Safety, form, item, kept, method, path, plain, with_cx};
 
 const M: Family = Family::Mpsc;
 const O: Family = Family::Oneshot;
@@ -21,6 +21,9 @@ const fn constructor(
         },
     )
 }
+
+const LEASE: &str = "an owned permit is an obligation of its task: reserve it by hand, and `transfer` it where it moves into another";
+const CAPACITY: &str = "`capacity()` is what tokio calls `max_capacity()`: what is free is the capacity less what `statistics()` counts";
 
 pub(super) const RULE: Rule = Rule {
     code: "AM040",
@@ -46,6 +49,8 @@ do end when the region is cancelled.",
         path("tokio::sync::mpsc::Receiver", M, "asupersync::channel::mpsc::Receiver"),
         path("tokio::sync::mpsc::UnboundedSender", M, "asupersync::channel::mpsc::UnboundedSender"),
         path("tokio::sync::mpsc::UnboundedReceiver", M, "asupersync::channel::mpsc::UnboundedReceiver"),
+        path("tokio::sync::mpsc::WeakSender", M, "asupersync::channel::mpsc::WeakSender"),
+        path("tokio::sync::mpsc::PermitIterator", M, "asupersync::channel::mpsc::PermitIterator"),
         path("tokio::sync::mpsc::Permit", M, "asupersync::channel::mpsc::Permit"),
         path("tokio::sync::mpsc::error::SendError", M, "asupersync::channel::mpsc::SendError"),
         path("tokio::sync::mpsc::error::TrySendError", M, "asupersync::channel::mpsc::TrySendError"),
@@ -64,9 +69,23 @@ do end when the region is cancelled.",
         with_cx("tokio::sync::mpsc::Sender::send", M),
         plain("tokio::sync::mpsc::Sender::try_send", M),
         method("tokio::sync::mpsc::Sender::reserve", M, true, Fix::Same, true),
+        with_cx("tokio::sync::mpsc::Sender::reserve_many", M),
+        with_cx("tokio::sync::mpsc::Sender::try_reserve_many", M),
+        method("tokio::sync::mpsc::Sender::try_reserve", M, true, Fix::Same, true),
+        plain("tokio::sync::mpsc::Sender::blocking_send", M),
+        plain("tokio::sync::mpsc::Sender::same_channel", M),
+        method("tokio::sync::mpsc::Sender::downgrade", M, false, Fix::Same, true),
+        method("tokio::sync::mpsc::WeakSender::upgrade", M, false, Fix::Same, true),
+        kept("tokio::sync::mpsc::Sender::reserve_owned", M, LEASE),
+        kept("tokio::sync::mpsc::Sender::try_reserve_owned", M, LEASE),
+        kept("tokio::sync::mpsc::Sender::capacity", M, CAPACITY),
+        kept("tokio::sync::mpsc::Receiver::capacity", M, CAPACITY),
         plain("tokio::sync::mpsc::Sender::is_closed", M),
         plain("tokio::sync::mpsc::UnboundedSender::send", M),
         plain("tokio::sync::mpsc::UnboundedSender::is_closed", M),
+        plain("tokio::sync::mpsc::UnboundedSender::same_channel", M),
+        method("tokio::sync::mpsc::Receiver::blocking_recv", M, false, Fix::OptionToResult, true),
+        method("tokio::sync::mpsc::UnboundedReceiver::blocking_recv", M, false, Fix::OptionToResult, true),
         plain("tokio::sync::mpsc::Permit::send", M),
         method("tokio::sync::mpsc::Receiver::recv", M, true, Fix::OptionToResult, true),
         method("tokio::sync::mpsc::Receiver::try_recv", M, false, Fix::Same, true),
@@ -84,6 +103,8 @@ do end when the region is cancelled.",
         constructor("tokio::sync::oneshot::channel", O, "asupersync::channel::oneshot::channel", None),
         plain("tokio::sync::oneshot::Sender::send", O),
         plain("tokio::sync::oneshot::Sender::is_closed", O),
+        plain("tokio::sync::oneshot::Receiver::close", O),
+        method("tokio::sync::oneshot::Receiver::blocking_recv", O, false, Fix::Same, true),
         method("tokio::sync::oneshot::Receiver::try_recv", O, false, Fix::Same, true),
         form("tokio::sync::oneshot::Receiver::await", O, Form::AwaitOneshot),
     ],

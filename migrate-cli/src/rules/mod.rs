@@ -20,6 +20,7 @@ mod am030;
 mod am040;
 mod am041;
 mod am042;
+mod am043;
 mod am050;
 mod am051;
 mod am052;
@@ -94,6 +95,14 @@ pub enum Family {
     RwLock,
     /// Mutexes and their guards.
     Mutex,
+    /// Notifications.
+    Notify,
+    /// Semaphores and their permits.
+    Semaphore,
+    /// Values that are made once.
+    OnceCell,
+    /// Meeting points.
+    Barrier,
     /// Instants.
     Clock,
     /// Intervals.
@@ -224,6 +233,8 @@ pub enum Form {
     CtrlC,
     /// `socket.send_to(bytes, to)`.
     SendTo,
+    /// `semaphore.acquire()` and the like.
+    Acquire,
     /// `time::pause()`.
     PauseClock,
     /// `time::advance(..)`.
@@ -329,6 +340,7 @@ pub const TABLE: &[&Rule] = &[
     &am040::RULE,
     &am041::RULE,
     &am042::RULE,
+    &am043::RULE,
     &am050::RULE,
     &am051::RULE,
     &am052::RULE,
@@ -465,6 +477,10 @@ pub(crate) const DROP_SAFE: &[&str] = &[
     "tokio::net::UdpSocket::peek_from",
     "tokio::net::UdpSocket::readable",
     "tokio::sync::broadcast::Receiver::recv",
+    "tokio::sync::Notify::notified",
+    "tokio::sync::Semaphore::acquire",
+    "tokio::sync::Semaphore::acquire_many",
+    "tokio::sync::Barrier::wait",
     "tokio::sync::RwLock::read",
     "tokio::sync::RwLock::write",
     "tokio::sync::RwLock::read_owned",
@@ -487,7 +503,6 @@ pub(crate) const TOKIO_DROP_SAFE: &[&str] = &[
     "tokio::time::Interval::tick",
     "tokio::sync::watch::Receiver::changed",
     "tokio::sync::watch::Sender::closed",
-    "tokio::sync::Notify::notified",
     "tokio::sync::mpsc::Sender::closed",
     "tokio::task::JoinSet::join_next",
     "tokio::signal::unix::Signal::recv",

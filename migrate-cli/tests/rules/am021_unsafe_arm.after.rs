@@ -4,7 +4,7 @@ use asupersync::Cx;
 use asupersync::io::{BufReadExt, BufReader};
 use asupersync::net::TcpStream;
 use asupersync::channel::mpsc;
-use tokio::sync::Notify;
+use asupersync::sync::Notify;
 
 async fn talk(cx: &Cx, stream: TcpStream, mut notices: mpsc::Receiver<String>, bell: &Notify) -> std::io::Result<()> {
     let mut reader = BufReader::new(stream);
@@ -17,7 +17,8 @@ async fn talk(cx: &Cx, stream: TcpStream, mut notices: mpsc::Receiver<String>, b
                 }
             }
             Ok(notice) = notices.recv(cx) => println!("{notice}"),
-            _ = asupersync::combine::drop_ok(bell.notified()) => println!("ding"),
+            Ok(_) = bell.notified(cx) => println!("ding"),
+            cancelled = cx.cancelled() => return Err(cancelled.into()),
         }
     }
 }

@@ -10,7 +10,7 @@ struct Few {
 }
 
 async fn patience(cx: &Cx, lock: &Mutex<u32>) -> Option<u32> {
-    // asupersync-migrate: AM041: the lock is not awaited where it stands
+    // asupersync-migrate: AM041: it is not awaited where it stands
     let guard = cx.timeout_drop(Duration::from_secs(1), lock.lock()).await;
     guard.ok().map(|guard| *guard)
 }
