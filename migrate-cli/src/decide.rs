@@ -6,7 +6,9 @@
 //! * Every step holds something back and nothing is ever let go again, so the computation ends.
 
 use crate::flow::stripped;
-use crate::model::{Entry, FnId, FrameId, FrameKind, Model, PlaceId, Shape, Site, SiteId, given_to};
+use crate::model::{
+    Entry, FnId, FrameId, FrameKind, Model, PlaceId, Shape, Site, SiteId, given_to,
+};
 use crate::rules::{self, Family, Form, Op, Safety};
 use asupersync_source::load::FileId;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -125,8 +127,13 @@ impl Decision {
             match model.frame(at).kind {
                 FrameKind::MacroBlock => in_macro = true,
                 // A function that is not async can keep a clone of its `Cx` in what it returns.
-                FrameKind::Function(id) if in_macro && model.function(id).sig.asyncness.is_some() => {
-                    return Err("what the macro around it makes may be kept longer than the call".to_owned());
+                FrameKind::Function(id)
+                    if in_macro && model.function(id).sig.asyncness.is_some() =>
+                {
+                    return Err(
+                        "what the macro around it makes may be kept longer than the call"
+                            .to_owned(),
+                    );
                 }
                 FrameKind::Sealed => return Err("it stands outside any function".to_owned()),
                 FrameKind::Body(site) => {
@@ -449,7 +456,8 @@ impl Decision {
                 && site.family == Family::Io
                 && let seen = model.places.seen(place)
                 && seen.contains(rules::FILE)
-                && (site.item.starts_with("tokio::io::copy") || seen.iter().any(|ty| rules::takes_streams(ty)))
+                && (site.item.starts_with("tokio::io::copy")
+                    || seen.iter().any(|ty| rules::takes_streams(ty)))
             {
                 let why = "a `File` is a stream through `file.io(cx)` only: wrap it by hand";
                 poison(Some(place), Family::Io, why.to_owned());

@@ -17,9 +17,8 @@ pub(super) fn results_of(item: &str) -> &'static [&'static str] {
             "tokio::sync::oneshot::Sender",
             "tokio::sync::oneshot::Receiver",
         ],
-        "tokio::sync::mpsc::Sender::reserve_many" | "tokio::sync::mpsc::Sender::try_reserve_many" => {
-            &["tokio::sync::mpsc::Permit"]
-        }
+        "tokio::sync::mpsc::Sender::reserve_many"
+        | "tokio::sync::mpsc::Sender::try_reserve_many" => &["tokio::sync::mpsc::Permit"],
         "tokio::sync::broadcast::channel" => &[
             "tokio::sync::broadcast::Sender",
             "tokio::sync::broadcast::Receiver",

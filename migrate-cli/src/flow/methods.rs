@@ -175,7 +175,11 @@ impl<'p> Builder<'_, 'p> {
 
     /// The rule's item where a file has a method of its own for one of a trait's.
     fn method_of_file(&self, pending: &Pending<'p>, name: &str) -> Option<String> {
-        let is_file = match self.facts.ty(&pending.call.receiver).and_then(|ty| ty.path()) {
+        let is_file = match self
+            .facts
+            .ty(&pending.call.receiver)
+            .and_then(|ty| ty.path())
+        {
             Some(known) => known == rules::FILE,
             None => pending.receiver.is_some_and(|place| {
                 let seen = self.model.places.seen(place);

@@ -237,8 +237,8 @@ impl<'p> Planner<'_, 'p> {
         let (file, frame) = (site.file, site.frame);
         let written = self.cx(frame);
         // These have error types of their own, which no I/O error is made of.
-        let foreign = matches!(site.family, Family::Mutex | Family::Barrier)
-            && self.returns_io_error(frame);
+        let foreign =
+            matches!(site.family, Family::Mutex | Family::Barrier) && self.returns_io_error(frame);
         let (chosen, suffix) = match self.exit(frame) {
             Exit::Try if !foreign => (written.argument, "?"),
             Exit::Unwrap => (written.argument, ".unwrap()"),
@@ -416,10 +416,7 @@ impl<'p> Planner<'_, 'p> {
                     _ => fallback(self),
                 }
             }
-            Usage::Statement => self.edit(
-                file,
-                Edit::insert(range.start, "let _ = ").ranked(-9),
-            ),
+            Usage::Statement => self.edit(file, Edit::insert(range.start, "let _ = ").ranked(-9)),
             Usage::Ignored(_) => {}
             Usage::Tried | Usage::Value | Usage::Arm { .. } => fallback(self),
         }

@@ -74,7 +74,10 @@ impl<'p> Planner<'_, 'p> {
                                 return;
                             }
                             let end = self.file(site.file).range(&*call.receiver).end;
-                            self.edit(site.file, Edit::insert(end, format!(".io({written})")).ranked(-1));
+                            self.edit(
+                                site.file,
+                                Edit::insert(end, format!(".io({written})")).ranked(-1),
+                            );
                         }
                         insert(self, &written);
                         if fix == Fix::OptionToResult {
@@ -377,7 +380,10 @@ impl<'p> Planner<'_, 'p> {
         let file = site.file;
         match call.args.iter().nth(1) {
             Some(Expr::Lit(_) | Expr::Tuple(_)) => {
-                self.refuse(id, "`send_to` takes one `SocketAddr`: resolve the name first");
+                self.refuse(
+                    id,
+                    "`send_to` takes one `SocketAddr`: resolve the name first",
+                );
                 return;
             }
             Some(Expr::Reference(to)) => {

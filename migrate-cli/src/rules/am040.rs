@@ -1,6 +1,8 @@
 //! AM040: channels.
 
-use super::{Family, Fix, Form, Item, Op, Rule, Safety, form, item, kept, method, path, plain, with_cx};
+use super::{
+    Family, Fix, Form, Item, Op, Rule, Safety, form, item, kept, method, path, plain, with_cx,
+};
 
 const M: Family = Family::Mpsc;
 const O: Family = Family::Oneshot;

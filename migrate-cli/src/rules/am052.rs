@@ -4,7 +4,8 @@ use super::{Family, Form, Rule, Safety, associated, form, kept, path, plain, wit
 
 const F: Family = Family::Io;
 
-const OPTION: &str = "options come by `UdpSocket::from_std`: set them on the standard library's socket";
+const OPTION: &str =
+    "options come by `UdpSocket::from_std`: set them on the standard library's socket";
 
 pub(super) const RULE: Rule = Rule {
     code: "AM052",
