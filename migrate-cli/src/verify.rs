@@ -504,6 +504,8 @@ fn families_named(message: &Message) -> BTreeSet<Family> {
         ("Semaphore", Family::Semaphore),
         ("OnceCell", Family::OnceCell),
         ("Barrier", Family::Barrier),
+        ("channel::watch", Family::Watch),
+        ("asupersync::signal", Family::Signal),
         ("channel::broadcast", Family::Broadcast),
         ("RwLock", Family::RwLock),
         ("ReadGuard", Family::RwLock),

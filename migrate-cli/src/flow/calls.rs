@@ -253,6 +253,7 @@ impl<'p> Builder<'_, 'p> {
                         | Family::Interval
                         | Family::RwLock
                         | Family::Mutex
+                        | Family::Watch
                         | Family::OnceCell
                 ) {
                     for flow in flows {

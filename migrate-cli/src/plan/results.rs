@@ -291,6 +291,9 @@ impl<'p> Planner<'_, 'p> {
                 let text = self.file(file).slice(range.clone()).to_owned();
                 self.replace(file, range, format!("Ok({text})"));
             }
+            pat if self.option_pattern(file, pat, false) => {
+                self.option_pattern(file, pat, true);
+            }
             _ => self.refuse(id, "the pattern of this arm is not known"),
         }
     }

@@ -55,6 +55,18 @@ impl<'p> Planner<'_, 'p> {
                     }
                 };
                 match fix {
+                    // A signal is an `Option`, which is mostly not looked at.
+                    Fix::Fallible
+                        if site.item == "tokio::signal::unix::Signal::recv"
+                            && !matches!(
+                                site.usage,
+                                Usage::Statement | Usage::Ignored(_) | Usage::Arm { .. }
+                            ) =>
+                    {
+                        let written = self.cx(site.frame).argument;
+                        insert(self, &written);
+                        self.option_to_result(id);
+                    }
                     Fix::Fallible => self.fallible(id, fix, insert),
                     Fix::Guard => self.guard(id, insert),
                     _ => {

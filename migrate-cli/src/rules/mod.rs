@@ -21,10 +21,12 @@ mod am040;
 mod am041;
 mod am042;
 mod am043;
+mod am044;
 mod am050;
 mod am051;
 mod am052;
 mod am053;
+mod am054;
 mod am090;
 
 use std::collections::HashMap;
@@ -103,6 +105,10 @@ pub enum Family {
     OnceCell,
     /// Meeting points.
     Barrier,
+    /// `watch` channels.
+    Watch,
+    /// Streams of signals.
+    Signal,
     /// Instants.
     Clock,
     /// Intervals.
@@ -341,10 +347,12 @@ pub const TABLE: &[&Rule] = &[
     &am041::RULE,
     &am042::RULE,
     &am043::RULE,
+    &am044::RULE,
     &am050::RULE,
     &am051::RULE,
     &am052::RULE,
     &am053::RULE,
+    &am054::RULE,
     &am090::RULE,
 ];
 
@@ -441,6 +449,8 @@ pub fn family_of(path: &str) -> Option<Family> {
         ("tokio::sync::mpsc", Family::Mpsc),
         ("tokio::sync::oneshot", Family::Oneshot),
         ("tokio::sync::broadcast", Family::Broadcast),
+        ("tokio::sync::watch", Family::Watch),
+        ("tokio::signal::unix", Family::Signal),
         ("tokio::time::Instant", Family::Clock),
         ("tokio::time::Interval", Family::Interval),
         ("tokio::time::interval", Family::Interval),
@@ -477,6 +487,9 @@ pub(crate) const DROP_SAFE: &[&str] = &[
     "tokio::net::UdpSocket::peek_from",
     "tokio::net::UdpSocket::readable",
     "tokio::sync::broadcast::Receiver::recv",
+    "tokio::signal::unix::Signal::recv",
+    "tokio::sync::watch::Receiver::changed",
+    "tokio::sync::watch::Receiver::wait_for",
     "tokio::sync::Notify::notified",
     "tokio::sync::Semaphore::acquire",
     "tokio::sync::Semaphore::acquire_many",
@@ -501,11 +514,9 @@ pub(crate) const DROP_SAFE: &[&str] = &[
 /// when they are dropped half-way.
 pub(crate) const TOKIO_DROP_SAFE: &[&str] = &[
     "tokio::time::Interval::tick",
-    "tokio::sync::watch::Receiver::changed",
     "tokio::sync::watch::Sender::closed",
     "tokio::sync::mpsc::Sender::closed",
     "tokio::task::JoinSet::join_next",
-    "tokio::signal::unix::Signal::recv",
 ];
 
 /// The type of files.
