@@ -192,3 +192,20 @@ fn public_signatures_can_be_kept() {
     assert!(after.contains("pub async fn open() {"), "{after}");
     assert!(after.contains("async fn inner(cx: &Cx) {"), "{after}");
 }
+
+#[test]
+fn only_a_capacity_that_tokio_rounds_up_needs_review() {
+    for (capacity, moves) in [("4", true), ("3", false), ("CAPACITY", false)] {
+        let text = format!(
+            "use tokio::sync::broadcast;\n\nconst CAPACITY: usize = 4;\n\nfn f() -> usize {{\n    let (tx, _rx) = broadcast::channel::<u32>({capacity});\n    tx.receiver_count()\n}}\n"
+        );
+        let (got, _) = run(&text, |options| options.review = false);
+        assert_eq!(
+            got.contains("asupersync::channel::broadcast"),
+            moves,
+            "{got}"
+        );
+        let (got, _) = run(&text, |_| {});
+        assert!(got.contains("asupersync::channel::broadcast"), "{got}");
+    }
+}
