@@ -10,6 +10,7 @@ use crate::types::cancel::CancelKind;
 use crate::{Cx, Scope};
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 fn pair(reactor: &Arc<Reactor>) -> (TcpStream, SystemStream) {
@@ -112,14 +113,20 @@ fn a_closed_region_has_no_registration() {
             for how in ["cancelled", "dropped", "panicked"] {
                 let before = registered();
                 let addr = kept.local_addr().unwrap();
+                let connected = &Arc::new(AtomicUsize::new(0));
                 let region = cx.region(async |scope: Scope| {
                     let waits: Vec<_> = (0..8)
-                        .map(|n| scope.spawn(async move |cx: Cx| wait(&cx, addr, n, how).await))
+                        .map(|n| {
+                            let connected = connected.clone();
+                            scope.spawn(async move |cx: Cx| {
+                                wait(&cx, addr, n, how, &connected).await
+                            })
+                        })
                         .collect();
-                    // Each has connected, at the least.
-                    while registered() < before + 8 {
+                    while connected.load(Ordering::Relaxed) < waits.len() {
                         scope.yield_now().await.unwrap();
                     }
+                    assert!(registered() >= before + waits.len());
                     scope.cancel("enough");
                     for wait in waits {
                         assert_eq!(wait.await.is_panicked(), how == "panicked");
@@ -134,9 +141,16 @@ fn a_closed_region_has_no_registration() {
     }
 }
 
-async fn wait(cx: &Cx, addr: std::net::SocketAddr, n: u32, how: &str) -> io::Result<()> {
+async fn wait(
+    cx: &Cx,
+    addr: std::net::SocketAddr,
+    n: u32,
+    how: &str,
+    connected: &AtomicUsize,
+) -> io::Result<()> {
     let mut buf = [0; 8];
     let mut stream = Connection::connect(cx, addr).await?;
+    connected.fetch_add(1, Ordering::Relaxed);
     let waited = async {
         match n % 4 {
             0 => stream.read(cx, &mut buf).await.map(drop)?,
