@@ -69,12 +69,12 @@ impl Interrupt {
     /// turn and was woken already; return `Pending`.
     #[inline]
     pub fn poll(&mut self, cx: &Cx, task: &mut Context<'_>) -> Poll<Result<(), Cancelled>> {
+        if self.lets_pass(cx, task) {
+            return Poll::Ready(Ok(()));
+        }
         if !self.charged {
-            if !charge_turn() {
-                task.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            self.charged = true;
+            task.waker().wake_by_ref();
+            return Poll::Pending;
         }
         if !cx.task.is_own_waker(task.waker()) {
             // Before looking: a request in between finds the waker.
